@@ -1,0 +1,43 @@
+# One command per habit. Each makes the virtual environment that it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check generate golden format clean
+
+demo: $(VENV)/runtime
+	$(BIN)/evstream demo
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest -q
+
+# Format, lint, types, and that the generated and golden files are fresh.
+check: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m codegen --check
+	$(BIN)/python tests/golden/write_golden.py --check
+
+generate: $(VENV)/dev
+	$(BIN)/python -m codegen
+
+golden: $(VENV)/dev
+	$(BIN)/python tests/golden/write_golden.py
+
+format: $(VENV)/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/runtime: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/dev: $(VENV)/runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@

@@ -1,0 +1,45 @@
+"""What the loader can't see: whether the entries of a spec fit each other.
+
+A pass is a small function that yields the problems of one kind, and each runs whatever the
+others found. To add a check, write one in `checks/` and list it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from codegen.checks import names, rules, streams, structure, types
+from codegen.draft import Draft, Problems
+from codegen.problems import Problem
+
+PASSES: tuple[Callable[[Draft], Problems], ...] = (
+    types.scalars,
+    types.enums,
+    types.type_word,
+    types.records,
+    names.constants,
+    names.environment,
+    names.parameters,
+    names.type_names,
+    names.module_names,
+    structure.delimiters,
+    structure.block_records,
+    structure.block_ends,
+    structure.block_delimiters,
+    structure.block_counts,
+    structure.block_headers,
+    structure.block_columns,
+    streams.types,
+    streams.unique_types,
+    streams.parts,
+    streams.special_names,
+    streams.special_fields,
+    rules.words,
+    rules.arguments,
+    rules.fields,
+    rules.limits,
+)
+
+
+def check(draft: Draft) -> list[Problem]:
+    return [problem for run in PASSES for problem in run(draft)]

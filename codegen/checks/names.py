@@ -1,0 +1,80 @@
+"""Names that would collide in generated code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from codegen.draft import Draft, Problems, repeated
+from codegen.language import WIDTHS
+
+
+def constants(draft: Draft) -> Problems:
+    """Constants, aliases and counts of all enums are names of one generated module."""
+    names = []
+    for enum in draft.spec.enums.values():
+        for value in enum.values:
+            path = f"enums.{enum.name}.values.{value.name}"
+            names.append((f"{path}.constant", value.constant))
+            names += [(f"{path}.aliases[{i}]", alias) for i, alias in enumerate(value.aliases)]
+        if enum.count is not None:
+            names.append((f"enums.{enum.name}.count", enum.count))
+    for path, name, first in repeated(names):
+        yield draft.problem(path, f"{name!r} is taken by {first}; constants must be unique")
+
+
+def environment(draft: Draft) -> Problems:
+    named = [(f"scalars.{s.name}.env", s.env) for s in draft.spec.scalars.values() if s.env]
+    for path, name, first in repeated(named):
+        yield draft.problem(path, f"{name!r} is taken by {first}; each scalar has its own variable")
+
+
+def parameters(draft: Draft) -> Problems:
+    """A special sidx is a keyword of the writer, beside the columns."""
+    columns = [
+        (f"records.{r.name}.fields[{i}]", name)
+        for r in draft.spec.records.values()
+        for i, f in enumerate(r.fields)
+        for name in (f.name, f.plural)
+        if name is not None
+    ]
+    taken = {name: path for path, name in reversed(columns)}
+    for enum in draft.spec.enums.values():
+        names = [
+            (f"enums.{enum.name}.values.{v.name}.parameter", v.parameter)
+            for v in enum.values
+            if v.parameter is not None
+        ]
+        for path, name, first in repeated(names):
+            yield draft.problem(path, f"{name!r} is taken by {first}; parameters must be unique")
+        for path, name in names:
+            if name in taken:
+                message = f"{name!r} is taken by {taken[name]}; a parameter is no field or plural"
+                yield draft.problem(path, message)
+
+
+def type_names(draft: Draft) -> Problems:
+    """Scalars, enums, records and delimiters share one set of names in generated code."""
+    spec = draft.spec
+    sections: dict[str, Iterable[str]] = {
+        "scalars": spec.scalars,
+        "enums": spec.enums,
+        "records": spec.records,
+        "delimiters": spec.delimiters,
+    }
+    named = [(f"{section}.{n}", n) for section, names in sections.items() for n in names]
+    for path, name, first in repeated(named):
+        message = (
+            f"{name!r} is taken by {first}; scalars, enums, records and delimiters share names"
+        )
+        yield draft.problem(path, message)
+
+
+def module_names(draft: Draft) -> Problems:
+    """A block is generated as <block>_<widths>, and all records as records_<widths>."""
+    for name in draft.spec.blocks:
+        last = name.rpartition("_")[2]
+        if name == "records" or last in WIDTHS:
+            message = (
+                f"{name!r} could be another generated module; not 'records', and no width last"
+            )
+            yield draft.problem(f"blocks.{name}", message)

@@ -1,0 +1,89 @@
+"""Streams: their type, their header and block, and their special sample indices."""
+
+from __future__ import annotations
+
+from codegen.draft import Draft, Problems
+from codegen.language import SIDX, SPECIAL_SIDX
+from codegen.model import Field, Stream
+from codegen.problems import unknown
+
+
+def types(draft: Draft) -> Problems:
+    enums = {field.name: field.enum for field in draft.spec.type_word.fields}
+    for stream in draft.spec.streams.values():
+        path = f"streams.{stream.name}"
+        for key, name in (("source", stream.source), ("aggregation", stream.aggregation)):
+            enum = draft.spec.enums.get(enums.get(key, ""))
+            names = [value.name for value in enum.values] if enum is not None else []
+            if enum is not None and name is not None and name not in names:
+                yield draft.problem(f"{path}.{key}", unknown(enum.name, name, names))
+        if (stream.source is None) != (stream.aggregation is None):
+            yield draft.problem(path, "must have both source and aggregation, or neither")
+        elif stream.source is None and stream.header is not None:
+            message = "only for a stream with source and aggregation"
+            yield draft.problem(f"{path}.header", message)
+
+
+def unique_types(draft: Draft) -> Problems:
+    first: dict[tuple[str, str], str] = {}
+    for stream in draft.spec.streams.values():
+        if stream.source is None or stream.aggregation is None:
+            continue
+        taken = first.setdefault((stream.source, stream.aggregation), stream.name)
+        if taken != stream.name:
+            pair = f"({stream.source}, {stream.aggregation})"
+            message = f"{pair} is the type of stream {taken!r} already; types must be unique"
+            yield draft.problem(f"streams.{stream.name}.source", message)
+
+
+def parts(draft: Draft) -> Problems:
+    spec = draft.spec
+    for stream in spec.streams.values():
+        path = f"streams.{stream.name}"
+        yield from draft.unknown("blocks", "block", stream.block, f"{path}.block")
+        if stream.header is not None:
+            where = f"{path}.header"
+            yield from draft.unknown("records", "record", stream.header, where)
+
+
+def special_names(draft: Draft) -> Problems:
+    enum = draft.spec.enums.get(SPECIAL_SIDX)
+    names = [value.name for value in enum.values] if enum is not None else []
+    for stream in draft.spec.streams.values():
+        path = f"streams.{stream.name}.{SPECIAL_SIDX}"
+        if stream.special_sidx:
+            yield from draft.unknown("enums", "enum", SPECIAL_SIDX, path)
+        for special in stream.special_sidx:
+            if enum is not None and special.name not in names:
+                message = unknown("special sidx", special.name, names)
+                yield draft.problem(f"{path}.{special.name}", message)
+
+
+def special_fields(draft: Draft) -> Problems:
+    """Special sidx need a field to stand in, at every width of it."""
+    enum = draft.spec.enums.get(SPECIAL_SIDX)
+    values = {value.name: value.value for value in enum.values} if enum is not None else {}
+    for stream in draft.spec.streams.values():
+        fields = _entry_fields(draft, stream)
+        if not stream.special_sidx or fields is None:
+            continue
+        path = f"streams.{stream.name}.{SPECIAL_SIDX}"
+        sidx = next((field for field in fields if field.name == SIDX), None)
+        if sidx is None or draft.kind(sidx) in ("unsigned", "float"):
+            message = f"only for a stream whose block has entries with a signed {SIDX!r}"
+            yield draft.problem(path, message)
+            continue
+        for special in stream.special_sidx:
+            if misfit := draft.misfit(sidx, values.get(special.name, 0)):
+                yield draft.problem(f"{path}.{special.name}", misfit)
+
+
+def _entry_fields(draft: Draft, stream: Stream) -> tuple[Field, ...] | None:
+    """None where they are not known."""
+    block = draft.spec.blocks.get(stream.block)
+    if block is None:
+        return None
+    if block.entry is None:
+        return ()
+    record = draft.spec.records.get(block.entry)
+    return record.fields if record is not None else None

@@ -1,0 +1,137 @@
+"""How records make up delimiters and blocks.
+
+A block is a header, entries and an end: a delimiter, which is an entry of its own kind, or
+a count in the header. The passes of a block are cut along these parts.
+"""
+
+from __future__ import annotations
+
+from codegen.draft import Draft, Problems
+from codegen.language import EVENT_ID
+from codegen.model import Delimiter, Field
+from codegen.problems import unknown
+
+
+def delimiters(draft: Draft) -> Problems:
+    records = draft.spec.records
+    for delimiter in draft.spec.delimiters.values():
+        path = f"delimiters.{delimiter.name}.record"
+        yield from draft.unknown("records", "record", delimiter.record, path)
+        if delimiter.record in records:
+            fields = {field.name: field for field in records[delimiter.record].fields}
+            yield from _delimiter_values(draft, delimiter, fields)
+            yield from _delimiter_written(draft, delimiter, fields)
+
+
+def _delimiter_values(draft: Draft, delimiter: Delimiter, fields: dict[str, Field]) -> Problems:
+    path = f"delimiters.{delimiter.name}"
+    for key, pairs in (("match", delimiter.match), ("write", delimiter.write)):
+        for name, value in pairs:
+            where = f"{path}.{key}.{name}"
+            if name not in fields:
+                yield draft.problem(where, unknown("field", name, fields))
+            elif misfit := draft.misfit(fields[name], value):
+                yield draft.problem(where, misfit)
+            elif key == "match" and draft.kind(fields[name]) == "float":
+                yield draft.problem(where, "a field of floats; match a field of integers")
+    if len(delimiter.match) > 1:
+        yield draft.problem(f"{path}.match", "must be one field; a reader looks at that alone")
+
+
+def _delimiter_written(draft: Draft, delimiter: Delimiter, fields: dict[str, Field]) -> Problems:
+    path = f"delimiters.{delimiter.name}.write"
+    written = dict(delimiter.write)
+    for name in fields:
+        if name not in written:
+            message = f"missing field {name!r}; a delimiter is written as a whole record"
+            yield draft.problem(path, message)
+    for name, value in delimiter.match:
+        if written.get(name, value) != value:
+            message = f"{written[name]} is not what `match` looks for; legal: {value}"
+            yield draft.problem(f"{path}.{name}", message)
+
+
+def block_records(draft: Draft) -> Problems:
+    for block in draft.spec.blocks.values():
+        for key, name in (("header", block.header), ("entry", block.entry)):
+            if name is not None:
+                path = f"blocks.{block.name}.{key}"
+                yield from draft.unknown("records", "record", name, path)
+
+
+def block_ends(draft: Draft) -> Problems:
+    for block in draft.spec.blocks.values():
+        path = f"blocks.{block.name}.end"
+        given = [end for end in (block.delimiter, block.count) if end is not None]
+        if block.entry is None and given:
+            yield draft.problem(path, "only for a block with an entry")
+        elif block.entry is not None and len(given) != 1:
+            found = "both" if given else "neither"
+            yield draft.problem(path, f"must be exactly one of delimiter and count, found {found}")
+
+
+def block_delimiters(draft: Draft) -> Problems:
+    known = draft.spec.delimiters
+    records = draft.spec.records
+    for block in draft.spec.blocks.values():
+        if block.delimiter is None:
+            continue
+        path = f"blocks.{block.name}.end.delimiter"
+        yield from draft.unknown("delimiters", "delimiter", block.delimiter, path)
+        delimiter = known.get(block.delimiter)
+        if delimiter is None or delimiter.record not in records or block.entry not in records:
+            continue
+        if delimiter.record != block.entry:
+            message = f"delimiter of {delimiter.record!r}, but the entry is {block.entry!r}"
+            yield draft.problem(path, message)
+
+
+def block_counts(draft: Draft) -> Problems:
+    for block in draft.spec.blocks.values():
+        if block.count is None:
+            if block.index is not None:
+                message = "only for a block that ends by count"
+                yield draft.problem(f"blocks.{block.name}.index", message)
+            continue
+        if block.entry is None or block.header not in draft.spec.records:
+            continue
+        path = f"blocks.{block.name}.end.count"
+        fields = {field.name: field for field in draft.spec.records[block.header].fields}
+        field = fields.get(block.count)
+        if field is None:
+            yield draft.problem(path, unknown("field", block.count, fields))
+        elif draft.kind(field) == "float" or field.minimum is None or field.minimum < 0:
+            message = f"{field.name!r} must be a field of integers with a minimum of 0 or more"
+            yield draft.problem(path, message)
+
+
+def block_headers(draft: Draft) -> Problems:
+    """A header starts with the event, and all of it but the count is read into columns."""
+    for block in draft.spec.blocks.values():
+        if block.header not in draft.spec.records:
+            continue
+        path = f"records.{block.header}.fields"
+        fields = draft.spec.records[block.header].fields
+        if fields[0].name != EVENT_ID or draft.kind(fields[0]) == "float":
+            message = f"the first field of a block header must be an integer {EVENT_ID!r}"
+            yield draft.problem(f"{path}[0].name", message)
+        for i, field in enumerate(fields):
+            if field.plural is None and field.name != block.count:
+                message = "missing; the field of a block header is read into a column of this name"
+                yield draft.problem(f"{path}[{i}].plural", message)
+
+
+def block_columns(draft: Draft) -> Problems:
+    """The fields of header and entry, and the index, are columns side by side."""
+    records = draft.spec.records
+    for block in draft.spec.blocks.values():
+        header = records[block.header].fields if block.header in records else ()
+        entry = records[block.entry].fields if block.entry in records else ()
+        names = {field.name for field in header}
+        for field in entry:
+            if field.name in names:
+                message = f"{field.name!r} is a field of {block.header!r} too; it must be in one"
+                yield draft.problem(f"blocks.{block.name}.entry", message)
+        if block.index in names | {field.name for field in entry}:
+            message = f"{block.index!r} is a field of the block; choose another name"
+            yield draft.problem(f"blocks.{block.name}.index", message)

@@ -1,0 +1,101 @@
+"""Scalars, enums, the type word, and the fields of records."""
+
+from __future__ import annotations
+
+from codegen.draft import Draft, Problems, repeated
+from codegen.language import (
+    MAX_COMBINATIONS,
+    SPECIAL_SIDX,
+    TYPE_WORD_BYTES,
+    TYPE_WORD_FIELDS,
+    WIDTHS,
+)
+from codegen.model import Field
+from codegen.problems import unknown
+
+
+def scalars(draft: Draft) -> Problems:
+    combinations = 1
+    for scalar in draft.spec.scalars.values():
+        path = f"scalars.{scalar.name}.widths"
+        combinations *= len(scalar.widths)
+        for i, width in enumerate(scalar.widths):
+            if width not in WIDTHS:
+                yield draft.problem(f"{path}[{i}]", unknown("width", width, WIDTHS))
+        kinds = {WIDTHS[w].kind for w in scalar.widths if w in WIDTHS}
+        if len(kinds) > 1:
+            mixed = " and ".join(sorted(kinds))
+            yield draft.problem(path, f"widths of {mixed}; all of a scalar must be of one kind")
+    if combinations > MAX_COMBINATIONS:
+        message = f"{combinations} combinations of widths; at most {MAX_COMBINATIONS} are generated"
+        yield draft.problem("scalars", message)
+
+
+def enums(draft: Draft) -> Problems:
+    for enum in draft.spec.enums.values():
+        path = f"enums.{enum.name}.values"
+        first: dict[int, str] = {}
+        for value in enum.values:
+            if value.value in first:
+                message = f"{value.value} is the value of {first[value.value]} already"
+                yield draft.problem(f"{path}.{value.name}.value", message)
+            first.setdefault(value.value, value.name)
+            if enum.name == SPECIAL_SIDX and value.value >= 0:
+                message = f"{value.value} could be a sample; a special sidx is below 0"
+                yield draft.problem(f"{path}.{value.name}.value", message)
+
+
+def type_word(draft: Draft) -> Problems:
+    fields = draft.spec.type_word.fields
+    if not fields:
+        return
+    names = [f.name for f in fields]
+    if sorted(names) != sorted(TYPE_WORD_FIELDS):
+        needed = " and ".join(TYPE_WORD_FIELDS)
+        yield draft.problem(
+            "type_word.fields", f"must be exactly {needed}, found {', '.join(names)}"
+        )
+    total = sum(f.bytes for f in fields)
+    if total != TYPE_WORD_BYTES or any(f.bytes < 1 for f in fields):
+        message = f"must be {TYPE_WORD_BYTES} bytes in all and one or more each, found {total}"
+        yield draft.problem("type_word.fields", message)
+    for i, field in enumerate(fields):
+        path = f"type_word.fields[{i}]"
+        yield from draft.unknown("enums", "enum", field.enum, f"{path}.enum")
+        if field.enum in draft.spec.enums and 1 <= field.bytes <= TYPE_WORD_BYTES:
+            high = 256**field.bytes - 1
+            for value in draft.spec.enums[field.enum].values:
+                if not 0 <= value.value <= high:
+                    message = f"{value.value} does not fit {path}; legal: 0 to {high}"
+                    where = f"enums.{field.enum}.values.{value.name}.value"
+                    yield draft.problem(where, message)
+
+
+def records(draft: Draft) -> Problems:
+    spec = draft.spec
+    for record in spec.records.values():
+        path = f"records.{record.name}.fields"
+        named = [(f"{path}[{i}].name", f.name) for i, f in enumerate(record.fields)]
+        plurals = [
+            (f"{path}[{i}].plural", f.plural) for i, f in enumerate(record.fields) if f.plural
+        ]
+        for where, name, first in repeated(named + plurals):
+            message = f"{name!r} is taken by {first}; names and plurals of a record must be unique"
+            yield draft.problem(where, message)
+        for i, field in enumerate(record.fields):
+            where = f"{path}[{i}].type"
+            yield from draft.unknown("scalars", "scalar", field.type, where)
+            yield from numbers(draft, field, f"{path}[{i}]")
+
+
+def numbers(draft: Draft, field: Field, path: str) -> Problems:
+    """What is said of the values of a field: whole numbers that fit it."""
+    said = [(f"{path}.reserved[{i}]", value) for i, value in enumerate(field.reserved)]
+    if field.minimum is not None:
+        said.append((f"{path}.minimum", field.minimum))
+    for where, value in said:
+        misfit = draft.misfit(field, value)
+        if draft.kind(field) == "float":
+            yield draft.problem(where, "only for a field of integers")
+        elif misfit:
+            yield draft.problem(where, misfit)

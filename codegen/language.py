@@ -1,0 +1,116 @@
+"""The words of the spec language, defined once: keys, styles of names, widths and checks.
+
+The loader and the checks read these tables, and a test compares spec/schema.json and
+spec/README.md with them. To add a key: a word here, a line in load.py, a check if it
+refers to something, and the schema and README.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Keys:
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+    @property
+    def legal(self) -> tuple[str, ...]:
+        return self.required + self.optional
+
+
+def _keys(required: str, optional: str = "") -> Keys:
+    return Keys(tuple(required.split()), tuple(optional.split()))
+
+
+KEYS = {
+    "spec": _keys("format doc scalars enums type_word records blocks streams", "delimiters rules"),
+    "scalar": _keys("doc widths", "env"),
+    "enum": _keys("doc values", "count"),
+    "enum_value": _keys("value constant doc", "aliases parameter"),
+    "type_word": _keys("doc fields"),
+    "type_word_field": _keys("name bytes enum doc"),
+    "record": _keys("doc fields"),
+    "field": _keys("name type doc", "plural reserved minimum"),
+    "delimiter": _keys("doc record match write"),
+    "block": _keys("doc header", "entry end index"),
+    "end": _keys("", "delimiter count"),
+    "stream": _keys("doc block", "deprecated source aggregation header special_sidx"),
+    "stream_special": _keys("doc", "required"),
+    "rule": _keys("doc fix severity check", "field limit"),
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a name is written: it matches `pattern` as a whole."""
+
+    name: str
+    pattern: str
+
+
+LONGEST_NAME = 40
+SNAKE = Style("lower_snake_case", "[a-z][a-z0-9]*(_[a-z0-9]+)*")
+UPPER = Style("UPPER_CASE", "[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+KEBAB = Style("kebab-case", "[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Width:
+    """`low` to `high` are the whole numbers that it holds exactly."""
+
+    kind: str
+    low: int
+    high: int
+
+
+WIDTHS = {
+    "i1": Width("int", -(2**7), 2**7 - 1),
+    "i2": Width("int", -(2**15), 2**15 - 1),
+    "i4": Width("int", -(2**31), 2**31 - 1),
+    "i8": Width("int", -(2**63), 2**63 - 1),
+    "u1": Width("unsigned", 0, 2**8 - 1),
+    "u2": Width("unsigned", 0, 2**16 - 1),
+    "u4": Width("unsigned", 0, 2**32 - 1),
+    "u8": Width("unsigned", 0, 2**64 - 1),
+    "f4": Width("float", -(2**24), 2**24),
+    "f8": Width("float", -(2**53), 2**53),
+}
+MAX_COMBINATIONS = 64
+
+# The names that the generator looks for: the fields of the type word, the field that every
+# block header starts with, and the enum and field of the special sample indices.
+TYPE_WORD_BYTES = 4
+TYPE_WORD_FIELDS = ("aggregation", "source")
+EVENT_ID = "event_id"
+SPECIAL_SIDX = "special_sidx"
+SIDX = "sidx"
+
+SEVERITIES = ("error", "warning")
+
+
+@dataclass(frozen=True)
+class RuleCheck:
+    """`where` tells which fields it looks at: of a block's header, of its entry, of either,
+    or (None) of neither, because it looks at the whole stream."""
+
+    where: str | None
+    limit: bool = False
+
+
+CHECKS = {
+    "positive": RuleCheck("header or entry"),
+    "contiguous": RuleCheck("header"),
+    "unique_in_event": RuleCheck("header"),
+    "known_special": RuleCheck("entry"),
+    "at_most": RuleCheck("entry", limit=True),
+    "ascending": RuleCheck("entry"),
+    "required_special": RuleCheck("entry"),
+    "finite": RuleCheck("header or entry"),
+    "not_negative": RuleCheck("header or entry"),
+    "not_falling": RuleCheck("entry"),
+    "not_empty": RuleCheck("header"),
+    "not_deprecated": RuleCheck(None),
+    "final_delimiter": RuleCheck(None),
+}

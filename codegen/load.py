@@ -1,0 +1,218 @@
+"""The spec as YAML -> the spec as dataclasses, or every problem at once.
+
+One function per kind of entry, in the order of the file; each reads like the dataclass it
+fills. An entry with a problem in it is left out of the spec, and the checks are told which
+places had problems, so that they report what is wrong elsewhere and nothing that follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from codegen.check import check
+from codegen.draft import Draft
+from codegen.language import KEBAB, SNAKE, UPPER
+from codegen.model import (
+    Block,
+    Delimiter,
+    Enum,
+    EnumValue,
+    Field,
+    Record,
+    Rule,
+    Scalar,
+    Spec,
+    Stream,
+    StreamSpecial,
+    TypeWord,
+    TypeWordField,
+)
+from codegen.nodes import Mapping, Node, Sequence, read_nodes
+from codegen.problems import Place, Problem, SpecError
+from codegen.values import Values
+
+__all__ = ["Problem", "SpecError", "load_spec"]
+
+
+def load_spec(path: Path | str) -> Spec:
+    """Read and check a spec; raises a SpecError that holds all of its problems."""
+    root = read_nodes(Path(path))
+    values = Values(str(path))
+    spec = _Loader(values).spec(root)
+    places: dict[str, Place] = {}
+    for where, place in _places(root):
+        places.setdefault(where, place)
+    broken = frozenset(problem.path for problem in values.problems)
+    problems = values.problems + check(Draft(spec, values.file, places, broken))
+    if problems:
+        raise SpecError(problems)
+    return spec
+
+
+def _places(node: Node) -> Iterator[tuple[str, Place]]:
+    yield node.path, node.place
+    if isinstance(node, Mapping):
+        for _, value in node.entries:
+            yield from _places(value)
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from _places(item)
+
+
+class _Loader:
+    def __init__(self, values: Values) -> None:
+        self.values = values
+
+    def spec(self, node: Node) -> Spec:
+        v = self.values
+        if not isinstance(node, Mapping):
+            v.wrong_kind(node, "a mapping")
+            raise SpecError(v.problems)
+        key = v.keys(node, "spec")
+        return Spec(
+            format=v.snake(key("format")),
+            doc=v.doc(key("doc")),
+            scalars=v.named(key("scalars"), SNAKE, self.scalar),
+            enums=v.named(key("enums"), SNAKE, self.enum),
+            type_word=self.type_word(key("type_word")),
+            records=v.named(key("records"), SNAKE, self.record),
+            delimiters=v.named(key("delimiters"), SNAKE, self.delimiter),
+            blocks=v.named(key("blocks"), SNAKE, self.block),
+            streams=v.named(key("streams"), SNAKE, self.stream),
+            rules=v.named(key("rules"), KEBAB, self.rule),
+        )
+
+    def scalar(self, name: str, node: Node) -> Scalar:
+        v = self.values
+        key = v.keys(node, "scalar")
+        return Scalar(
+            name=name,
+            doc=v.doc(key("doc")),
+            widths=v.each(key("widths"), v.word),
+            env=v.maybe(key("env"), v.upper),
+        )
+
+    def enum(self, name: str, node: Node) -> Enum:
+        v = self.values
+        key = v.keys(node, "enum")
+        return Enum(
+            name=name,
+            doc=v.doc(key("doc")),
+            values=tuple(v.named(key("values"), UPPER, self.enum_value).values()),
+            count=v.maybe(key("count"), v.upper),
+        )
+
+    def enum_value(self, name: str, node: Node) -> EnumValue:
+        v = self.values
+        key = v.keys(node, "enum_value")
+        return EnumValue(
+            name=name,
+            value=v.integer(key("value")),
+            doc=v.doc(key("doc")),
+            constant=v.upper(key("constant")),
+            aliases=v.each(key("aliases"), v.upper),
+            parameter=v.maybe(key("parameter"), v.snake),
+        )
+
+    def type_word(self, node: Node | None) -> TypeWord:
+        """Without fields when there was a problem in it."""
+        v = self.values
+        before = len(v.problems)
+        key = v.keys(node, "type_word")
+        word = TypeWord(v.doc(key("doc")), v.each(key("fields"), self.type_word_field))
+        return word if len(v.problems) == before else TypeWord("", ())
+
+    def type_word_field(self, node: Node) -> TypeWordField:
+        v = self.values
+        key = v.keys(node, "type_word_field")
+        return TypeWordField(
+            name=v.snake(key("name")),
+            bytes=v.integer(key("bytes")),
+            enum=v.word(key("enum")),
+            doc=v.doc(key("doc")),
+        )
+
+    def record(self, name: str, node: Node) -> Record:
+        v = self.values
+        key = v.keys(node, "record")
+        return Record(name, v.doc(key("doc")), v.each(key("fields"), self.field))
+
+    def field(self, node: Node) -> Field:
+        v = self.values
+        key = v.keys(node, "field")
+        return Field(
+            name=v.snake(key("name")),
+            type=v.word(key("type")),
+            doc=v.doc(key("doc")),
+            plural=v.maybe(key("plural"), v.snake),
+            reserved=v.each(key("reserved"), v.integer),
+            minimum=v.maybe(key("minimum"), v.integer),
+        )
+
+    def delimiter(self, name: str, node: Node) -> Delimiter:
+        v = self.values
+        key = v.keys(node, "delimiter")
+        return Delimiter(
+            name=name,
+            doc=v.doc(key("doc")),
+            record=v.word(key("record")),
+            match=self.field_values(key("match")),
+            write=self.field_values(key("write")),
+        )
+
+    def field_values(self, node: Node | None) -> tuple[tuple[str, int], ...]:
+        v = self.values
+        return tuple((v.word(key), v.integer(value)) for key, value in v.entries(node))
+
+    def block(self, name: str, node: Node) -> Block:
+        v = self.values
+        key = v.keys(node, "block")
+        end = v.keys(key("end"), "end")
+        return Block(
+            name=name,
+            doc=v.doc(key("doc")),
+            header=v.word(key("header")),
+            entry=v.maybe(key("entry"), v.word),
+            delimiter=v.maybe(end("delimiter"), v.word),
+            count=v.maybe(end("count"), v.word),
+            index=v.maybe(key("index"), v.snake),
+        )
+
+    def stream(self, name: str, node: Node) -> Stream:
+        v = self.values
+        key = v.keys(node, "stream")
+        special_sidx = v.named(key("special_sidx"), UPPER, self.stream_special)
+        return Stream(
+            name=name,
+            doc=v.doc(key("doc")),
+            deprecated=v.maybe(key("deprecated"), v.doc),
+            source=v.maybe(key("source"), v.word),
+            aggregation=v.maybe(key("aggregation"), v.word),
+            header=v.maybe(key("header"), v.word),
+            block=v.word(key("block")),
+            special_sidx=tuple(special_sidx.values()),
+        )
+
+    def stream_special(self, name: str, node: Node) -> StreamSpecial:
+        v = self.values
+        key = v.keys(node, "stream_special")
+        required = key("required")
+        return StreamSpecial(
+            name=name,
+            doc=v.doc(key("doc")),
+            required=required is not None and v.flag(required),
+        )
+
+    def rule(self, name: str, node: Node) -> Rule:
+        v = self.values
+        key = v.keys(node, "rule")
+        return Rule(
+            id=name,
+            doc=v.doc(key("doc")),
+            fix=v.doc(key("fix")),
+            severity=v.word(key("severity")),
+            check=v.word(key("check")),
+            fields=v.one_or_each(key("field"), v.word),
+            limit=v.maybe(key("limit"), v.word),
+        )

@@ -1,0 +1,148 @@
+"""The spec as frozen dataclasses: what every later phase reads.
+
+The names follow the keys of the YAML one for one; spec/README.md documents each.
+Nothing here knows a byte size: widths are chosen in `plan`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A named scalar type, e.g. oasis_int; `widths[0]` is the default."""
+
+    name: str
+    doc: str
+    widths: tuple[str, ...]
+    env: str | None
+
+
+@dataclass(frozen=True)
+class EnumValue:
+    name: str
+    value: int
+    doc: str
+    constant: str
+    aliases: tuple[str, ...]
+    parameter: str | None
+
+
+@dataclass(frozen=True)
+class Enum:
+    name: str
+    doc: str
+    values: tuple[EnumValue, ...]
+    count: str | None
+
+
+@dataclass(frozen=True)
+class TypeWordField:
+    name: str
+    bytes: int
+    enum: str
+    doc: str
+
+
+@dataclass(frozen=True)
+class TypeWord:
+    """The packed integer that opens a stream; fields from the lowest byte up."""
+
+    doc: str
+    fields: tuple[TypeWordField, ...]
+
+
+@dataclass(frozen=True)
+class Field:
+    name: str
+    type: str
+    doc: str
+    plural: str | None
+    reserved: tuple[int, ...]
+    minimum: int | None
+
+
+@dataclass(frozen=True)
+class Record:
+    name: str
+    doc: str
+    fields: tuple[Field, ...]
+
+    def field(self, name: str) -> Field:
+        return next(f for f in self.fields if f.name == name)
+
+
+@dataclass(frozen=True)
+class Delimiter:
+    """An entry that closes a block: matched on `match`, written as `write`."""
+
+    name: str
+    doc: str
+    record: str
+    match: tuple[tuple[str, int], ...]
+    write: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A header and its entries. At most one of `delimiter` and `count` is set;
+    a block with neither is a bare header."""
+
+    name: str
+    doc: str
+    header: str
+    entry: str | None
+    delimiter: str | None
+    count: str | None
+    index: str | None
+
+
+@dataclass(frozen=True)
+class StreamSpecial:
+    """What a special sidx means in one stream, and whether every block has it."""
+
+    name: str
+    doc: str
+    required: bool
+
+
+@dataclass(frozen=True)
+class Stream:
+    """`source` and `aggregation` are both None for a stream without a stream header."""
+
+    name: str
+    doc: str
+    deprecated: str | None
+    source: str | None
+    aggregation: str | None
+    header: str | None
+    block: str
+    special_sidx: tuple[StreamSpecial, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    id: str
+    doc: str
+    fix: str
+    severity: str
+    check: str
+    fields: tuple[str, ...]
+    limit: str | None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The whole spec. Mappings keep the order of the file."""
+
+    format: str
+    doc: str
+    scalars: dict[str, Scalar]
+    enums: dict[str, Enum]
+    type_word: TypeWord
+    records: dict[str, Record]
+    delimiters: dict[str, Delimiter]
+    blocks: dict[str, Block]
+    streams: dict[str, Stream]
+    rules: dict[str, Rule]

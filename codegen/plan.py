@@ -1,0 +1,222 @@
+"""Spec -> what the templates print: every offset, size, width and name is decided here.
+
+A block is generated once per combination of the widths of the scalars that it uses, each
+in a module of its own, so that its kernels carry every offset as a constant. Nothing in
+this module formats text, and no template computes a number.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codegen.model import Block, Delimiter, Field, Record, Spec, Stream
+
+Widths = dict[str, str]
+
+
+@dataclass(frozen=True)
+class PlacedField:
+    """A field at its byte offset, with its width chosen (`dtype` is e.g. 'i4')."""
+
+    name: str
+    dtype: str
+    offset: int
+    size: int
+    doc: str
+    plural: str | None
+
+    @property
+    def last(self) -> int:
+        """Offset of the field's last byte."""
+        return self.offset + self.size - 1
+
+
+@dataclass(frozen=True)
+class PlacedRecord:
+    name: str
+    doc: str
+    fields: tuple[PlacedField, ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class PlacedDelimiter:
+    """The one field that tells a delimiter, and what is written into all fields of it."""
+
+    name: str
+    doc: str
+    field: PlacedField
+    value: int
+    written: tuple[tuple[PlacedField, int], ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class BlockModule:
+    """Everything about one block at one combination of widths.
+
+    `columns` are the header fields that become columns of the decoded data: all of them
+    but the count. `keys` are the integer ones, which tell one block from the next.
+    """
+
+    name: str
+    block: Block
+    widths: Widths
+    header: PlacedRecord
+    columns: tuple[PlacedField, ...]
+    keys: tuple[PlacedField, ...]
+    entry: PlacedRecord | None
+    delimiter: PlacedDelimiter | None
+    count: PlacedField | None
+    dtypes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RecordsModule:
+    """Readers and writers of every record at one combination of all widths."""
+
+    name: str
+    widths: Widths
+    records: tuple[PlacedRecord, ...]
+    delimiters: tuple[PlacedDelimiter, ...]
+    dtypes: tuple[str, ...]
+
+
+def scalars_of(spec: Spec, *records: str | None) -> list[str]:
+    """Names of the scalars that the records use, in the order of the spec."""
+    used = {f.type for r in records if r is not None for f in spec.records[r].fields}
+    return [name for name in spec.scalars if name in used]
+
+
+def combinations(spec: Spec, scalars: list[str]) -> Iterator[Widths]:
+    """All choices of one width per scalar, the defaults first."""
+    for widths in itertools.product(*(spec.scalars[name].widths for name in scalars)):
+        yield dict(zip(scalars, widths, strict=True))
+
+
+def suffix(spec: Spec, widths: Widths) -> str:
+    """The part of a module name that tells the widths; scalars of one width stay out."""
+    return "_".join(w for name, w in widths.items() if len(spec.scalars[name].widths) > 1)
+
+
+def place(record: Record, widths: Widths) -> PlacedRecord:
+    """Give each field of a record its offset: packed, in the order of the spec."""
+    fields = []
+    offset = 0
+    for field in record.fields:
+        placed = place_field(field, widths, offset)
+        fields.append(placed)
+        offset += placed.size
+    return PlacedRecord(record.name, record.doc, tuple(fields), offset)
+
+
+def place_field(field: Field, widths: Widths, offset: int) -> PlacedField:
+    dtype = widths[field.type]
+    return PlacedField(field.name, dtype, offset, int(dtype[1:]), field.doc, field.plural)
+
+
+def place_delimiter(delimiter: Delimiter, record: PlacedRecord) -> PlacedDelimiter:
+    by_name = {f.name: f for f in record.fields}
+    ((field, value),) = delimiter.match
+    written = tuple((by_name[name], v) for name, v in delimiter.write)
+    return PlacedDelimiter(
+        delimiter.name, delimiter.doc, by_name[field], value, written, record.size
+    )
+
+
+def dtypes_of(*records: PlacedRecord | None) -> tuple[str, ...]:
+    return tuple(sorted({f.dtype for r in records if r is not None for f in r.fields}))
+
+
+def block_modules(spec: Spec) -> Iterator[BlockModule]:
+    for block in spec.blocks.values():
+        for widths in combinations(spec, scalars_of(spec, block.header, block.entry)):
+            yield _block_module(spec, block, widths)
+
+
+def _block_module(spec: Spec, block: Block, widths: Widths) -> BlockModule:
+    header = place(spec.records[block.header], widths)
+    entry = place(spec.records[block.entry], widths) if block.entry else None
+    columns = tuple(f for f in header.fields if f.name != block.count)
+    delimiter = None
+    if block.delimiter is not None and entry is not None:
+        delimiter = place_delimiter(spec.delimiters[block.delimiter], entry)
+    return BlockModule(
+        name=f"{block.name}_{suffix(spec, widths)}",
+        block=block,
+        widths=widths,
+        header=header,
+        columns=columns,
+        keys=tuple(f for f in columns if f.dtype[0] != "f"),
+        entry=entry,
+        delimiter=delimiter,
+        count=next((f for f in header.fields if f.name == block.count), None),
+        dtypes=dtypes_of(header, entry),
+    )
+
+
+def records_modules(spec: Spec) -> Iterator[RecordsModule]:
+    for widths in combinations(spec, list(spec.scalars)):
+        records = tuple(place(r, widths) for r in spec.records.values())
+        by_name = {r.name: r for r in records}
+        delimiters = tuple(place_delimiter(d, by_name[d.record]) for d in spec.delimiters.values())
+        name = f"records_{suffix(spec, widths)}"
+        yield RecordsModule(name, widths, records, delimiters, dtypes_of(*records))
+
+
+@dataclass(frozen=True)
+class RecordVariant:
+    """A record at one combination of the widths that it uses; `key` finds it in the layout."""
+
+    key: tuple[str, ...]
+    record: PlacedRecord
+
+
+def record_variants(spec: Spec) -> Iterator[RecordVariant]:
+    for record in spec.records.values():
+        for widths in combinations(spec, scalars_of(spec, record.name)):
+            yield RecordVariant((record.name, *widths.values()), place(record, widths))
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """A stream with its type word as bytes; None where the stream has no stream header."""
+
+    stream: Stream
+    source: int | None
+    aggregation: int | None
+    type_word: bytes | None
+
+
+def stream_plans(spec: Spec) -> Iterator[StreamPlan]:
+    for stream in spec.streams.values():
+        if stream.source is None or stream.aggregation is None:
+            yield StreamPlan(stream, None, None, None)
+            continue
+        numbers = {"source": stream.source, "aggregation": stream.aggregation}
+        word = b""
+        values = {}
+        for field in spec.type_word.fields:
+            names = {v.name: v.value for v in spec.enums[field.enum].values}
+            values[field.name] = names[numbers[field.name]]
+            word += values[field.name].to_bytes(field.bytes, "little")
+        yield StreamPlan(stream, values["source"], values["aggregation"], word)
+
+
+@dataclass(frozen=True)
+class Constant:
+    name: str
+    value: int
+    doc: str
+
+
+def constants(spec: Spec) -> Iterator[Constant]:
+    """The module-level constants that the enums give, with their aliases."""
+    for enum in spec.enums.values():
+        for value in enum.values:
+            for name in (value.constant, *value.aliases):
+                yield Constant(name, value.value, value.doc)
+        if enum.count is not None:
+            yield Constant(enum.count, len(enum.values), f"Number of values: {enum.doc}")

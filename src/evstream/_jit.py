@@ -1,0 +1,36 @@
+"""The one place that decides how kernels are compiled.
+
+Every njit function of the package goes through `jit`, so that caching can be switched
+off in one place: `EVSTREAM_CACHE=0` compiles afresh in each process. The kernels release
+the GIL, and never raise: an exception inside njit code leaks memory, so they return a
+status instead and the runtime raises.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+CACHE = os.environ.get("EVSTREAM_CACHE", "1") != "0"
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """Compile a kernel lazily, without the GIL, cached on disk unless switched off."""
+    return numba.njit(nogil=True, cache=CACHE)(function)
+
+
+def jit_closure(function: Callable[..., Any]) -> Any:
+    """Compile a kernel around a user's njit callbacks: never cached, since numba cannot
+    tell on disk whether a callback is still the same."""
+    return numba.njit(nogil=True)(function)
+
+
+# What a kernel keeps and returns.
+HEADER, ENTRIES = 0, 1
+"""Phase: a block header comes next, or entries of the open block do."""
+
+NEED_INPUT, OUTPUT_FULL, BAD_COUNT = 0, 1, 2
+"""Status: no whole record is left, no output row is left, a count below zero."""

@@ -1,0 +1,70 @@
+"""What the end of a stream means: whether it is clean, a warning, or an error.
+
+End of file inside a record or a counted block is an error, and so is a block header with
+nothing after it. End of file between two entries without a delimiter is what the C++ tools
+write at the very end: a warning that names the place, an error under strict.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from evstream._generated import layout
+from evstream._jit import HEADER
+from evstream.errors import MissingDelimiterWarning, TruncatedStreamError
+from evstream.header import StreamHeader, record_dtype
+
+
+def block_ids(header: StreamHeader, state: Any) -> dict[str, int]:
+    """The ids of the block that `state` is in, for messages."""
+    names = (f.name for f in layout.FIELDS[header.block.header])
+    integers = [n for n in names if n in state.dtype.names and state.dtype[n].kind != "f"]
+    return {name: int(state[name]) for name in integers}
+
+
+def check_end(
+    header: StreamHeader, state: Any, offset: int, left: int, source: str, strict: bool = False
+) -> bool:
+    """Judge the end of a stream: `left` bytes from `offset` on are in no whole record.
+
+    True when it is clean, False after the warning that the final delimiter is missing.
+    """
+    block = header.block
+    at_header = int(state["phase"]) == HEADER
+    ids = {} if at_header else block_ids(header, state)
+    if left:
+        record = block.header if at_header else str(block.entry)
+        size = record_dtype(record, header.widths).itemsize
+        raise TruncatedStreamError(
+            f"the stream ends inside record {record}, after {left} of its {size} bytes",
+            source=source,
+            offset=offset,
+            ids=ids,
+            expected=f"{size - left} more bytes",
+        )
+    if at_header:
+        return True
+    if block.count is not None:
+        raise TruncatedStreamError(
+            f"the stream ends after {state['entries']} of the block's {block.entry} entries",
+            source=source,
+            offset=offset,
+            ids=ids,
+            expected=f"{state['left']} more",
+        )
+    if state["entries"] == 0:
+        raise TruncatedStreamError(
+            f"the stream ends right after its {block.header}",
+            source=source,
+            offset=int(state["start"]),
+            ids=ids,
+            expected=f"{block.entry} entries or a {block.delimiter}",
+        )
+    missing = TruncatedStreamError(
+        "the stream ends without the final delimiter", source=source, offset=offset, ids=ids
+    )
+    if strict:
+        raise missing
+    warnings.warn(str(missing), MissingDelimiterWarning, stacklevel=2)
+    return False

@@ -1,0 +1,305 @@
+"""EventReader: the documented base class of programs that read event streams.
+
+A subclass brings `read_buffer`, usually an njit function, which parses the window it is
+given and stops at the end of an event, when its own output is full, or when no whole record
+is left. This class brings it the bytes, calls its hooks in the documented order, and keeps
+what a subclass cannot know: whether the stream ended cleanly, where a block was interrupted,
+and which of many streams has a whole event to give.
+"""
+
+from __future__ import annotations
+
+import inspect
+import selectors
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from evstream.errors import EvstreamError, ReaderError
+from evstream.feeds import Feed
+from evstream.input_selector import InputSelector
+from evstream.waiting import wait_readable
+
+PIPE_CAPACITY = 65536
+"""Bytes in the window that read_buffer parses."""
+
+
+class EventReader:
+    """Abstract class to read event streams.
+
+    A subclass supplies `read_buffer` (see there) and whatever it stores events in; it need
+    not call `super().__init__`. It may set:
+
+        logger: a logging.Logger, which hears of errors before they are raised.
+        strict: True makes a missing final delimiter an error.
+        buffer_size: bytes in the window, PIPE_CAPACITY by default.
+
+    Use:
+
+        with ExitStack() as stack:
+            streams_in, (source, aggregation, len_sample) = init_streams_in(files_in, stack)
+            reader = MyReader(len_sample)
+            for event_id in reader.read_streams(streams_in):
+                ...
+    """
+
+    strict = False
+    buffer_size = PIPE_CAPACITY
+
+    @staticmethod
+    def register_streams_in(
+        selector_class: type[selectors.BaseSelector], streams_in: Sequence[Any]
+    ) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
+        """Make one main selector and, for each stream, a selector and a window.
+
+        Returns:
+            The main selector, whose keys carry the data of their streams, and the list of
+            these data: the keyword arguments of `read_event` but the first two.
+        """
+        return _register(selector_class, streams_in, PIPE_CAPACITY)
+
+    def read_streams(self, streams_in: Sequence[Any]) -> Iterator[int]:
+        """Read the streams to their ends; an event id each time read_buffer has one.
+
+        One event at a time is read, from the first stream in turn that has a whole one (or
+        more of one than its window holds). An event may come several times, when the
+        subclass's own output fills up.
+
+        Args:
+            streams_in: open streams past their headers: pipes, files, io.BytesIO.
+
+        Yields:
+            event_id, after event_read_log and finalize_event.
+
+        Raises:
+            TruncatedStreamError: a stream ends inside a record, after its whole events.
+            ReaderError: read_buffer raised, or leaves bytes of the stream unread.
+        """
+        main_selector, stream_data = _register(InputSelector, streams_in, self.buffer_size)
+        feeds = [data["feed"] for data in stream_data]
+        for feed in feeds:
+            feed.others = feeds
+        try:
+            while main_selector.get_map():
+                keys = list(main_selector.get_map().values())
+                startable = [key for key in keys if _has_event(**key.data)]
+                if not startable:
+                    _read_some(keys)
+                for key in startable:
+                    event = self.read_event(key.fileobj, main_selector, **key.data)
+                    if event is not None:
+                        event_id, key.data["cursor"], key.data["valid_buff"] = event
+                        self.event_read_log(event_id)
+                        self.finalize_event()
+                        yield event_id
+        finally:
+            for data in stream_data:
+                data["stream_selector"].close()
+            main_selector.close()
+
+    def read_event(
+        self,
+        stream_in: Any,
+        main_selector: selectors.BaseSelector,
+        stream_selector: selectors.BaseSelector,
+        mv: memoryview,
+        byte_mv: Any,
+        cursor: int,
+        valid_buff: int,
+        file_idx: int = 0,
+        feed: Feed | None = None,
+    ) -> tuple[int, int, int] | None:
+        """Read one event from one stream; at its end, take it out of the main selector.
+
+        Args:
+            stream_in: the stream.
+            main_selector, stream_selector: from register_streams_in.
+            mv, byte_mv: the window, as memoryview and as int8 array.
+            cursor, valid_buff: bytes cursor to valid_buff of the window are not yet parsed.
+            file_idx: number of the stream, handed to read_buffer.
+            feed: from register_streams_in; a new one when left out.
+
+        Returns:
+            (event_id, cursor, valid_buff), None at the end of the stream.
+        """
+        feed = feed or Feed(stream_in)
+        try:
+            return self._read_event(
+                stream_in, main_selector, stream_selector, mv, byte_mv,
+                cursor, valid_buff, file_idx, feed,
+            )  # fmt: skip
+        except EvstreamError as error:
+            if hasattr(self, "logger"):
+                self.logger.error(str(error))
+            raise
+
+    def _read_event(
+        self,
+        stream_in: Any,
+        main_selector: selectors.BaseSelector,
+        stream_selector: selectors.BaseSelector,
+        mv: memoryview,
+        byte_mv: Any,
+        cursor: int,
+        valid_buff: int,
+        file_idx: int,
+        feed: Feed,
+    ) -> tuple[int, int, int] | None:
+        event_id, item_id = feed.resume_ids(cursor)
+        moved = False
+        while True:
+            if cursor < valid_buff:
+                before = cursor
+                cursor, event_id, item_id, yield_event = self._parse(
+                    byte_mv, cursor, valid_buff, event_id, item_id, file_idx, feed
+                )
+                moved |= cursor > before
+                # A yield that took nothing is a full output, or a subclass that yields per
+                # buffer and wants more bytes: the second in a row means the latter.
+                feed.idle_yields = feed.idle_yields + 1 if cursor == before else 0
+                if yield_event and feed.idle_yields < 2:
+                    if 2 * cursor > valid_buff:
+                        cursor, valid_buff = _to_front(mv, cursor, valid_buff, feed)
+                    return event_id, cursor, valid_buff
+            cursor, valid_buff = _to_front(mv, cursor, valid_buff, feed)
+            if valid_buff == len(mv):
+                raise ReaderError(
+                    f"read_buffer takes nothing of a full window of {valid_buff} bytes",
+                    source=feed.name,
+                    offset=feed.base,
+                )
+            size = feed.readinto(mv[valid_buff:])
+            valid_buff += size
+            if size == 0:
+                feed.check_end(valid_buff - cursor, self.strict)
+                stream_selector.close()
+                main_selector.unregister(stream_in)
+                has_event = feed.tracker is not None and feed.tracker.has_blocks and moved
+                if event_id or has_event:
+                    self.item_exit()
+                    return event_id, cursor, valid_buff
+                return None
+
+    def _parse(
+        self,
+        byte_mv: Any,
+        cursor: int,
+        valid_buff: int,
+        event_id: int,
+        item_id: int,
+        file_idx: int,
+        feed: Feed,
+    ) -> tuple[int, int, int, Any]:
+        arguments = (byte_mv, cursor, valid_buff, event_id, item_id)
+        try:
+            if _takes_file_idx(self):
+                return self.read_buffer(*arguments, file_idx=file_idx)
+            return self.read_buffer(*arguments)
+        except EvstreamError:
+            raise
+        except Exception as error:
+            raise ReaderError(
+                f"read_buffer of {type(self).__name__} raised {type(error).__name__}: {error}",
+                source=feed.name,
+                offset=feed.base + cursor,
+                ids={"event_id": event_id, "item_id": item_id} if event_id else {},
+            ) from error
+
+    def read_buffer(
+        self, byte_mv: Any, cursor: int, valid_buff: int, event_id: int, item_id: int, **kwargs: Any
+    ) -> tuple[int, int, int, Any]:
+        """Parse byte_mv[cursor:valid_buff]; supplied by the subclass.
+
+        Args:
+            byte_mv: the window, an int8 array that may be changed in place.
+            cursor, valid_buff: the bytes to parse.
+            event_id, item_id: the event and item that the cursor is inside of, 0 when a
+                block header comes next and a new event may begin.
+            **kwargs: file_idx, the number of the stream; a subclass that takes only the
+                five positional arguments works too.
+
+        Returns:
+            (cursor, event_id, item_id, yield_event): how far it parsed, the ids that the
+            cursor is inside of now, and whether an event is to be yielded.
+        """
+        raise NotImplementedError
+
+    def item_exit(self) -> None:
+        """Called when a stream has ended, before its last event is yielded: what read_buffer
+        does at a delimiter, for a last item that has none. A no-op by default."""
+
+    def finalize_event(self) -> None:
+        """Called after event_read_log, before an event is yielded. A no-op by default."""
+
+    def event_read_log(self, event_id: int) -> None:
+        """Called when an event is read; to log what is worth it. A no-op by default."""
+
+
+def _register(
+    selector_class: type[selectors.BaseSelector], streams_in: Sequence[Any], size: int
+) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
+    main_selector = selector_class()
+    stream_data = []
+    for file_idx, stream_in in enumerate(streams_in):
+        stream_selector = selector_class()
+        stream_selector.register(stream_in, selectors.EVENT_READ)
+        mv = memoryview(bytearray(size))
+        data = {
+            "mv": mv,
+            "byte_mv": np.frombuffer(mv, np.int8),
+            "cursor": 0,
+            "valid_buff": 0,
+            "stream_selector": stream_selector,
+            "file_idx": file_idx,
+            "feed": Feed(stream_in),
+        }
+        stream_data.append(data)
+        main_selector.register(stream_in, selectors.EVENT_READ, data)
+    return main_selector, stream_data
+
+
+def _has_event(mv: memoryview, cursor: int, valid_buff: int, feed: Feed, **_: Any) -> bool:
+    """Whether reading an event can begin: it will not wait, or there is no use in waiting."""
+    if feed.descriptor is None or feed.ended or valid_buff - cursor == len(mv):
+        return True
+    if feed.tracker is None:
+        return feed.has_input or bool(wait_readable([feed.descriptor], 0))
+    return feed.tracker.event_ends_after(feed.base + cursor)
+
+
+def _read_some(keys: Sequence[selectors.SelectorKey]) -> None:
+    """Wait until some stream has input, and read it into its window."""
+    ready = [key for key in keys if key.data["feed"].has_input]
+    if not ready:
+        by_descriptor = {key.data["feed"].descriptor: key for key in keys}
+        ready = [by_descriptor[descriptor] for descriptor in wait_readable(by_descriptor)]
+    for key in ready:
+        data, feed = key.data, key.data["feed"]
+        if feed.tracker is None:
+            continue  # read_event will read
+        data["cursor"], data["valid_buff"] = _to_front(
+            data["mv"], data["cursor"], data["valid_buff"], feed
+        )
+        data["valid_buff"] += feed.readinto(data["mv"][data["valid_buff"] :])
+
+
+def _to_front(mv: memoryview, cursor: int, valid_buff: int, feed: Feed) -> tuple[int, int]:
+    """Move what is not parsed, usually less than a record, to the front of the window."""
+    left = valid_buff - cursor
+    if cursor:
+        mv[:left] = mv[cursor:valid_buff]
+        feed.base += cursor
+    return 0, left
+
+
+def _takes_file_idx(reader: EventReader) -> bool:
+    """Whether read_buffer takes file_idx; older subclasses take five arguments."""
+    cached = reader.__dict__.get("_evstream_takes_file_idx")
+    if cached is None:
+        parameters = inspect.signature(reader.read_buffer).parameters
+        cached = "file_idx" in parameters or any(
+            p.kind is p.VAR_KEYWORD for p in parameters.values()
+        )
+        reader.__dict__["_evstream_takes_file_idx"] = cached
+    return bool(cached)

@@ -1,0 +1,112 @@
+"""The shapes that the generated layout is made of, and the choice of widths.
+
+Only plain data: needs numpy and no numba. The widths of a stream are not in the stream;
+they are a choice of the whole pipeline, made by the caller or by the environment variables
+of the Oasis tools.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A named scalar type: `widths[0]` is the default, `env` the variable that chooses."""
+
+    name: str
+    doc: str
+    widths: tuple[str, ...]
+    env: str | None
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a record; `plural` names the column of its values over many blocks."""
+
+    name: str
+    scalar: str
+    doc: str
+    plural: str | None
+    minimum: int | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """A header record and its entries, which a delimiter or a count in the header ends.
+
+    `index` names the column that counts the entries of a block from 1.
+    """
+
+    name: str
+    doc: str
+    header: str
+    entry: str | None
+    delimiter: str | None
+    count: str | None
+    index: str | None
+
+
+@dataclass(frozen=True)
+class Special:
+    """What a special sidx means in one stream, and whether every block has it."""
+
+    sidx: int
+    doc: str
+    required: bool
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A stream type; `type_word` is None for a stream without a stream header."""
+
+    name: str
+    doc: str
+    deprecated: str | None
+    source: int | None
+    aggregation: int | None
+    type_word: bytes | None
+    header: str | None
+    block: str
+    specials: tuple[Special, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a good stream keeps to; `severity` is 'error' or 'warning'."""
+
+    id: str
+    doc: str
+    fix: str
+    severity: str
+    check: str
+    fields: tuple[str, ...]
+    limit: str | None
+
+
+def choose_widths(
+    scalars: Mapping[str, Scalar], asked: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """One width per scalar: the asked one, else the environment's, else the default.
+
+    `asked` maps scalar names to widths, e.g. {"oasis_float": "f8"}. Raises ValueError for
+    a name or width that the format does not have.
+    """
+    asked = dict(asked or {})
+    widths = {}
+    for name, scalar in scalars.items():
+        origin = f"widths[{name!r}]"
+        width = asked.pop(name, None)
+        if width is None and scalar.env is not None:
+            origin = f"environment variable {scalar.env}"
+            width = os.environ.get(scalar.env) or None
+        width = scalar.widths[0] if width is None else str(width).lstrip("<=")
+        if width not in scalar.widths:
+            legal = " or ".join(scalar.widths)
+            raise ValueError(f"{origin} is {width!r}, expected {legal}")
+        widths[name] = width
+    if asked:
+        raise ValueError(f"no scalar type {next(iter(asked))!r}, expected {', '.join(scalars)}")
+    return widths

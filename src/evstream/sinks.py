@@ -1,0 +1,161 @@
+"""Where bytes go: paths, "-", descriptors, pipes, sockets, file objects.
+
+A file takes its name only when it is complete: until then the bytes lie beside it under a
+hidden name. Every write goes on until all bytes are taken, waiting where the reader is
+slow or the end is non-blocking.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from evstream.errors import WriteError
+from evstream.waiting import descriptor_of, wait_writable, widen_pipe
+
+
+def write_all(write: Callable[[memoryview], int | None], view: memoryview, stream: Any) -> None:
+    """Write every byte of `view`, waiting on `stream` where a write takes only a part."""
+    while view:
+        try:
+            size = write(view)
+        except BlockingIOError as full:
+            size = getattr(full, "characters_written", 0)
+        if not size:
+            _wait(stream)
+        view = view[size or 0 :]
+
+
+def flush_all(stream: Any) -> None:
+    """Flush a buffered stream to its end, non-blocking ones included."""
+    while True:
+        try:
+            stream.flush()
+            return
+        except BlockingIOError:
+            _wait(stream)
+
+
+def _wait(stream: Any) -> None:
+    descriptor = descriptor_of(stream)
+    if descriptor is None:
+        raise BlockingIOError(f"{stream!r} takes no data and there is nothing to wait on")
+    wait_writable(descriptor)
+
+
+class Sink:
+    """An open target of bytes.
+
+    Attributes:
+        name: for messages: the path, "<stdout>", or what the object calls itself.
+        written: number of bytes so far.
+        is_file: whether the result appears under its name only on `close`.
+    """
+
+    def __init__(self, target: Any) -> None:
+        self.name = _name(target)
+        self.written = 0
+        self._final: str | None = None
+        self._temporary: str | None = None
+        self._owned = False
+        self._stream = self._opened(target)
+        descriptor = descriptor_of(self._stream)
+        if descriptor is not None and not self.is_file:
+            widen_pipe(descriptor)
+        self._write = getattr(self._stream, "send", None) or self._stream.write
+
+    @property
+    def is_file(self) -> bool:
+        return self._final is not None
+
+    def write(self, view: memoryview) -> None:
+        """Write all of `view`. BrokenPipeError when the reader is gone, WriteError when
+        the system refuses for another reason."""
+        try:
+            write_all(self._write, view, self._stream)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._failed(error) from error
+        self.written += len(view)
+
+    def flush(self) -> None:
+        """Hand on what the target itself buffers."""
+        if hasattr(self._stream, "flush"):
+            flush_all(self._stream)
+
+    def close(self) -> None:
+        """Complete: flush, close what was opened here, and give a file its name."""
+        try:
+            self.flush()
+            if self._owned:
+                self._owned = False
+                self._stream.close()
+            if self._temporary is not None and self._final is not None:
+                os.replace(self._temporary, self._final)
+                self._temporary = None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def abort(self) -> None:
+        """Give up: a file leaves nothing behind, whatever else was opened is closed."""
+        with contextlib.suppress(OSError):
+            if self._owned:
+                self._owned = False
+                self._stream.close()
+        if self._temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary)
+            self._temporary = None
+
+    def _failed(self, error: OSError) -> WriteError:
+        reason = error.strerror or str(error)
+        return WriteError(f"could not write: {reason}", source=self.name, offset=self.written)
+
+    def _opened(self, target: Any) -> Any:
+        if target == "-":
+            sys.stdout.flush()
+            return getattr(sys.stdout, "buffer", sys.stdout)
+        if isinstance(target, (str, os.PathLike)):
+            return self._opened_path(os.fspath(target))
+        if isinstance(target, int):
+            return io.FileIO(target, "wb", closefd=False)
+        if isinstance(target, io.TextIOBase):
+            raise TypeError(f"{target!r} is a text file, expected one open in binary mode")
+        if not hasattr(target, "write") and not hasattr(target, "send"):
+            raise TypeError(f"cannot write to {target!r}: expected a path or binary file")
+        return target
+
+    def _opened_path(self, path: str) -> Any:
+        self._owned = True
+        mode = None
+        with contextlib.suppress(FileNotFoundError):
+            mode = os.stat(path).st_mode
+        if mode is not None and not stat.S_ISREG(mode):
+            return open(path, "wb", buffering=0)  # a FIFO or device has no final name
+        self._final = os.path.realpath(path)
+        folder, name = os.path.split(self._final)
+        self._temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
+        descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        if mode is not None:
+            os.fchmod(descriptor, stat.S_IMODE(mode))
+        return io.FileIO(descriptor, "wb")
+
+
+def _name(target: Any) -> str:
+    if target == "-":
+        return "<stdout>"
+    if isinstance(target, (str, os.PathLike)):
+        return os.fspath(target)  # type: ignore[no-any-return]
+    if isinstance(target, int):
+        return f"<fd {target}>"
+    name = getattr(target, "name", None)
+    return name if isinstance(name, str) and name else f"<{type(target).__name__}>"

@@ -1,0 +1,148 @@
+"""Where bytes come from: paths, "-", descriptors, pipes, sockets, file objects.
+
+A Source has a name for messages and one method that reads: `readinto`, which waits for at
+least one byte and returns 0 at the end only. It closes what it opened, nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from evstream.compressed import MAGIC_SIZE, Expander, compression
+from evstream.waiting import descriptor_of, is_waitable, wait_readable, widen_pipe
+
+CHUNK = 1 << 20
+"""Bytes asked for at once."""
+
+
+class Source:
+    """An open source of bytes.
+
+    Attributes:
+        name: for messages: the path, "<stdin>", or what the object calls itself.
+        size: bytes in a regular file, None where the end is not known.
+    """
+
+    def __init__(self, source: Any, *, expand: bool = True) -> None:
+        self._close: Callable[[], None] | None = None
+        self._stream = self._opened(source)
+        self.name = _name(source, self._stream)
+        self._descriptor = descriptor_of(self._stream)
+        self._waits = False
+        self.size: int | None = None
+        if self._descriptor is not None and not _is_wrapped(self._stream):
+            self._waits = is_waitable(self._descriptor)
+            if self._waits:
+                widen_pipe(self._descriptor)
+            else:
+                self.size = os.fstat(self._descriptor).st_size
+        self._read_into = _reader(self._stream)
+        self._start = b""
+        self._expander: Expander | None = None
+        if expand:
+            self._sniff()
+
+    def readinto(self, view: memoryview) -> int:
+        """Read into `view`, waiting for at least one byte; 0 at the end."""
+        if self._expander is not None:
+            return self._expander.readinto(view)
+        return self._read_raw(view)
+
+    def close(self) -> None:
+        """Close what this source opened; what the caller opened stays open."""
+        if self._close is not None:
+            self._close()
+            self._close = None
+
+    def _opened(self, source: Any) -> Any:
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            raise TypeError("a source of bytes in memory is io.BytesIO(data)")
+        if source == "-":
+            return getattr(sys.stdin, "buffer", sys.stdin)
+        if isinstance(source, (str, os.PathLike)):
+            file = open(source, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)
+            self._close = file.close
+            return file
+        if isinstance(source, int):
+            return io.FileIO(source, "rb", closefd=False)
+        if isinstance(source, io.TextIOBase):
+            raise TypeError(f"{source!r} is a text file, expected one open in binary mode")
+        return source
+
+    def _sniff(self) -> None:
+        """Read the first bytes and put an expander in place if they are compressed."""
+        while len(self._start) < MAGIC_SIZE:
+            piece = bytearray(MAGIC_SIZE - len(self._start))
+            size = self._read_plain(memoryview(piece))
+            if size == 0:
+                break
+            self._start += piece[:size]
+        kind = compression(self._start)
+        if kind is not None:
+            self._expander = Expander(kind, self._read_bytes, self.name)
+            self.size = None
+
+    def _read_bytes(self, size: int) -> bytes:
+        piece = bytearray(size)
+        return bytes(piece[: self._read_raw(memoryview(piece))])
+
+    def _read_raw(self, view: memoryview) -> int:
+        if self._start:
+            size = min(len(view), len(self._start))
+            view[:size] = self._start[:size]
+            self._start = self._start[size:]
+            return size
+        return self._read_plain(view)
+
+    def _read_plain(self, view: memoryview) -> int:
+        while True:
+            try:
+                size = self._read_into(view)
+            except BlockingIOError:
+                size = None
+            if size is not None:
+                return size
+            if self._descriptor is None:
+                raise BlockingIOError(f"{self.name} has no data and nothing to wait on")
+            wait_readable([self._descriptor])
+
+
+def _is_wrapped(stream: Any) -> bool:
+    """Whether an object's descriptor is of something below it, as in a GzipFile."""
+    return not isinstance(stream, (io.FileIO, io.BufferedReader, io.BufferedRandom, socket.socket))
+
+
+def _reader(stream: Any) -> Callable[[memoryview], int | None]:
+    """The object's way to fill a view with what is there, without waiting for all of it."""
+    for method in ("readinto1", "recv_into", "readinto"):
+        if hasattr(stream, method):
+            return getattr(stream, method)  # type: ignore[no-any-return]
+    if not hasattr(stream, "read"):
+        raise TypeError(f"cannot read {stream!r}: expected a path, descriptor or binary file")
+
+    def read_into(view: memoryview) -> int | None:
+        data = stream.read(len(view))
+        if data is None:
+            return None
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"{stream!r} reads {type(data).__name__}, expected bytes")
+        view[: len(data)] = data
+        return len(data)
+
+    return read_into
+
+
+def _name(source: Any, stream: Any) -> str:
+    if source == "-":
+        return "<stdin>"
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)  # type: ignore[no-any-return]
+    if isinstance(source, int):
+        return f"<fd {source}>"
+    name = getattr(stream, "name", None)
+    return name if isinstance(name, str) and name else f"<{type(stream).__name__}>"

@@ -1,0 +1,300 @@
+"""`evstream.create`: write a correct stream from arrays.
+
+Rows or matrices go through the rules of the spec (`rules`), then through the generated
+encoders into one reused buffer, and from there to the sink. A block stays open between two
+calls of `write_columns`; everything else writes whole blocks.
+
+What is left after a failure never looks complete: a file does not appear, and a pipe or
+other object gets a stream that ends inside a record, which a reader refuses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from evstream._jit import ENTRIES, HEADER
+from evstream.columns import as_column, block_columns, entry_columns, group_rows
+from evstream.dense import Matrix
+from evstream.errors import WriteError
+from evstream.event import Array, Columns, Event
+from evstream.header import StreamHeader, build_header, record_dtype
+from evstream.kernels import block_kernels, record_functions
+from evstream.rules import Checker
+from evstream.sinks import Sink
+
+BUFFER = 1 << 18
+"""Bytes collected before they are written."""
+
+FLUSH_SECONDS = 0.1
+"""A pipe gets what is collected at the next write after this long."""
+
+
+class Writer:
+    """An open stream to write to; use it as a context manager.
+
+    Attributes:
+        header: the StreamHeader that was written.
+        name: of the target, for messages.
+    """
+
+    def __init__(self, target: Any, header: StreamHeader, *, validate: bool = True) -> None:
+        self.header = header
+        self._kernels = block_kernels(header.block, header.widths)
+        self._records = record_functions(header.widths)
+        self._state = np.zeros(1, self._kernels.STATE)[0]
+        self._buffer = np.empty(BUFFER, np.uint8)
+        self._delimiter_size = sum(d.itemsize for d in entry_columns(header).values())
+        self._cursor = 0
+        self._closed = False
+        self._sink = Sink(target)
+        self.name = self._sink.name
+        self._checker = Checker(header, self.name) if validate else None
+        self._put(header.to_bytes())
+        self._flushed = time.monotonic()
+
+    def write_event(
+        self,
+        event_id: int,
+        item_ids: npt.ArrayLike,
+        losses: npt.ArrayLike | None = None,
+        *,
+        exposure_values: npt.ArrayLike | None = None,
+        **specials: npt.ArrayLike | None,
+    ) -> None:
+        """Write blocks of one event from a matrix; zero losses are left out.
+
+        Args:
+            event_id: above 0.
+            item_ids: shape (items,); coverage ids or summary ids in such streams.
+            losses: shape (items, len_sample), column j is sidx j + 1; may be left out when
+                len_sample is 0.
+            exposure_values: shape (items,) or one number; summary streams only, and there
+                required.
+            **specials: mean, std_dev, tiv, chance_of_loss, max_loss, each of shape (items,)
+                or one number, written even when zero, in the order of the format. An item
+                with neither specials nor losses above or below zero is left out.
+
+        Raises:
+            WriteError: for anything that breaks a rule of the stream; nothing is written.
+        """
+        matrix = Matrix(
+            self.header, self.name, event_id, item_ids, losses, exposure_values, specials
+        )
+        if self._checker is not None:
+            self._checker.check_matrix(matrix)
+        self._close_block()
+        b, k = 0, -1
+        while b < matrix.rows:
+            self._cursor, b, k = self._kernels.encode_dense(
+                self._buffer, self._cursor, *matrix.kernel_arguments(), b, k
+            )
+            if b < matrix.rows:
+                self._flush_buffer()
+        self._flush_if_due()
+
+    def write_columns(self, *columns: npt.ArrayLike, **named: npt.ArrayLike) -> None:
+        """Write rows, one per entry, in the order they come.
+
+        The columns are those of `evstream cat`, by position or by name: event_id, item_id,
+        sidx, loss for a loss stream; event_id, summary_id, exposure_value, sidx, loss for
+        a summary stream; event_id, areaperil_id, vulnerability_id, bin_index, prob_to,
+        bin_mean for a cdf stream; event_id for an event-id list. Each is an array of the
+        same length, or one number for all rows. Rows with the same ids that follow one
+        another are one block, over calls too.
+
+        Raises:
+            WriteError: for anything that breaks a rule of the stream; nothing is written.
+        """
+        rows = self._rows(columns, named)
+        blocks = {name: rows[name] for name in block_columns(self.header)}
+        entries = tuple(rows[name] for name in entry_columns(self.header))
+        keys = [name for name, column in blocks.items() if column.dtype.kind != "f"]
+        if not len(rows[keys[0]]):
+            return
+        is_open = self._state["phase"] == ENTRIES
+        continues = bool(is_open and all(rows[n][0] == self._state[n] for n in keys))
+        offsets = group_rows(self.header, rows, keys, self.name)
+        firsts = tuple(column[offsets[:-1]] for column in blocks.values())
+        grouped = Columns(firsts, offsets, entries)
+        if self._checker is not None:
+            self._checker.check(grouped, continues)
+        if self.header.block.delimiter is None:
+            self._encode(grouped)
+        else:
+            self._encode_rows(tuple(blocks.values()), entries)
+        self._flush_if_due()
+
+    def write(self, event: Event) -> None:
+        """Write an event as it was read, from a stream of the same block layout.
+
+        Raises:
+            WriteError: for another layout, or anything that breaks a rule of the stream.
+        """
+        theirs, ours = event.header, self.header
+        if (theirs.block.name, dict(theirs.widths)) != (ours.block.name, dict(ours.widths)):
+            raise WriteError(
+                f"an event of a {theirs.stream} stream", source=self.name,
+                expected=f"one of a {ours.stream} stream at the same widths",
+            )  # fmt: skip
+        columns = event.own_columns()
+        if self._checker is not None:
+            self._checker.check(columns)
+        self._close_block()
+        self._encode(columns)
+        self._flush_if_due()
+
+    def flush(self) -> None:
+        """Hand everything written so far to the target; the open block stays open."""
+        self._flush_buffer()
+        self._sink.flush()
+        self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        """Complete the stream; a file appears under its name."""
+        if self._closed:
+            return
+        try:
+            self._close_block()
+            self._flush_buffer()
+            self._sink.close()
+        except BaseException:
+            self._closed = True
+            self._sink.abort()
+            raise
+        self._closed = True
+
+    def abort(self) -> None:
+        """Give up: no file appears, and any other target ends inside a record."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if not self._sink.is_file:
+                self._sink.write(memoryview(self._cut()))
+                self._sink.flush()
+        except OSError:
+            pass  # the reader is gone already, and the first failure is the one to report
+        except WriteError:
+            pass
+        finally:
+            self._sink.abort()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def _cut(self) -> bytes:
+        """Bytes that leave the stream inside a record: the sink stands between two."""
+        block = self.header.block
+        records = [block.header] if block.entry is None else [block.header, block.entry]
+        sizes = [record_dtype(record, self.header.widths).itemsize for record in records]
+        return b"\xff" * (min(sizes) - 1)
+
+    def _rows(
+        self, columns: tuple[npt.ArrayLike, ...], named: Mapping[str, npt.ArrayLike]
+    ) -> dict[str, Array]:
+        """The given columns by name, converted, all of one length."""
+        index = self.header.block.index
+        dtypes = block_columns(self.header)
+        if index is not None:
+            dtypes[index] = np.dtype(np.int64)
+        dtypes |= entry_columns(self.header)
+        given = dict(zip(dtypes, columns, strict=False))
+        if len(columns) > len(dtypes) or given.keys() & named.keys():
+            raise TypeError(f"write_columns takes each of {', '.join(dtypes)} once")
+        given |= named
+        if given.keys() != dtypes.keys():
+            raise TypeError(f"write_columns got {', '.join(given)}, expected {', '.join(dtypes)}")
+        shape = np.broadcast_shapes((1,), *(np.shape(v) for v in given.values()))
+        if len(shape) != 1:
+            raise WriteError(f"columns of shape {shape}", source=self.name, expected="(rows,)")
+        if any(np.shape(v) == (0,) for v in given.values()):
+            shape = (0,)
+        return {n: as_column(n, given[n], d, self.name, shape) for n, d in dtypes.items()}
+
+    def _encode_rows(self, blocks: tuple[Array, ...], entries: tuple[Array, ...]) -> None:
+        n = 0
+        while n < len(entries[0]):
+            self._cursor, n = self._kernels.encode_rows(
+                self._buffer, self._cursor, self._state, *blocks, *entries, n
+            )
+            if n < len(entries[0]):
+                self._flush_buffer()
+
+    def _encode(self, columns: Columns) -> None:
+        b, k = 0, -1
+        while b < len(columns.block[0]):
+            self._cursor, b, k = self._kernels.encode_blocks(
+                self._buffer, self._cursor, *columns.block, columns.offsets, *columns.entry, b, k
+            )
+            if b < len(columns.block[0]):
+                self._flush_buffer()
+
+    def _close_block(self) -> None:
+        """Write the delimiter of the block that write_columns left open."""
+        if self._state["phase"] == ENTRIES:
+            self._state["phase"] = HEADER
+            if len(self._buffer) - self._cursor < self._delimiter_size:
+                self._flush_buffer()
+            write = getattr(self._records, f"mv_write_{self.header.block.delimiter}")
+            self._cursor = write(self._buffer, self._cursor)
+
+    def _put(self, data: bytes) -> None:
+        self._buffer[: len(data)] = np.frombuffer(data, np.uint8)
+        self._cursor = len(data)
+
+    def _flush_buffer(self) -> None:
+        view = memoryview(self._buffer)[: self._cursor]
+        self._cursor = 0
+        self._sink.write(view)
+
+    def _flush_if_due(self) -> None:
+        if not self._sink.is_file and time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self.flush()
+
+
+def create(
+    target: Any,
+    stream: str = "loss",
+    *,
+    len_sample: int | None = None,
+    summary_set_id: int | None = None,
+    widths: Mapping[str, str] | None = None,
+    validate: bool = True,
+) -> Writer:
+    """Open a stream for writing; use it as a context manager.
+
+    Args:
+        target: a path, "-" for stdout, a file descriptor, a pipe or socket, or any binary
+            file object. A file appears under its name when the stream is complete, and not
+            at all after an exception.
+        stream: the type to write, e.g. "loss", "summary", "cdf"; see docs/format.md.
+        len_sample: number of samples per event, 0 or more; for streams that have samples.
+        summary_set_id: for a summary stream.
+        widths: as for evstream.open.
+        validate: refuse what breaks a rule of severity error in docs/format.md. False is
+            for those who want a broken stream, in tests for example.
+
+    Raises:
+        TypeError: a field of the stream header is missing or does not belong.
+        ValueError: an unknown stream type or width.
+        WriteError: a value of the stream header is out of range.
+    """
+    values = {"len_sample": len_sample, "summary_set_id": summary_set_id}
+    return Writer(target, build_header(stream, values, widths), validate=validate)
