@@ -1,8 +1,8 @@
 """Plan -> text: one Jinja template per kind of file, printed and nothing more.
 
-Undefined names are errors. The digest in each file covers the spec and every template, so
-a file tells what it was made from; there is no date, and the same input gives the same
-bytes. The text goes through the project's formatter so that the linter is at peace.
+Undefined names are errors. The digest in each file covers the spec and its template, so a
+file tells what it was made from; there is no date, and the same input gives the same bytes.
+The text goes through the project's formatter so that the linter is at peace.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from codegen import plan
 from codegen.model import Spec
 
 TEMPLATES = Path(__file__).parent / "templates"
+PARTS = ("banner.j2", "kernel_head.j2")
+"""Templates that others include."""
+
 RUFF_OPTIONS = ("--isolated", "--line-length", "100")
 
 
@@ -40,10 +43,10 @@ def environment() -> jinja2.Environment:
     return env
 
 
-def digest(spec_path: Path) -> str:
-    """Of the spec and all templates, whatever the line ends of the checkout."""
+def digest(*paths: Path) -> str:
+    """Of the contents of some files, whatever the line ends of the checkout."""
     sha = hashlib.sha256()
-    for path in [spec_path, *sorted(TEMPLATES.glob("*.j2"))]:
+    for path in paths:
         sha.update(path.name.encode() + b"\0")
         sha.update(path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
     return sha.hexdigest()
@@ -52,10 +55,16 @@ def digest(spec_path: Path) -> str:
 def render(spec: Spec, spec_path: Path) -> dict[str, str]:
     """Every generated file: path below the project root -> text."""
     env = environment()
-    common = {"spec": spec, "digest": digest(spec_path), "source": f"spec/{spec_path.name}"}
+    parts = [TEMPLATES / name for name in PARTS]
 
     def text(template: str, **context: object) -> str:
-        return env.get_template(template).render(**common, **context)
+        return env.get_template(template).render(
+            spec=spec,
+            source=f"spec/{spec_path.name}",
+            spec_digest=digest(spec_path),
+            digest=digest(spec_path, TEMPLATES / template, *parts),
+            **context,
+        )
 
     package = "src/evstream/_generated"
     files = {

@@ -1,10 +1,11 @@
 """evstream: the specification-first codec for catastrophe-model event streams.
 
-    with evstream.open("gul.bin") as stream:
-        for event in stream:
-            print(event.event_id, event.item_ids, event.loss.sum())
+with evstream.open("gul.bin") as stream:
+    for event in stream:
+        print(event.event_id, event.item_ids, event.loss.sum())
 """
 
+from evstream.callback_reader import CallbackReader, reader_class
 from evstream.errors import (
     CorruptStreamError,
     EvstreamError,
@@ -17,8 +18,31 @@ from evstream.errors import (
     WriteError,
 )
 from evstream.event import Dense, Event
+from evstream.event_reader import EventReader
 from evstream.header import StreamHeader
 from evstream.reader import EventStream, open
 from evstream.writer import Writer, create
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CallbackReader",
+    "CorruptStreamError",
+    "Dense",
+    "Event",
+    "EventReader",
+    "EventStream",
+    "EvstreamError",
+    "MissingDelimiterWarning",
+    "MissingExtraError",
+    "ReaderError",
+    "StreamHeader",
+    "StreamHeaderError",
+    "StreamMismatchError",
+    "TruncatedStreamError",
+    "WriteError",
+    "Writer",
+    "create",
+    "open",
+    "reader_class",
+]

@@ -63,9 +63,7 @@ def as_column(
     return converted
 
 
-def group_rows(
-    header: StreamHeader, rows: dict[str, Array], keys: list[str], source: str
-) -> Array:
+def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], source: str) -> Array:
     """Offsets of the blocks that rows form: a new one wherever an id differs from the row
     before (or the index column of a counted block starts again at 1).
 

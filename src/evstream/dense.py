@@ -43,7 +43,7 @@ class Matrix:
         ids = np.atleast_1d(np.asarray(item_ids))
         shape = (len(ids),)
         self.rows = len(ids)
-        given = {event_name: event_id, id_name: ids}
+        given: dict[str, npt.ArrayLike] = {event_name: event_id, id_name: ids}
         if exposure_values is not None:
             given["exposure_value"] = exposure_values
         for name in given.keys() ^ dtypes.keys():

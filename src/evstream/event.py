@@ -34,6 +34,19 @@ class Columns:
     entry: tuple[Array, ...]
 
 
+class Chunk(NamedTuple):
+    """What one stretch of a stream decodes to; blocks and events may begin before it and
+    go on after it.
+
+    Attributes:
+        columns: the blocks of the stretch.
+        continues: whether the first block is the rest of the last one before.
+    """
+
+    columns: Columns
+    continues: bool
+
+
 class Dense(NamedTuple):
     """Losses as a matrix.
 
@@ -74,7 +87,8 @@ class Event:
     def offsets(self) -> Array:
         """int64, shape (blocks + 1,): block i owns entries offsets[i]:offsets[i + 1]."""
         offsets = self.columns.offsets[self._first : self._last + 1]
-        return offsets - offsets[0]
+        from_zero: Array = offsets - offsets[0]
+        return from_zero
 
     def __len__(self) -> int:
         """Number of blocks."""

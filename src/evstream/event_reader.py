@@ -96,6 +96,7 @@ class EventReader:
         finally:
             for data in stream_data:
                 data["stream_selector"].close()
+                data["feed"].close()
             main_selector.close()
 
     def read_event(
@@ -199,8 +200,9 @@ class EventReader:
         except EvstreamError:
             raise
         except Exception as error:
+            reason = str(error).partition("\n")[0]
             raise ReaderError(
-                f"read_buffer of {type(self).__name__} raised {type(error).__name__}: {error}",
+                f"read_buffer of {type(self).__name__} raised {type(error).__name__}: {reason}",
                 source=feed.name,
                 offset=feed.base + cursor,
                 ids={"event_id": event_id, "item_id": item_id} if event_id else {},

@@ -42,6 +42,7 @@ from evstream.kernels import record_functions
 from evstream.memory import load, store
 from evstream.schema import choose_widths
 from evstream.sinks import write_all
+from evstream.sources import name_of
 
 _WIDTHS = choose_widths(layout.SCALARS)
 _records = record_functions(_WIDTHS)
@@ -93,7 +94,7 @@ def mv_write(byte_mv: Any, cursor: Any, _dtype: Any, itemsize: Any, value: Any) 
     return cursor + itemsize
 
 
-@overload(mv_read)  # type: ignore[untyped-decorator]
+@overload(mv_read)
 def _mv_read(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
     return lambda byte_mv, cursor, _dtype, itemsize: (
         load(byte_mv, cursor, _dtype),
@@ -101,7 +102,7 @@ def _mv_read(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
     )
 
 
-@overload(mv_write)  # type: ignore[untyped-decorator]
+@overload(mv_write)
 def _mv_write(byte_mv, cursor, _dtype, itemsize, value):  # type: ignore[no-untyped-def]
     def write(byte_mv, cursor, _dtype, itemsize, value):  # type: ignore[no-untyped-def]
         store(byte_mv, cursor, _dtype, value)
@@ -147,7 +148,7 @@ def read_stream_info(stream_obj: Any) -> tuple[np.int8, np.int32, np.int32]:
     Raises:
         StreamHeaderError: the stream ends before, or len_sample is negative.
     """
-    name = _name(stream_obj)
+    name = name_of(stream_obj)
     size = layout.TYPE_WORD_SIZE + _sample_header.itemsize
     data, buffered = _read_counted(stream_obj, size)
     if len(data) < size:
@@ -216,9 +217,9 @@ def get_and_check_header_in(streams_in: Sequence[Any]) -> tuple[np.int8, np.int3
         if info != infos[0]:
             raise StreamMismatchError(
                 f"source, aggregation and len_sample are {_plain(info)}",
-                source=_name(stream),
+                source=name_of(stream),
                 offset=0,
-                expected=f"{_plain(infos[0])} as in {_name(streams_in[0])}",
+                expected=f"{_plain(infos[0])} as in {name_of(streams_in[0])}",
             )
     return infos[0]
 
@@ -260,11 +261,6 @@ def write_mv_to_stream(stream: Any, byte_mv: Any, cursor: int) -> None:
 
 def _plain(info: tuple[Any, ...]) -> str:
     return ", ".join(str(int(value)) for value in info)
-
-
-def _name(stream: Any) -> str:
-    name = getattr(stream, "name", None)
-    return name if isinstance(name, str) else f"<{type(stream).__name__}>"
 
 
 __all__ = [

@@ -19,6 +19,7 @@ import numpy as np
 
 from evstream.errors import ReaderError, TruncatedStreamError
 from evstream.header import StreamHeader
+from evstream.sources import Source, name_of
 from evstream.tracker import BlockTracker
 from evstream.waiting import PIPE_SIZE, descriptor_of, is_waitable, wait_readable, widen_pipe
 
@@ -54,8 +55,7 @@ class Feed:
 
     def __init__(self, stream: Any) -> None:
         known = _known(stream)
-        name = getattr(stream, "name", None)
-        self.name = name if isinstance(name, str) else f"<{type(stream).__name__} {name or ''}>"
+        self.name = name_of(stream)
         self.base = known.offset if known else 0
         self.ended = False
         self.idle_yields = 0
@@ -74,6 +74,9 @@ class Feed:
             stream = raw
         self._read_into = getattr(stream, "readinto1", None) or stream.readinto
         self.descriptor: int | None = None
+        if isinstance(stream, Source):
+            self.descriptor = stream.waitable
+            return
         descriptor = descriptor_of(stream)
         plain = isinstance(stream, (io.BufferedReader, io.FileIO, socket.SocketIO))
         if plain and descriptor is not None and is_waitable(descriptor):
@@ -130,6 +133,12 @@ class Feed:
             if descriptor in others:
                 others[descriptor].draw()
 
+    def close(self) -> None:
+        """Forget the backlog; the stream itself belongs to who opened it."""
+        if self._backlog is not None:
+            self._backlog.close()
+            self._backlog = None
+
     def draw(self) -> None:
         """Move what the system has for this stream into the backlog."""
         piece = bytearray(PIPE_SIZE)
@@ -140,7 +149,8 @@ class Feed:
         if size == 0:
             self.ended = True
         elif size:
-            self._backlog = self._backlog or _Backlog()
+            if self._backlog is None:
+                self._backlog = _Backlog()
             self._backlog.append(memoryview(piece)[:size])
 
     def resume_ids(self, cursor: int) -> tuple[int, int]:
@@ -171,6 +181,9 @@ class _Backlog:
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(BACKLOG_IN_MEMORY)  # noqa: SIM115
         self._read = self._written = 0
+
+    def close(self) -> None:
+        self._file.close()
 
     def __bool__(self) -> bool:
         return self._read < self._written

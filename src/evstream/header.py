@@ -83,9 +83,8 @@ def record_dtype(record: str, widths: Mapping[str, str]) -> np.dtype[np.void]:
 def find_stream(source: int, aggregation: int) -> Stream | None:
     """The stream type with this source and aggregation type, None if there is none."""
     for stream in layout.STREAMS.values():
-        if stream.type_word is not None:
-            if (stream.source, stream.aggregation) == (source, aggregation):
-                return stream
+        if (stream.source, stream.aggregation) == (source, aggregation):
+            return stream
     return None
 
 
@@ -152,9 +151,7 @@ def stream_named(name: str) -> Stream:
     return layout.STREAMS[name]
 
 
-def _exactly(
-    read: Callable[[int], bytes], size: int, offset: int, what: str, source: str
-) -> bytes:
+def _exactly(read: Callable[[int], bytes], size: int, offset: int, what: str, source: str) -> bytes:
     data = read(size)
     if len(data) < size:
         raise StreamHeaderError(

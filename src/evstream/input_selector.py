@@ -28,9 +28,7 @@ class InputSelector(selectors.BaseSelector):
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
         return self._keys.pop(id(fileobj))
 
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         keys = list(self._keys.values())
         waitable = [k.fd for k in keys if k.fd >= 0 and is_waitable(k.fd)]
         always = len(waitable) < len(keys)

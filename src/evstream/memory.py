@@ -34,7 +34,9 @@ def store(buffer: Any, offset: Any, dtype: Any, value: Any) -> None:
     buffer[offset : offset + dtype.itemsize].view(dtype)[0] = value
 
 
-def _address(context: Any, builder: Any, array_type: Any, array: Any, offset: Any, kind: Any) -> Any:
+def _address(
+    context: Any, builder: Any, array_type: Any, array: Any, offset: Any, kind: Any
+) -> Any:
     """A pointer to `kind` at `offset` bytes into the array's data."""
     data = context.make_array(array_type)(context, builder, array).data
     bytes_pointer = builder.bitcast(data, ir.IntType(8).as_pointer())
@@ -56,9 +58,7 @@ def _unaligned_load(typing_context: Any, buffer: Any, offset: Any, dtype: Any) -
 
 
 @intrinsic
-def _unaligned_store(
-    typing_context: Any, buffer: Any, offset: Any, dtype: Any, value: Any
-) -> Any:
+def _unaligned_store(typing_context: Any, buffer: Any, offset: Any, dtype: Any, value: Any) -> Any:
     number = dtype.dtype
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -165,7 +165,8 @@ def _unique_in_event(checker: Checker, rule: Rule, ids: Array, columns: Columns)
         checker.ids_in_event = np.unique(kept)
 
     checker.when_passed(remember)
-    return bad | again
+    bad |= again
+    return bad
 
 
 CHECKS: dict[str, Callable[[Checker, Rule, Array, Columns], Array]] = {

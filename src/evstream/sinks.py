@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from evstream.errors import WriteError
+from evstream.sources import name_of
 from evstream.waiting import descriptor_of, wait_writable, widen_pipe
 
 
@@ -154,8 +155,5 @@ def _name(target: Any) -> str:
     if target == "-":
         return "<stdout>"
     if isinstance(target, (str, os.PathLike)):
-        return os.fspath(target)  # type: ignore[no-any-return]
-    if isinstance(target, int):
-        return f"<fd {target}>"
-    name = getattr(target, "name", None)
-    return name if isinstance(name, str) and name else f"<{type(target).__name__}>"
+        return os.fspath(target)
+    return f"<fd {target}>" if isinstance(target, int) else name_of(target)

@@ -47,6 +47,12 @@ class Source:
         if expand:
             self._sniff()
 
+    @property
+    def waitable(self) -> int | None:
+        """The descriptor to wait on before a read; None where bytes may lie elsewhere."""
+        hidden = self._expander is not None or isinstance(self._stream, io.BufferedReader)
+        return self._descriptor if self._waits and not hidden else None
+
     def readinto(self, view: memoryview) -> int:
         """Read into `view`, waiting for at least one byte; 0 at the end."""
         if self._expander is not None:
@@ -137,12 +143,17 @@ def _reader(stream: Any) -> Callable[[memoryview], int | None]:
     return read_into
 
 
+def name_of(stream: Any) -> str:
+    """What an open stream is called in messages: its path, else its kind."""
+    name = getattr(stream, "name", None)
+    if isinstance(name, int) and not isinstance(name, bool):
+        return f"<fd {name}>"
+    return name if isinstance(name, str) and name else f"<{type(stream).__name__}>"
+
+
 def _name(source: Any, stream: Any) -> str:
     if source == "-":
         return "<stdin>"
     if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source)  # type: ignore[no-any-return]
-    if isinstance(source, int):
-        return f"<fd {source}>"
-    name = getattr(stream, "name", None)
-    return name if isinstance(name, str) and name else f"<{type(stream).__name__}>"
+        return os.fspath(source)
+    return name_of(stream)

@@ -138,6 +138,4 @@ class BlockTracker:
         if self._skip:
             return True  # a stream header's rest that nobody needed
         left = len(self._carry)
-        return check_end(
-            self.header, self.state, self.offset - left, left, self._source, strict
-        )
+        return check_end(self.header, self.state, self.offset - left, left, self._source, strict)

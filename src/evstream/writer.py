@@ -58,6 +58,11 @@ class Writer:
         self._put(header.to_bytes())
         self._flushed = time.monotonic()
 
+    @property
+    def offset(self) -> int:
+        """Bytes of the stream so far, those included that wait to be handed on."""
+        return self._sink.written + self._cursor
+
     def write_event(
         self,
         event_id: int,
@@ -260,7 +265,7 @@ class Writer:
         self._cursor = len(data)
 
     def _flush_buffer(self) -> None:
-        view = memoryview(self._buffer)[: self._cursor]
+        view = self._buffer.data[: self._cursor]
         self._cursor = 0
         self._sink.write(view)
 

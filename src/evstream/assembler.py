@@ -1,0 +1,100 @@
+"""Chunks of columns -> whole events, without any I/O.
+
+An event ends where the next event id begins, or at the end of the stream. Until then its
+parts are kept; an event that lies in one chunk shares that chunk's memory, one that spans
+several is put together once, when it is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from evstream._generated.events import EVENT_CLASSES
+from evstream.event import Array, Chunk, Columns, Event
+from evstream.header import StreamHeader
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Blocks first:last of some columns; with `continues`, block `first` is the rest of
+    the last block of the part before."""
+
+    columns: Columns
+    first: int
+    last: int
+    continues: bool
+
+    def entry(self, index: int) -> Array:
+        offsets = self.columns.offsets
+        return self.columns.entry[index][offsets[self.first] : offsets[self.last]]
+
+
+class EventAssembler:
+    """The event that is being read, between two chunks."""
+
+    def __init__(self, header: StreamHeader) -> None:
+        self._header = header
+        self._event_class = EVENT_CLASSES[header.block.name]
+        self._parts: list[_Part] = []
+
+    def push(self, chunk: Chunk) -> Iterator[Event]:
+        """Take the next chunk; the events that are complete by then."""
+        columns, continues = chunk.columns, chunk.continues
+        ids = columns.block[0]
+        if not len(ids):
+            return
+        if self._parts and not continues and self._event_id() != ids[0]:
+            yield self._complete()
+        edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)]
+        for first, last in pairwise(edges[:-1]):
+            self._parts.append(_Part(columns, first, last, continues))
+            yield self._complete()
+            continues = False
+        self._parts.append(_Part(columns, edges[-2], edges[-1], continues))
+
+    def finish(self) -> Iterator[Event]:
+        """The last event, at the end of the stream."""
+        if self._parts:
+            yield self._complete()
+
+    def _event_id(self) -> int:
+        part = self._parts[-1]
+        return int(part.columns.block[0][part.first])
+
+    def _complete(self) -> Event:
+        parts, self._parts = self._parts, []
+        if len(parts) == 1:
+            return self._event_class(self._header, parts[0].columns, parts[0].first, parts[0].last)
+        columns = _joined(parts)
+        return self._event_class(self._header, columns, 0, len(columns.block[0]))
+
+
+def _joined(parts: list[_Part]) -> Columns:
+    """The parts of one event as one; a part that continues goes on with an open block."""
+    counts = [np.diff(p.columns.offsets[p.first : p.last + 1]) for p in parts]
+    skipped = [int(p.continues) for p in parts]
+    skipped[0] = 0
+    for i, skip in enumerate(skipped):
+        if skip:
+            open_block = next(c for c in reversed(counts[:i]) if len(c))
+            open_block[-1] += counts[i][0]
+            counts[i] = counts[i][1:]
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+
+    def block_column(index: int) -> Array:
+        pieces = zip(parts, skipped, strict=True)
+        return np.concatenate([p.columns.block[index][p.first + s : p.last] for p, s in pieces])
+
+    def entry_column(index: int) -> Array:
+        return np.concatenate([p.entry(index) for p in parts])
+
+    first = parts[0].columns
+    return Columns(
+        tuple(block_column(i) for i in range(len(first.block))),
+        offsets.astype(np.int64),
+        tuple(entry_column(i) for i in range(len(first.entry))),
+    )

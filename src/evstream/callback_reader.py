@@ -1,0 +1,177 @@
+"""A reader from three callbacks instead of a copied parsing loop.
+
+    @numba.njit
+    def on_block(total, event_id, item_id): ...
+    @numba.njit
+    def on_entry(total, sidx, loss): ...
+    @numba.njit
+    def on_block_end(total): ...
+
+    SumReader = evstream.reader_class("loss", on_block, on_entry, on_block_end)
+    reader = SumReader(np.zeros(1))
+    for event_id in reader.read("gul.bin"): ...
+
+The loop around the callbacks is generated, resumes at any byte, and is compiled together
+with them, so that a callback costs no call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numba
+import numpy as np
+
+from evstream._generated import layout
+from evstream.errors import CorruptStreamError, StreamMismatchError
+from evstream.event_reader import EventReader
+from evstream.feeds import KNOWN, KnownStream
+from evstream.header import StreamHeader, read_header, stream_named
+from evstream.kernels import block_kernels
+from evstream.schema import choose_widths
+from evstream.sources import Source
+
+
+class CallbackReader(EventReader):
+    """Base of the classes that `reader_class` makes; also an EventReader in every way.
+
+    Attributes:
+        state: what the callbacks get as their first argument.
+    """
+
+    header: StreamHeader
+    _read_buffer: Any
+    _state_dtype: np.dtype[np.void]
+
+    def __init__(self, state: Any) -> None:
+        self.state = state
+        self._walks: list[Any] = []
+        self._skips: list[int] = []
+
+    def read(self, *sources: Any) -> Iterator[int]:
+        """Open sources (whatever evstream.open takes), read all their events, close them.
+
+        Yields:
+            event_id, when on_block_end has been called for the event's last block. With
+            several sources, one event at a time from each in turn.
+        """
+        streams = []
+        try:
+            for source in sources:
+                bare = self.header.spec.type_word is None
+                stream = Source(source, expand=not bare)
+                streams.append(stream)
+                name = self.header.stream if bare else None
+                header = read_header(_exact(stream), stream.name, name, self.header.widths)
+                KNOWN[stream] = KnownStream(header, header.size, 0, 0)
+            yield from self.read_streams(streams)
+        finally:
+            for stream in streams:
+                stream.close()
+
+    def read_streams(self, streams_in: Sequence[Any]) -> Iterator[int]:
+        """See EventReader.read_streams; the streams must be of this reader's type.
+
+        Raises:
+            StreamMismatchError: a stream has other blocks than this reader's.
+        """
+        known = [KNOWN.get(stream) for stream in streams_in]
+        for stream, one in zip(streams_in, known, strict=True):
+            if one is None or one.header is None or one.header.block != self.header.block:
+                found = one.header.stream if one is not None and one.header else "unknown"
+                raise StreamMismatchError(
+                    f"this is a stream of type {found}",
+                    source=str(getattr(stream, "name", stream)),
+                    offset=0,
+                    expected=f"one with the blocks of a {self.header.stream} stream, its "
+                    "header read by evstream",
+                )
+        self._skips = [one.left if one else 0 for one in known]
+        self._walks = [np.zeros(1, self._state_dtype)[0] for _ in known]
+        return super().read_streams(streams_in)
+
+    def read_buffer(
+        self, byte_mv: Any, cursor: int, valid_buff: int, event_id: int, item_id: int,
+        file_idx: int = 0, **_: Any,
+    ) -> tuple[int, int, int, Any]:  # fmt: skip
+        """See EventReader.read_buffer."""
+        skip = self._skips[file_idx]
+        if valid_buff - cursor < skip:
+            return cursor, 0, 0, False
+        self._skips[file_idx] = 0
+        cursor, event, status = self._read_buffer(
+            byte_mv, cursor + skip, valid_buff, self._walks[file_idx], self.state
+        )
+        if status < 0:
+            raise CorruptStreamError(
+                f"{self.header.block.count} is negative",
+                ids={"event_id": event},
+                expected="0 or more",
+            )
+        in_event = self._walks[file_idx]["in_event"]
+        return cursor, int(event) if status or in_event else 0, 0, bool(status)
+
+
+def reader_class(
+    stream: str,
+    on_block: Callable[..., None] | None = None,
+    on_entry: Callable[..., None] | None = None,
+    on_block_end: Callable[..., None] | None = None,
+    *,
+    widths: Mapping[str, str] | None = None,
+) -> type[CallbackReader]:
+    """Make a reader class from njit callbacks; each may be left out.
+
+    Args:
+        stream: the type to read, e.g. "loss"; streams with the same blocks are read too.
+        on_block: on_block(state, event_id, item_id) at a block header, with all its
+            fields in wire order: (state, event_id, summary_id, exposure_value) for a
+            summary stream, (state, event_id, areaperil_id, vulnerability_id, no_of_bins)
+            for cdf.
+        on_entry: on_entry(state, sidx, loss), or (state, prob_to, bin_mean) for cdf.
+        on_block_end: on_block_end(state), once per block that is closed.
+        widths: as for evstream.open.
+
+    Returns:
+        A class; its constructor takes the state, anything that njit code takes: an array,
+        a record, a tuple of arrays.
+    """
+    stream_named(stream)
+    header = StreamHeader(stream, {}, choose_widths(layout.SCALARS, widths))
+    if header.block.entry is None:
+        raise ValueError(f"a {stream} stream has no entries to read by callbacks")
+    kernels = block_kernels(header.block, header.widths)
+    callbacks = [_compiled(c) for c in (on_block, on_entry, on_block_end)]
+    members = {
+        "header": header,
+        "_state_dtype": kernels.STATE,
+        "_read_buffer": staticmethod(kernels.make_read_buffer(*callbacks)),
+        "__doc__": f"Reads {stream} streams with callbacks.",
+    }
+    return type(f"{stream.capitalize()}CallbackReader", (CallbackReader,), members)
+
+
+def _compiled(callback: Callable[..., None] | None) -> Any:
+    if callback is None:
+        return _nothing
+    return callback if hasattr(callback, "py_func") else numba.njit(callback)
+
+
+@numba.njit
+def _nothing(*_):  # type: ignore[no-untyped-def]
+    pass
+
+
+def _exact(source: Source) -> Callable[[int], bytes]:
+    """A read(n) that gives fewer than n bytes only at the end."""
+
+    def read(size: int) -> bytes:
+        data = bytearray(size)
+        view = memoryview(data)
+        done = 0
+        while done < size and (got := source.readinto(view[done:])):
+            done += got
+        return bytes(data[:done])
+
+    return read

@@ -1,0 +1,110 @@
+"""The command line: `evstream COMMAND ...`, one module per command.
+
+Exit status: 0 when all is well, 1 when a command has findings or failed in its work, 2 for
+input that cannot be read or a wrong command line. An error is one line on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from evstream.errors import EvstreamError
+
+_DESCRIPTION = """\
+Read and check catastrophe-model event streams (loss, gul, summary, cdf).
+
+  evstream info gul.bin               what a stream holds, and whether it ends cleanly
+  evstream cat gul.bin --head 20      its records as CSV
+  evstream demo                       a model, a pipe, a summary, an exceedance curve
+
+FILE may be - for stdin, and may be compressed with gzip or zstd.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    from evstream.cli import cat, demo, info
+
+    parser = argparse.ArgumentParser(
+        prog="evstream",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (info, cat, demo):
+        module.add_parser(commands)
+    options = parser.parse_args(arguments)
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("always")
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The reader has seen enough. Nothing may be flushed into the pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except (EvstreamError, ValueError) as error:
+        return fail(str(error))
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return fail(f"{name}{error.strerror or error}")
+
+
+def fail(line: str) -> int:
+    """Print an error; the exit status for it."""
+    print(f"evstream: {line}", file=sys.stderr)
+    return 2
+
+
+def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
+    """--stream and --width, for every command that reads streams."""
+    parser.add_argument(
+        "--stream",
+        metavar="TYPE",
+        help="the type to expect; needed for event_ids, which has no stream header",
+    )
+    parser.add_argument(
+        "--width",
+        metavar="TYPE=WIDTH",
+        action="append",
+        type=_width,
+        default=[],
+        help="e.g. oasis_float=f8; otherwise OASIS_INT, OASIS_FLOAT and OASIS_AREAPERIL_TYPE"
+        " of the environment count, else i4, f4, u4",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="a missing final delimiter is an error"
+    )
+
+
+def open_stream(file: str, options: argparse.Namespace) -> Any:
+    """The stream that a command's arguments name."""
+    from evstream.reader import open as open_
+
+    return open_(file, options.stream, widths=dict(options.width), strict=options.strict)
+
+
+def _width(text: str) -> tuple[str, str]:
+    name, equals, width = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected TYPE=WIDTH, e.g. oasis_float=f8")
+    return name, width
+
+
+def _version() -> str:
+    import evstream
+
+    return f"evstream {evstream.__version__}"
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"evstream: warning: {message}", file=sys.stderr)

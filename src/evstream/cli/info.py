@@ -1,0 +1,174 @@
+"""`evstream info`: what a stream holds, and whether it ends cleanly."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from evstream.cli import add_stream_arguments, fail, open_stream
+from evstream.cli.progress import Progress
+from evstream.errors import EvstreamError
+
+
+@dataclass
+class Info:
+    """What is told of a stream; counts are of what could be read.
+
+    `events` and `items` count different ids (items: of the block's own id, e.g. summary
+    ids), `event_runs` how often the event id changes, `losses` gives per class of sidx the
+    number of records and the sum of their losses.
+    """
+
+    file: str
+    stream: str | None = None
+    source: int | None = None
+    aggregation: int | None = None
+    header: dict[str, int] = field(default_factory=dict)
+    widths: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+    events: int = 0
+    event_runs: int = 0
+    items: int = 0
+    blocks: int = 0
+    records: int = 0
+    losses: dict[str, dict[str, float]] = field(default_factory=dict)
+    clean_end: bool | None = None
+    error: str | None = None
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "info",
+        help="what a stream holds, and whether it ends cleanly",
+        description="Read each stream to its end and tell its header, its numbers of events, "
+        "items, blocks and records, and the sum of losses per class of sidx. Exit status 2 if "
+        "any stream cannot be read to its end.",
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a stream, - for stdin")
+    parser.add_argument("--json", action="store_true", help="one JSON object per file and line")
+    add_stream_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Tell each file; 2 if any is broken."""
+    status = 0
+    for file in options.files:
+        info = Info(file)
+        try:
+            collect(info, options)
+        except EvstreamError as error:
+            info.error = str(error)
+        except OSError as error:
+            info.error = f"{file}: {error.strerror or error}"
+        print(json.dumps(asdict(info)) if options.json else text(info))
+        if info.error is not None:
+            status = fail(info.error)
+    return status
+
+
+def collect(info: Info, options: argparse.Namespace) -> None:
+    """Read the stream into `info`, as far as it goes."""
+    with open_stream(info.file, options) as stream:
+        header = stream.header
+        info.stream, info.header = header.stream, dict(header.values)
+        info.source, info.aggregation = header.source, header.aggregation
+        info.widths = dict(header.widths)
+        tally = _Tally(info)
+        with Progress(stream.name, stream.size) as progress:
+            try:
+                for chunk in stream.chunks():
+                    tally.add(chunk)
+                    progress.update(stream.offset)
+            finally:
+                info.bytes = stream.offset
+                info.clean_end = stream.clean_end
+
+
+class _Tally:
+    """Adds chunk after chunk to an Info."""
+
+    def __init__(self, info: Info) -> None:
+        self._info = info
+        self._events: set[int] = set()
+        self._items: set[int] = set()
+        self._last_event: int | None = None
+
+    def add(self, chunk: Any) -> None:
+        import numpy as np
+
+        info, columns = self._info, chunk.columns
+        events = columns.block[0]
+        if not len(events):
+            return
+        info.blocks += len(events) - int(chunk.continues)
+        starts = events[np.flatnonzero(events[1:] != events[:-1]) + 1]
+        info.event_runs += len(starts) + int(self._last_event != events[0])
+        self._last_event = int(events[-1])
+        self._events.update(starts.tolist(), [int(events[0])])
+        info.events = len(self._events)
+        if columns.entry:
+            self._items.update(np.unique(columns.block[1]).tolist())
+            info.items = len(self._items)
+            info.records += len(columns.entry[0])
+            self._add_losses(columns)
+        else:
+            info.records += len(events)
+
+    def _add_losses(self, columns: Any) -> None:
+        from evstream._generated import layout
+
+        names = [f.name for f in layout.FIELDS[layout.BLOCKS[self._block].entry or ""]]
+        if names[0] != "sidx":
+            for name, values in zip(names, columns.entry, strict=True):
+                self._add_sum(name, values)
+            return
+        sidx, loss = columns.entry
+        self._add_sum("samples", loss[sidx > 0])
+        special = sidx < 0
+        if special.any():
+            sidx, loss = sidx[special], loss[special]
+            for name, value in layout.SPECIAL_PARAMETERS.items():
+                self._add_sum(name, loss[sidx == value])
+            known = sidx >= min(layout.SPECIAL_PARAMETERS.values())
+            self._add_sum("other", loss[~known])
+
+    @property
+    def _block(self) -> str:
+        from evstream._generated import layout
+
+        return layout.STREAMS[str(self._info.stream)].block
+
+    def _add_sum(self, name: str, values: Any) -> None:
+        if len(values):
+            entry = self._info.losses.setdefault(name, {"records": 0, "sum": 0.0})
+            entry["records"] += len(values)
+            entry["sum"] += float(values.sum(dtype=float))
+
+
+def text(info: Info) -> str:
+    """The lines for people."""
+    if info.stream is None:
+        return f"{info.file}: not readable"
+    kind = "no stream header" if info.source is None else f"{info.source}/{info.aggregation}"
+    rows = [("stream", f"{info.stream} ({kind})")]
+    rows += [(name, str(value)) for name, value in info.header.items()]
+    rows += [
+        ("bytes", f"{info.bytes:,}"),
+        ("events", _with_runs(info)),
+        ("items", f"{info.items:,} in {info.blocks:,} blocks"),
+        ("records", f"{info.records:,}"),
+    ]
+    for name, entry in info.losses.items():
+        rows.append((f"  {name}", f"{entry['records']:>14,}  sum {entry['sum']:,.2f}"))
+    end = {True: "clean", False: "without the final delimiter", None: "BROKEN"}[info.clean_end]
+    rows.append(("end", end))
+    return "\n".join([info.file, *(f"  {name:<16} {value}" for name, value in rows)])
+
+
+def _with_runs(info: Info) -> str:
+    if info.events == info.event_runs:
+        return f"{info.events:,}"
+    return f"{info.events:,} in {info.event_runs:,} runs: not contiguous"

@@ -1,0 +1,51 @@
+"""Progress on stderr, on a terminal only, once the work takes longer than a moment."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+_FIRST_AFTER = 1.0
+_EVERY = 0.25
+
+
+class Progress:
+    """A line that says how far the work is; use as a context manager.
+
+    `total` is the number of bytes in all, None where it is not known.
+    """
+
+    def __init__(self, name: str, total: int | None) -> None:
+        self._name = name
+        self._total = total
+        self._shown = False
+        self._started = time.monotonic()
+        self._next = self._started + _FIRST_AFTER
+        self._on = sys.stderr.isatty() and not sys.stdout.isatty()
+
+    def update(self, done: int) -> None:
+        """Tell that `done` bytes are behind us."""
+        now = time.monotonic()
+        if not self._on or now < self._next:
+            return
+        self._next = now + _EVERY
+        seconds = now - self._started
+        line = f"{self._name}: {done / 1e6:,.0f} MB, {done / 1e6 / seconds:,.0f} MB/s"
+        if self._total and done:
+            left = seconds * (self._total - done) / done
+            line += f", {100 * done / self._total:.0f}%, {left:.0f} s left"
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+        self._shown = True
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

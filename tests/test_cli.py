@@ -1,0 +1,247 @@
+"""The command line, as a user sees it: output, errors and exit status."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evstream
+import oracle
+from evstream.cli import main
+
+GOLDEN = Path(__file__).parent / "golden"
+LOSS = GOLDEN / "loss_i4_f4.bin"
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+MANIFEST = json.loads((GOLDEN / "manifest.json").read_text())
+
+
+def run(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "evstream", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False)
+
+
+def test_help_names_every_command():
+    result = run("--help")
+    assert result.returncode == 0
+    for command in (b"info", b"cat", b"demo"):
+        assert command in result.stdout
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"evstream {evstream.__version__}\n"
+
+
+LEGAL = [f for f in MANIFEST["files"] if f["error"] is None and f["stream"] != "event_ids"]
+
+
+def width_arguments(entry) -> list[str]:
+    return [f"--width={name}={width}" for name, width in entry["widths"].items()]
+
+
+@pytest.mark.parametrize("entry", LEGAL, ids=lambda e: e["file"])
+def test_info_tells_what_the_file_holds(entry, capsys):
+    path = GOLDEN / entry["file"]
+    assert main(["info", "--json", str(path), *width_arguments(entry)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    for name in ("stream", "source", "aggregation", "header", "bytes", "blocks", "records"):
+        assert told[name] == entry[name], name
+    assert told["event_runs"] == entry["events"]
+    assert told["events"] == entry["distinct_events"]
+    assert told["clean_end"] is (entry["final_delimiter"] is not False)
+    decoded = oracle.decode(path.read_bytes(), widths=entry["widths"])
+    assert told["items"] == len({block[2] for block in decoded.blocks})
+    if entry["stream"] != "cdf":
+        samples = [row[-1] for row in decoded.records if row[-2] > 0]
+        wanted = math.fsum(samples) if all(map(math.isfinite, samples)) else None
+        if samples and wanted is not None:
+            assert told["losses"]["samples"]["records"] == len(samples)
+            assert told["losses"]["samples"]["sum"] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_info_sums_per_class_of_sidx(tmp_path, capsys):
+    pairs = [(-5, 9.0), (-3, 8.0), (-1, 1.5), (1, 2.0), (2, 0.5)]
+    data = oracle.encode("loss", {"len_sample": 2}, [((1, 1), pairs), ((1, 2), pairs[2:])])
+    path = tmp_path / "loss.bin"
+    path.write_bytes(data)
+    main(["info", "--json", str(path)])
+    assert json.loads(capsys.readouterr().out)["losses"] == {
+        "samples": {"records": 4, "sum": 5.0},
+        "max_loss": {"records": 1, "sum": 9.0},
+        "tiv": {"records": 1, "sum": 8.0},
+        "mean": {"records": 2, "sum": 3.0},
+    }
+    main(["info", str(path)])
+    text = capsys.readouterr().out
+    for line in ("stream           loss (2/1)", "len_sample       2", "items            2 in 2 blocks"):
+        assert line in text
+    assert "end              clean" in text
+
+
+def test_info_goes_on_after_a_broken_file_and_fails_at_the_end(tmp_path):
+    cut = tmp_path / "cut.bin"
+    cut.write_bytes(LOSS.read_bytes()[:-4])
+    result = run("info", cut, LOSS, tmp_path / "missing.bin")
+    assert result.returncode == 2
+    assert result.stdout.count(b"end              ") == 2
+    errors = result.stderr.decode().splitlines()
+    assert len(errors) == 2
+    assert errors[0].startswith(f"evstream: {cut}: byte ")
+    assert "event_id" in errors[0]
+    assert errors[1] == f"evstream: {tmp_path / 'missing.bin'}: No such file or directory"
+
+
+def test_a_missing_final_delimiter_is_a_warning_and_under_strict_an_error(tmp_path):
+    path = tmp_path / "ktools.bin"
+    path.write_bytes(LOSS.read_bytes()[:-8])
+    result = run("info", path)
+    assert result.returncode == 0
+    assert result.stderr.startswith(b"evstream: warning: ")
+    assert b"without the final delimiter" in result.stdout
+    assert run("info", "--strict", path).returncode == 2
+
+
+COLUMNS = {
+    "loss": "event_id,item_id,sidx,loss",
+    "gul_item": "event_id,item_id,sidx,loss",
+    "gul_coverage": "event_id,coverage_id,sidx,loss",
+    "summary": "event_id,summary_id,exposure_value,sidx,loss",
+    "cdf": "event_id,areaperil_id,vulnerability_id,bin_index,prob_to,bin_mean",
+}
+
+
+@pytest.mark.parametrize("entry", LEGAL, ids=lambda e: e["file"])
+def test_cat_prints_every_record_so_that_it_reads_back(entry, capsys):
+    path = GOLDEN / entry["file"]
+    assert main(["cat", str(path), *width_arguments(entry)]) == 0
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert ",".join(header) == COLUMNS[entry["stream"]]
+    records = oracle.decode(path.read_bytes(), widths=entry["widths"]).records
+    assert len(rows) == len(records)
+    as_float = np.dtype(entry["widths"]["oasis_float"]).type
+    for row, record in zip(rows, records, strict=True):
+        for text, value in zip(row, record, strict=True):
+            if isinstance(value, int):
+                assert text == str(value)
+            else:
+                assert as_float(text) == as_float(value) or math.isnan(value)
+                assert math.copysign(1, float(text)) == math.copysign(1, value) or text == "nan"
+                assert len(text) <= len(repr(as_float(value).item())) + 12
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1000000.0, "1000000"), (0.1, "0.1"), (-0.0, "-0"), (1e30, "1e+30"), (16777216.0, "16777216"),
+     (0.5, "0.5"), (math.inf, "inf"), (math.nan, "nan"), (1e-30, "1e-30")],
+)  # fmt: skip
+def test_cat_prints_floats_shortest(tmp_path, capsys, value, text):
+    path = tmp_path / "loss.bin"
+    path.write_bytes(oracle.encode("loss", {"len_sample": 1}, [((1, 1), [(1, value)])]))
+    main(["cat", str(path)])
+    assert capsys.readouterr().out.splitlines()[1] == f"1,1,1,{text}"
+
+
+def test_cat_as_json_lines_is_json_even_for_nan(tmp_path, capsys):
+    path = tmp_path / "loss.bin"
+    pairs = [(1, math.nan), (2, -math.inf), (3, 0.5)]
+    path.write_bytes(oracle.encode("loss", {"len_sample": 3}, [((1, 2), pairs)]))
+    main(["cat", "--format", "jsonl", str(path)])
+    rows = [json.loads(line, parse_constant=None) for line in capsys.readouterr().out.splitlines()]
+    assert [row["loss"] for row in rows] == ["nan", "-inf", 0.5]
+    assert list(rows[0]) == ["event_id", "item_id", "sidx", "loss"]
+
+
+def test_cat_picks_events_and_the_head(capsys):
+    main(["cat", str(LOSS)])
+    header, *rows = capsys.readouterr().out.splitlines()
+    events = sorted({int(row.split(",")[0]) for row in rows})
+    main(["cat", "--event", str(events[-1]), str(LOSS)])
+    of_last = [row for row in rows if row.startswith(f"{events[-1]},")]
+    assert capsys.readouterr().out.splitlines() == [header, *of_last]
+    main(["cat", "--head", "3", str(LOSS)])
+    assert capsys.readouterr().out.splitlines() == [header, *rows[:3]]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_dash_is_stdin(pack):
+    result = run("cat", "-", stdin=pack(LOSS.read_bytes()))
+    assert result.returncode == 0
+    assert result.stdout == run("cat", LOSS).stdout
+    assert run("info", "-", stdin=pack(LOSS.read_bytes())).stdout.startswith(b"-\n")
+
+
+def test_an_event_id_list_has_to_be_named():
+    path = GOLDEN / "event_ids_i4.bin"
+    result = run("cat", "--stream", "event_ids", path)
+    ids = [row[0] for row in oracle.decode(path.read_bytes(), "event_ids").records]
+    assert result.stdout.decode().split() == ["event_id", *map(str, ids)]
+
+
+def test_a_closed_pipe_ends_quietly(tmp_path):
+    path = tmp_path / "long.bin"
+    with evstream.create(path, "loss", len_sample=1) as out:
+        for event_id in range(1, 200):
+            out.write_event(event_id, np.arange(1, 501), np.ones((500, 1)))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "evstream", "cat", str(path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cat", "nothing.bin"], "nothing.bin: No such file or directory"),
+        (["cat", "--stream", "losses", LOSS], "no stream type 'losses', expected cdf, gul_item"),
+        (["cat", "--stream", "summary", LOSS], "this is a loss stream, expected a summary stream"),
+        (["cat", "--width", "oasis_float=f2", LOSS], "is 'f2', expected f4 or f8"),
+        (["cat", "--width", "f8", LOSS], "expected TYPE=WIDTH"),
+        (["cat", GOLDEN], "Is a directory"),
+        (["cat", __file__], "unknown stream type"),
+    ],
+)
+def test_errors_are_one_line_and_exit_status_2(arguments, words):
+    result = run(*arguments)
+    assert result.returncode == 2
+    line = result.stderr.decode().splitlines()[-1]
+    assert words in line
+    assert line.startswith(("evstream: ", "evstream cat: error: "))
+    assert b"Traceback" not in result.stderr
+
+
+def test_info_needs_no_terminal_and_prints_no_progress_to_a_file(tmp_path):
+    with open(tmp_path / "err", "wb") as err:
+        subprocess.run([sys.executable, "-m", "evstream", "info", LOSS], stderr=err, check=True)
+    assert os.path.getsize(tmp_path / "err") == 0
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="the shared corpus is not beside the project")
+@pytest.mark.parametrize(
+    "name", ["gul_converters", "ktools_gultobin_t1", "fm_ktools_ri1", "cdf_converters"]
+)
+@pytest.mark.filterwarnings("ignore::evstream.MissingDelimiterWarning")
+def test_cat_agrees_with_the_reference_converter(name, capsys):
+    main(["cat", str(CORPUS / f"{name}.bin")])
+    ours = list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:]
+    theirs = list(csv.reader((CORPUS / f"{name}.csv").open()))[1:]
+    assert len(ours) == len(theirs)
+    for our_row, their_row in zip(ours, theirs, strict=True):
+        ours_in_float = [float(v) for v in our_row]
+        assert ours_in_float == pytest.approx([float(v) for v in their_row], abs=0.0051)
