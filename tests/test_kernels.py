@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import BlockRow, raw
 
 from evstream._generated import layout
 from evstream._jit import BAD_COUNT, ENTRIES, HEADER, NEED_INPUT, OUTPUT_FULL
@@ -23,6 +22,7 @@ from evstream.columns import block_columns, entry_columns
 from evstream.header import StreamHeader, record_dtype
 from evstream.kernels import block_kernels, record_functions
 from oracle import DEFAULT_WIDTHS, Bits, Decoded, Row, Widths, decode, encode
+from support import BlockRow, raw
 
 Array = Any
 
