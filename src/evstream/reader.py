@@ -73,13 +73,16 @@ class EventStream:
 
     def _read_chunks(self) -> Iterator[Chunk]:
         window, decoder = self._window, self._decoder
-        while True:
-            if window.left:
-                yield decoder.decode(window)
-                decoder.refuse_bad_count(window)
-            if window.fill() == 0:
-                break
-        decoder.finish(window, self._strict)
+        try:
+            while True:
+                if window.left:
+                    yield decoder.decode(window)
+                    decoder.refuse_bad_count(window)
+                if window.fill() == 0:
+                    break
+            decoder.finish(window, self._strict)
+        finally:
+            self._source.close()
 
     def _read_events(self) -> Iterator[Event]:
         assembler = EventAssembler(self.header)
@@ -88,7 +91,8 @@ class EventStream:
         yield from assembler.finish()
 
     def close(self) -> None:
-        """Close what was opened for this stream; an object that was passed in stays open."""
+        """Close what was opened for this stream, as its end does too; an object that was
+        passed in stays open."""
         self._events.close()  # type: ignore[attr-defined]
         self._chunks.close()  # type: ignore[attr-defined]
         self._source.close()
