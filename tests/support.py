@@ -6,6 +6,7 @@ Values are compared as raw bits, like in the oracle: NaN payloads and the sign o
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import warnings
@@ -17,13 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from evstream import Event, EvstreamError, MissingDelimiterWarning, StreamHeader
+from evstream import (
+    CorruptStreamError,
+    Event,
+    EvstreamError,
+    MissingDelimiterWarning,
+    StreamHeader,
+    StreamHeaderError,
+    TruncatedStreamError,
+)
 from evstream._generated import layout
 from evstream.header import record_dtype
 from evstream.reader import EventStream
 from evstream.sources import CHUNK
 from oracle import BIN, BLOCK_HEADERS, PAIR, Decoded, Row
-from test_oracle import Entry, decode_golden, golden_bytes
+from test_oracle import Entry
 
 ROOT = Path(__file__).parents[1]
 
@@ -115,6 +124,20 @@ def oracle_events(decoded: Decoded, data: bytes) -> list[list[BlockRow]]:
     return events
 
 
+def assert_same(reading: Reading, decoded: Decoded, data: bytes) -> None:
+    """evstream and the oracle found the same events, the same end or the same error."""
+    assert reading.events == oracle_events(decoded, data)
+    assert type(reading.error) is ERROR_CLASSES.get(decoded.error, type(None))
+    if reading.error is not None:
+        assert reading.error.offset == decoded.error_offset
+    else:
+        assert reading.clean_end is (decoded.final_delimiter is not False)
+    assert len(reading.warnings) == (decoded.final_delimiter is False)
+    if reading.opened:
+        assert reading.header is not None
+        assert (reading.header.stream, reading.header.values) == (decoded.stream, decoded.header)
+
+
 def open_block_ids(decoded: Decoded, data: bytes) -> Row:
     """The ids in the header of the block that an error strikes, () where that is cut."""
     if decoded.stream is None or decoded.error in HEADER_ERRORS:
@@ -141,6 +164,15 @@ def block_size(decoded: Decoded, entries: int) -> int:
         return header + entries * sum(size[name] for name in BIN)
     return header + (entries + 1) * sum(size[name] for name in PAIR)
 
+
+ERROR_CLASSES: dict[str | None, type[EvstreamError]] = {
+    "short_header": StreamHeaderError,
+    "unknown_type": StreamHeaderError,
+    "negative_len_sample": StreamHeaderError,
+    "negative_count": CorruptStreamError,
+    "truncated": TruncatedStreamError,
+    "block_without_entries": TruncatedStreamError,
+}
 
 HEADER_ERRORS = ("short_header", "unknown_type", "negative_len_sample")
 
@@ -194,27 +226,5 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
 
 def child_environment(**changes: str) -> dict[str, str]:
     """This process's environment with evstream importable and `changes` on top."""
-    import os
-
     paths = [str(ROOT / "src"), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **changes}
-
-
-__all__ = [
-    "HEADER_ERRORS",
-    "ROOT",
-    "BlockRow",
-    "Reading",
-    "Trickle",
-    "block_size",
-    "child_environment",
-    "decode_golden",
-    "event_blocks",
-    "golden_bytes",
-    "open_block_ids",
-    "oracle_events",
-    "raw",
-    "read_all",
-    "read_golden",
-    "run_python",
-]

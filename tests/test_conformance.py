@@ -20,16 +20,17 @@ import pytest
 import evstream
 from evstream import (
     CorruptStreamError,
-    EvstreamError,
     StreamHeaderError,
     TruncatedStreamError,
 )
 from evstream._generated import layout
-from oracle import Decoded, decode
+from oracle import decode
 from support import (
+    ERROR_CLASSES,
     HEADER_ERRORS,
     Reading,
     Trickle,
+    assert_same,
     open_block_ids,
     oracle_events,
     raw,
@@ -50,14 +51,6 @@ from test_oracle import (
     golden_bytes,
 )
 
-ERROR_CLASSES: dict[str | None, type[EvstreamError]] = {
-    "short_header": StreamHeaderError,
-    "unknown_type": StreamHeaderError,
-    "negative_len_sample": StreamHeaderError,
-    "negative_count": CorruptStreamError,
-    "truncated": TruncatedStreamError,
-    "block_without_entries": TruncatedStreamError,
-}
 SMALL = 600  # bytes; larger files are not cut and fed at every size
 
 LEGAL = [entry for entry in ENTRIES if not entry["error"]]
@@ -89,20 +82,6 @@ def has_cut_after_cdf_header(entry: Entry) -> bool:
 
 def ends_after_cdf_header(entry: Entry) -> bool:
     return bool(entry["stream"] == "cdf" and entry["error"] == "block_without_entries")
-
-
-def assert_same(reading: Reading, decoded: Decoded, data: bytes) -> None:
-    """evstream and the oracle found the same events, the same end or the same error."""
-    assert reading.events == oracle_events(decoded, data)
-    assert type(reading.error) is ERROR_CLASSES.get(decoded.error, type(None))
-    if reading.error is not None:
-        assert reading.error.offset == decoded.error_offset
-    else:
-        assert reading.clean_end is (decoded.final_delimiter is not False)
-    assert len(reading.warnings) == (decoded.final_delimiter is False)
-    if reading.opened:
-        assert reading.header is not None
-        assert (reading.header.stream, reading.header.values) == (decoded.stream, decoded.header)
 
 
 # Whole files

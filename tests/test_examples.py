@@ -24,11 +24,12 @@ EVENTS, LOCATIONS, REGIONS = 20, 100, 5
 RATE = 0.5 / EVENTS  # per event and year
 SIZE = [f"--events={EVENTS}", f"--locations={LOCATIONS}"]
 
-BREAKS_IN_ITS_STREAM = """
-import evstream
-with evstream.create("-", "loss", len_sample=1) as out:
-    out.write_event(1, [1], [[2.0]], mean=2.0, tiv=3.0)
-    raise RuntimeError("the wind model diverged")
+MAIN = 'if __name__ == "__main__":\n'
+BREAKS_IN_ITS_STREAM = (EXAMPLES / "catastrophe_model.py").read_text().partition(MAIN)[0] + f"""
+{MAIN}
+    with evstream.create("-", "loss", len_sample=1) as out:
+        out.write_event(1, [1], [[2.0]], mean=2.0, tiv=3.0)
+        raise RuntimeError("the wind model diverged")
 """
 
 

@@ -14,7 +14,8 @@ from itertools import pairwise
 import numpy as np
 
 from evstream._generated.events import EVENT_CLASSES
-from evstream.event import Array, Chunk, Columns, Event
+from evstream.blocks import Array, Chunk, Columns
+from evstream.event import Event
 from evstream.header import StreamHeader
 
 

@@ -12,23 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from evstream._generated import layout
+from evstream.blocks import Array
 from evstream.errors import WriteError
-from evstream.event import Array
-from evstream.header import StreamHeader, record_dtype
-
-
-def block_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:
-    """Header fields that are columns (all but the count) -> dtype, in wire order."""
-    dtype = record_dtype(header.block.header, header.widths)
-    return {f.name: dtype[f.name] for f in layout.FIELDS[header.block.header] if f.plural}
-
-
-def entry_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:
-    """Entry fields -> dtype, in wire order."""
-    if header.block.entry is None:
-        return {}
-    dtype = record_dtype(header.block.entry, header.widths)
-    return {name: dtype[name] for name in dtype.names or ()}
+from evstream.header import StreamHeader
 
 
 def as_column(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from evstream._jit import BAD_COUNT, ENTRIES
-from evstream.columns import block_columns, entry_columns
+from evstream.blocks import Array, Chunk, Columns, block_columns, entry_columns
 from evstream.endings import block_ids, check_end
 from evstream.errors import CorruptStreamError
-from evstream.event import Array, Chunk, Columns
 from evstream.header import StreamHeader, record_dtype
 from evstream.kernels import block_kernels
 from evstream.window import Window
@@ -36,6 +35,7 @@ class Decoder:
     def decode(self, window: Window) -> Chunk:
         """All whole records of the window, as the columns of the blocks they belong to."""
         continues = bool(self._state["phase"] == ENTRIES)
+        skipped = int(self._state["entries"]) if continues else 0
         blocks = window.left // self._header_size + 1
         entries = window.left // self._entry_size if self._entry_size else 0
         block = tuple(np.empty(blocks, dtype) for dtype in self._block_dtypes)
@@ -46,9 +46,8 @@ class Decoder:
             self._state, *block, offsets, *entry, 0, 0,
         )  # fmt: skip
         self._bad_count = status == BAD_COUNT
-        return Chunk(
-            Columns(_kept(block, b), _kept((offsets,), b + 1)[0], _kept(entry, n)), continues
-        )
+        columns = Columns(_kept(block, b), _kept((offsets,), b + 1)[0], _kept(entry, n))
+        return Chunk(columns, continues, skipped)
 
     def refuse_bad_count(self, window: Window) -> None:
         """Raise CorruptStreamError if the last window was decoded up to a negative count."""

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from evstream._generated import layout
-from evstream.columns import as_column, block_columns, entry_columns
+from evstream.blocks import Array, block_columns, entry_columns
+from evstream.columns import as_column
 from evstream.errors import WriteError
-from evstream.event import Array
 from evstream.header import StreamHeader
 
 

@@ -6,45 +6,14 @@ An event owns its memory, so a list of events stays valid after the stream has g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from evstream._generated import layout
+from evstream.blocks import Array, Columns, to_rows
 from evstream.errors import CorruptStreamError
 from evstream.header import StreamHeader
-
-Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Blocks in CSR form: block i owns entries offsets[i]:offsets[i + 1].
-
-    Attributes:
-        block: one array per header field (but the count), shape (blocks,), in wire order.
-        offsets: int64, shape (blocks + 1,).
-        entry: one array per entry field, shape (entries,), in wire order.
-    """
-
-    block: tuple[Array, ...]
-    offsets: Array
-    entry: tuple[Array, ...]
-
-
-class Chunk(NamedTuple):
-    """What one stretch of a stream decodes to; blocks and events may begin before it and
-    go on after it.
-
-    Attributes:
-        columns: the blocks of the stretch.
-        continues: whether the first block is the rest of the last one before.
-    """
-
-    columns: Columns
-    continues: bool
 
 
 class Dense(NamedTuple):
@@ -113,23 +82,8 @@ class Event:
         return Columns(block, self.offsets, entry)
 
     def to_rows(self) -> dict[str, Array]:
-        """One row per entry: column name -> array, in wire order, as `evstream cat` prints.
-
-        Block columns are repeated for each entry; a counted block's entries are numbered
-        from 1 in its index column (bin_index of a cdf stream).
-        """
-        block = self.header.block
-        offsets = self.offsets
-        counts = np.diff(offsets)
-        names = [f.name for f in layout.FIELDS[block.header] if f.plural]
-        if block.entry is None:
-            return {name: self._block_column(i) for i, name in enumerate(names)}
-        rows = {name: np.repeat(self._block_column(i), counts) for i, name in enumerate(names)}
-        if block.index is not None:
-            rows[block.index] = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts) + 1
-        for i, f in enumerate(layout.FIELDS[block.entry]):
-            rows[f.name] = self._entry_column(i)
-        return rows
+        """One row per entry: column name -> array, in wire order; see blocks.to_rows."""
+        return to_rows(self.header, self.own_columns())
 
     def to_dense(self) -> Dense:
         """The losses as a matrix of blocks x samples, the special sidx apart.

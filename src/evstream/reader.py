@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Any
 
 from evstream.assembler import EventAssembler
+from evstream.blocks import Chunk
 from evstream.decoder import Decoder
-from evstream.event import Chunk, Event
+from evstream.event import Event
 from evstream.header import StreamHeader, read_header, stream_named
 from evstream.sources import CHUNK, Source
 from evstream.window import Window

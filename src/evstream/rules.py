@@ -14,9 +14,9 @@ from collections.abc import Callable
 import numpy as np
 
 from evstream._generated import layout
+from evstream.blocks import Array, Columns
 from evstream.dense import Matrix
 from evstream.errors import WriteError
-from evstream.event import Array, Columns
 from evstream.header import StreamHeader
 from evstream.schema import Rule
 

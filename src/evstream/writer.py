@@ -19,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from evstream._jit import ENTRIES, HEADER
-from evstream.columns import as_column, block_columns, entry_columns, group_rows
+from evstream.blocks import Array, Columns, block_columns, entry_columns, row_columns
+from evstream.columns import as_column, group_rows
 from evstream.dense import Matrix
 from evstream.errors import WriteError
-from evstream.event import Array, Columns, Event
+from evstream.event import Event
 from evstream.header import StreamHeader, build_header, record_dtype
 from evstream.kernels import block_kernels, record_functions
 from evstream.rules import Checker
@@ -215,11 +216,7 @@ class Writer:
         self, columns: tuple[npt.ArrayLike, ...], named: Mapping[str, npt.ArrayLike]
     ) -> dict[str, Array]:
         """The given columns by name, converted, all of one length."""
-        index = self.header.block.index
-        dtypes = block_columns(self.header)
-        if index is not None:
-            dtypes[index] = np.dtype(np.int64)
-        dtypes |= entry_columns(self.header)
+        dtypes = row_columns(self.header)
         given = dict(zip(dtypes, columns, strict=False))
         if len(columns) > len(dtypes) or given.keys() & named.keys():
             raise TypeError(f"write_columns takes each of {', '.join(dtypes)} once")

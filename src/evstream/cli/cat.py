@@ -63,10 +63,9 @@ def run(options: argparse.Namespace) -> int:
 
 def row_names(header: Any) -> list[str]:
     """Names of the columns of `Event.to_rows`, in order."""
-    from evstream.columns import block_columns, entry_columns
+    from evstream.blocks import row_columns
 
-    index = [header.block.index] if header.block.index else []
-    return [*block_columns(header), *index, *entry_columns(header)]
+    return list(row_columns(header))
 
 
 def lines(rows: dict[str, Any], style: str) -> Iterator[str]:
