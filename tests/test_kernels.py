@@ -18,7 +18,7 @@ import pytest
 
 from evstream._generated import layout
 from evstream._jit import BAD_COUNT, ENTRIES, HEADER, NEED_INPUT, OUTPUT_FULL
-from evstream.columns import block_columns, entry_columns
+from evstream.blocks import block_columns, entry_columns
 from evstream.header import StreamHeader, record_dtype
 from evstream.kernels import block_kernels, record_functions
 from oracle import DEFAULT_WIDTHS, Bits, Decoded, Row, Widths, decode, encode

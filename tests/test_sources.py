@@ -19,9 +19,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import evstream
@@ -185,10 +187,12 @@ def as_pipe_without_data_yet(data: bytes, folder: Path) -> Opening:
 def as_pipe_file(
     data: bytes, folder: Path, blocking: bool = True, buffering: int = -1
 ) -> Iterator[Any]:
-    with as_pipe(data, folder, blocking) as reader:
-        with os.fdopen(reader, "rb", buffering, closefd=False) as file:
-            yield file
-            assert not file.closed
+    with (
+        as_pipe(data, folder, blocking) as reader,
+        os.fdopen(reader, "rb", buffering, closefd=False) as file,
+    ):
+        yield file
+        assert not file.closed
 
 
 def as_unbuffered_pipe_file(data: bytes, folder: Path) -> Opening:
@@ -439,6 +443,18 @@ def test_descriptors_above_1024_can_be_waited_for(tmp_path: Path) -> None:
             os.close(high)
 
 
+@pytest.mark.parametrize("blocking", [True, False])
+def test_waiting_for_data_takes_no_processor_time(blocking: bool) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, blocking)
+    thread = write_slowly(writer, SMALL, pause=0.2)
+    start = time.thread_time()
+    assert read_all(reader) == expected(SMALL)
+    assert time.thread_time() - start < 0.2
+    thread.join(20)
+    os.close(reader)
+
+
 def test_an_object_without_data_and_descriptor_is_an_error() -> None:
     class Empty:
         def readinto(self, view: memoryview) -> None:
@@ -458,7 +474,7 @@ def test_a_compressed_stream_may_come_byte_by_byte() -> None:
 @pytest.mark.parametrize("cuts", [(0,), (8,), (100,), (0, 0, 60, 60), (50, 100, 150), (192,)])
 def test_gzip_members_that_follow_one_another_are_one_stream(cuts: tuple[int, ...]) -> None:
     places = [0, *cuts, len(SMALL)]
-    members = [SMALL[a:b] for a, b in zip(places, places[1:], strict=False)]
+    members = [SMALL[first:last] for first, last in pairwise(places)]
     data = b"".join(gzip.compress(member) for member in members)
     assert read_all(io.BytesIO(data)) == expected(SMALL)
     assert read_all(Trickle(data, 7)) == expected(SMALL)
@@ -518,9 +534,11 @@ def test_a_gzip_stream_of_a_cut_stream_is_cut(cut: int) -> None:
 
 
 def test_broken_gzip_data_names_the_source(tmp_path: Path) -> None:
-    with as_path(b"\x1f\x8b\x08" + SMALL, tmp_path) as path:
-        with pytest.raises(CorruptStreamError, match=rf"^{path}: broken gzip data \("):
-            evstream.open(path)
+    with (
+        as_path(b"\x1f\x8b\x08" + SMALL, tmp_path) as path,
+        pytest.raises(CorruptStreamError, match=rf"^{path}: broken gzip data \("),
+    ):
+        evstream.open(path)
 
 
 def zstd(*parts: bytes) -> bytes:
@@ -585,9 +603,11 @@ def test_bytes_are_refused_with_the_way_to_read_them(kind: type) -> None:
 
 
 def test_text_is_refused(tmp_path: Path) -> None:
-    with as_file(SMALL, tmp_path, mode="r") as file:
-        with pytest.raises(TypeError, match="is a text file, expected one open in binary mode"):
-            evstream.open(file)
+    with (
+        as_file(SMALL, tmp_path, mode="r") as file,
+        pytest.raises(TypeError, match="is a text file, expected one open in binary mode"),
+    ):
+        evstream.open(file)
     with pytest.raises(TypeError, match="is a text file, expected one open in binary mode"):
         evstream.open(io.StringIO("1,1,1"))
 
@@ -601,7 +621,7 @@ def test_text_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", [None, 1.5, object(), []])
 def test_what_cannot_be_read_is_refused(source: Any) -> None:
-    with pytest.raises(TypeError, match="cannot read .* expected a path, descriptor or binary"):
+    with pytest.raises(TypeError, match=r"cannot read .* expected a path, descriptor or binary"):
         evstream.open(source)
 
 

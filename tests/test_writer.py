@@ -16,7 +16,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import pytest
 import evstream
 from evstream import StreamHeaderError, TruncatedStreamError, WriteError, Writer
 from evstream._generated import layout
-from evstream.columns import block_columns, entry_columns
+from evstream.blocks import block_columns, entry_columns
 from evstream.header import StreamHeader
 from oracle import decode, encode
 from support import ROOT, child_environment, read_all, rows_to_blocks, run_python
@@ -87,7 +88,7 @@ def later_rows(stream: str) -> Columns:
 
 def expected_bytes(stream: str, *parts: Columns, **options: Any) -> bytes:
     """What the oracle writes for rows."""
-    rows = {name: sum((part[name] for part in parts), []) for name in parts[0]}
+    rows = {name: [*chain.from_iterable(part[name] for part in parts)] for name in parts[0]}
     return encode(stream, HEADERS[stream], rows_to_blocks(stream, rows), **options)
 
 
@@ -369,7 +370,7 @@ def test_the_finite_error_names_item_and_sidx() -> None:
 @pytest.mark.parametrize("exposure", [np.nan, np.inf])
 def test_a_summary_needs_finite_exposures(exposure: float) -> None:
     out = new_writer(io.BytesIO(), "summary")
-    with pytest.raises(WriteError, match="exposure_value .* breaks loss-finite"):
+    with pytest.raises(WriteError, match=r"exposure_value .* breaks loss-finite"):
         out.write_event(**matrix(), exposure_values=[1.0, exposure])
 
 
@@ -453,7 +454,7 @@ def test_an_event_is_not_taken_up_again(
         out.write_event(1, [1], [[5, 0, 0]])
         for event in range(2, 2 + events_between):
             out.write_columns(event, 1, 1, 5.0)
-        with pytest.raises(WriteError, match="event_id 1, item_id 9: .* breaks events-contiguous"):
+        with pytest.raises(WriteError, match=r"event_id 1, item_id 9: .* breaks events-contiguous"):
             again(out)
     assert len(decode(target.getvalue()).blocks) == 1 + events_between
 
@@ -487,13 +488,17 @@ BAD_GOLDEN = {
 }
 
 
+def write_events(source: Iterable[evstream.Event], out: Writer) -> None:
+    for event in source:
+        out.write(event)
+
+
 @pytest.mark.parametrize("name", BAD_GOLDEN)
 def test_an_event_that_breaks_a_rule_is_not_written_again(name: str) -> None:
     with evstream.open(GOLDEN / name) as source:
         out = evstream.create(io.BytesIO(), source.header.stream, **source.header.values)
         with pytest.raises(WriteError, match=f" breaks {BAD_GOLDEN[name]}: "):
-            for event in source:
-                out.write(event)
+            write_events(source, out)
 
 
 def test_an_event_of_another_block_or_of_other_widths_is_not_written() -> None:
@@ -510,14 +515,15 @@ def test_bins_count_from_1(indices: list[int]) -> None:
     target = io.BytesIO()
     with new_writer(target, "cdf") as out:
         out.write_columns(**good_rows("cdf"))
-        with pytest.raises(WriteError, match="bin_index is .* expected counting from 1"):
+        with pytest.raises(WriteError, match=r"bin_index is .* expected counting from 1"):
             out.write_columns(3, 1, 1, indices, 0.5, 0.5)
     assert target.getvalue() == expected_bytes("cdf", good_rows("cdf"))
 
 
 def test_a_block_has_one_exposure() -> None:
     out = new_writer(io.BytesIO(), "summary")
-    with pytest.raises(WriteError, match="row 1: exposure_value is 2.0, expected the same in all"):
+    message = r"event_id 1, summary_id 1: .*exposure_value is 2\.0, expected the same in all rows"
+    with pytest.raises(WriteError, match=message):
         out.write_columns(1, 1, [1.0, 2.0], [1, 2], 5.0)
 
 
@@ -601,9 +607,9 @@ def test_a_value_that_would_change_is_refused(
 @pytest.mark.parametrize("value", [1e39, -1e39])
 def test_a_loss_of_a_matrix_never_becomes_infinite(value: float) -> None:
     out = new_writer(io.BytesIO(), "loss")
-    with pytest.raises(WriteError, match="losses .* does not fit into f4"):
+    with pytest.raises(WriteError, match=r"losses .* does not fit into f4"):
         out.write_event(1, [1], [[1, 2, value]])
-    with pytest.raises(WriteError, match="mean .* does not fit into f4"):
+    with pytest.raises(WriteError, match=r"mean .* does not fit into f4"):
         out.write_event(1, [1], [[1, 2, 3]], mean=value)
 
 
@@ -627,9 +633,9 @@ def test_the_largest_values_of_each_width_are_written() -> None:
 def test_what_is_no_number_is_refused(value: Any) -> None:
     out = new_writer(io.BytesIO(), "loss")
     for columns in ((value, 1, 1, 5.0), (1, 1, 1, value)):
-        with pytest.raises(WriteError, match="of dtype .* expected numbers"):
+        with pytest.raises(WriteError, match=r"of dtype .* expected numbers"):
             out.write_columns(*columns)
-    with pytest.raises(WriteError, match="item_id is of dtype .* expected numbers"):
+    with pytest.raises(WriteError, match=r"item_id is of dtype .* expected numbers"):
         out.write_event(1, value, [[1, 2, 3]])
 
 
@@ -952,6 +958,21 @@ def test_a_file_object_over_a_pipe_gets_every_byte(
 
 
 @pytest.mark.parametrize("blocking", [True, False])
+def test_waiting_for_a_slow_reader_takes_no_processor_time(
+    pipe: tuple[int, int], blocking: bool
+) -> None:
+    reader, writer = pipe
+    os.set_blocking(writer, blocking)
+    slow = SlowReader(reader, pause=0.02)
+    start = time.thread_time()
+    with evstream.create(writer, "loss", len_sample=LARGE_ROWS) as out:
+        write_much(out)
+    os.close(writer)
+    assert time.thread_time() - start < 0.3
+    assert slow.result() == much()
+
+
+@pytest.mark.parametrize("blocking", [True, False])
 def test_a_socket_gets_every_byte(blocking: bool) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -1002,7 +1023,7 @@ def test_a_target_that_takes_nothing_and_cannot_be_waited_for_is_an_error() -> N
             return None
 
     out = new_writer(Full(), "loss")
-    with pytest.raises(WriteError, match="<Full>.*could not write.*nothing to wait on"):
+    with pytest.raises(WriteError, match=r"<Full>.*could not write.*nothing to wait on"):
         out.close()
 
 
@@ -1197,10 +1218,14 @@ def test_an_aborted_stream_is_refused_by_a_reader(
 
 def test_an_aborted_pipe_is_refused_by_a_reader(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    with pytest.raises(OnPurposeError), new_writer(writer, "loss") as out:
-        out.write_columns(**good_rows("loss"))
-        out.flush()
-        raise OnPurposeError
+
+    def stopped() -> None:
+        with new_writer(writer, "loss") as out:
+            stop_after_rows(out, "loss")
+            raise OnPurposeError
+
+    with pytest.raises(OnPurposeError):
+        stopped()
     os.close(writer)
     reading = read_all(reader)
     assert type(reading.error) is TruncatedStreamError

@@ -5,6 +5,7 @@ with evstream.open("gul.bin") as stream:
         print(event.event_id, event.item_ids, event.loss.sum())
 """
 
+from evstream.arrow import arrow_reader, iter_batches, read_arrow, write_arrow
 from evstream.callback_reader import CallbackReader, reader_class
 from evstream.errors import (
     CorruptStreamError,
@@ -12,8 +13,10 @@ from evstream.errors import (
     MissingDelimiterWarning,
     MissingExtraError,
     ReaderError,
+    RowsWarning,
     StreamHeaderError,
     StreamMismatchError,
+    TableError,
     TruncatedStreamError,
     WriteError,
 )
@@ -21,6 +24,7 @@ from evstream.event import Dense, Event
 from evstream.event_reader import EventReader
 from evstream.header import StreamHeader
 from evstream.reader import EventStream, open
+from evstream.rows import read_columns
 from evstream.writer import Writer, create
 
 __version__ = "0.1.0"
@@ -36,13 +40,20 @@ __all__ = [
     "MissingDelimiterWarning",
     "MissingExtraError",
     "ReaderError",
+    "RowsWarning",
     "StreamHeader",
     "StreamHeaderError",
     "StreamMismatchError",
+    "TableError",
     "TruncatedStreamError",
     "WriteError",
     "Writer",
+    "arrow_reader",
     "create",
+    "iter_batches",
     "open",
+    "read_arrow",
+    "read_columns",
     "reader_class",
+    "write_arrow",
 ]

@@ -87,5 +87,5 @@ def _refuse(
         at = int(np.argmax(bad))
         ids = {key: int(rows[key][at]) for key in keys}
         raise WriteError(
-            f"row {at}: {name} is {rows[name][at]}", source=source, ids=ids, expected=expected
+            f"{name} is {rows[name][at]}", source=source, ids=ids, expected=expected, row=at
         )

@@ -70,11 +70,59 @@ class ReaderError(EvstreamError):
 
 
 class WriteError(EvstreamError):
-    """What is to be written breaks a rule of the stream, or could not be written."""
+    """What is to be written breaks a rule of the stream, or could not be written.
+
+    Attributes:
+        row: row number, from 0, in the columns that were to be written; None if unknown.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        source: str | None = None,
+        offset: int | None = None,
+        ids: Mapping[str, int] | None = None,
+        expected: str = "",
+        row: int | None = None,
+    ) -> None:
+        super().__init__(problem, source=source, offset=offset, ids=ids, expected=expected)
+        self.row = row
+
+
+class TableError(EvstreamError):
+    """A table (CSV, JSON lines, Parquet, Arrow) cannot become a stream.
+
+    Attributes:
+        line: line number in a text file, from 1; None elsewhere.
+        row: row number in the table or batch, from 0; None if it concerns no row.
+        column: column name; None if it concerns no column.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        source: str | None = None,
+        line: int | None = None,
+        row: int | None = None,
+        column: str | None = None,
+        expected: str = "",
+    ) -> None:
+        self.line, self.row, self.column = line, row, column
+        places = [("line", line), ("row", row if line is None else None), ("column", column)]
+        place = ", ".join(f"{name} {value}" for name, value in places if value is not None)
+        super().__init__(
+            f"{place}: {problem}" if place else problem, source=source, expected=expected
+        )
 
 
 class MissingDelimiterWarning(UserWarning):
     """The last block of a stream is not closed; the C++ tools write streams so."""
+
+
+class RowsWarning(UserWarning):
+    """A stream has blocks that rows cannot say: empty ones, or the same ids twice running."""
 
 
 class MissingExtraError(EvstreamError, ImportError):

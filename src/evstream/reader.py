@@ -37,7 +37,7 @@ class EventStream:
     ) -> None:
         bare = stream is not None and stream_named(stream).type_word is None
         self._strict = strict
-        self._source = Source(source, expand=not bare)
+        self._source = source if isinstance(source, Source) else Source(source, expand=not bare)
         self.name = self._source.name
         try:
             self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK))

@@ -84,12 +84,12 @@ class Checker:
         self._later.append(remember)
 
     def _broken(self, rule: Rule, name: str, columns: Columns, at: int) -> WriteError:
-        block = at
+        block, row = at, int(columns.offsets[at]) if name in self._block_at else at
         if name in self._entry_at:
             block = int(np.searchsorted(columns.offsets, at, side="right")) - 1
         ids = {n: int(columns.block[self._block_at[n]][block]) for n in self._ids}
         problem = f"{name} {self.column(name, columns)[at]} breaks {rule.id}: {rule.doc}"
-        return WriteError(problem.rstrip("."), source=self._source, ids=ids)
+        return WriteError(problem.rstrip("."), source=self._source, ids=ids, row=row)
 
 
 def _positive(checker: Checker, rule: Rule, values: Array, columns: Columns) -> Array:

@@ -14,6 +14,7 @@ import secrets
 import stat
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from evstream.errors import WriteError
@@ -117,6 +118,20 @@ class Sink:
                 os.unlink(self._temporary)
             self._temporary = None
 
+    def __enter__(self) -> Sink:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
     def _failed(self, error: OSError) -> WriteError:
         reason = error.strerror or str(error)
         return WriteError(f"could not write: {reason}", source=self.name, offset=self.written)
@@ -149,6 +164,24 @@ class Sink:
         if mode is not None:
             os.fchmod(descriptor, stat.S_IMODE(mode))
         return io.FileIO(descriptor, "wb")
+
+
+class SinkFile(io.RawIOBase):
+    """A sink as a binary file object, for libraries that write to one."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self._sink.write(view)
+        return len(view)
+
+    def tell(self) -> int:
+        return self._sink.written
 
 
 def _name(target: Any) -> str:

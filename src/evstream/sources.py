@@ -43,9 +43,16 @@ class Source:
                 self.size = os.fstat(self._descriptor).st_size
         self._read_into = _reader(self._stream)
         self._start = b""
+        self._count = 0
         self._expander: Expander | None = None
         if expand:
             self._sniff()
+
+    def offset(self) -> int:
+        """Bytes read of the file, compressed ones where it is compressed; for progress."""
+        if self.size is None or self._stream.closed:
+            return self._count
+        return int(self._stream.tell())
 
     @property
     def waitable(self) -> int | None:
@@ -58,6 +65,14 @@ class Source:
         if self._expander is not None:
             return self._expander.readinto(view)
         return self._read_raw(view)
+
+    def plain_file(self) -> Any:
+        """The regular file that this source reads, at its start; None if it is no such."""
+        if self.size is None or not isinstance(self._stream, (io.FileIO, io.BufferedReader)):
+            return None
+        self._stream.seek(self._stream.tell() - len(self._start))
+        self._start = b""
+        return self._stream
 
     def close(self) -> None:
         """Close what this source opened; what the caller opened stays open."""
@@ -112,6 +127,7 @@ class Source:
             except BlockingIOError:
                 size = None
             if size is not None:
+                self._count += size
                 return size
             if self._descriptor is None:
                 raise BlockingIOError(f"{self.name} has no data and nothing to wait on")

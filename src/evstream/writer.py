@@ -155,6 +155,14 @@ class Writer:
         self._encode(columns)
         self._flush_if_due()
 
+    def leave_open(self) -> None:
+        """Leave the last block without its delimiter, as some C++ tools do at the very end.
+
+        For exact copies of their streams; nothing can be written after it.
+        """
+        self._state["phase"] = HEADER
+        self.close()
+
     def flush(self) -> None:
         """Hand everything written so far to the target; the open block stays open."""
         self._flush_buffer()

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from evstream.errors import EvstreamError
+from evstream.errors import EvstreamError, MissingDelimiterWarning, RowsWarning
 
 _DESCRIPTION = """\
 Read and check catastrophe-model event streams (loss, gul, summary, cdf).
@@ -28,7 +28,7 @@ FILE may be - for stdin, and may be compressed with gzip or zstd.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    from evstream.cli import cat, demo, info
+    from evstream.cli import cat, convert, demo, info
 
     parser = argparse.ArgumentParser(
         prog="evstream",
@@ -37,11 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (info, cat, demo):
+    for module in (info, cat, convert, demo):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     warnings.showwarning = _show_warning
-    warnings.simplefilter("always")
+    for category in (MissingDelimiterWarning, RowsWarning):
+        warnings.simplefilter("always", category)
     try:
         status: int = options.run(options)
         sys.stdout.flush()

@@ -7,10 +7,8 @@ same value at its width.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from evstream.cli import add_stream_arguments, open_stream
@@ -36,11 +34,14 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print until the stream ends, the reader goes away, or the head is reached."""
+    from evstream.blocks import row_columns
+    from evstream.text import csv_lines, json_lines
+
     with (
         open_stream(options.file, options) as stream,
         Progress(stream.name, stream.size) as progress,
     ):
-        names = row_names(stream.header)
+        names = list(row_columns(stream.header))
         left = math.inf if options.head is None else options.head
         write = sys.stdout.write
         if options.format == "csv":
@@ -55,51 +56,9 @@ def run(options: argparse.Namespace) -> int:
             if count > left:
                 rows = {name: column[: int(left)] for name, column in rows.items()}
             left -= count
-            for line in lines(rows, options.format):
-                write(line)
+            write(csv_lines(rows) if options.format == "csv" else json_lines(rows))
             progress.update(stream.offset)
     return 0
-
-
-def row_names(header: Any) -> list[str]:
-    """Names of the columns of `Event.to_rows`, in order."""
-    from evstream.blocks import row_columns
-
-    return list(row_columns(header))
-
-
-def lines(rows: dict[str, Any], style: str) -> Iterator[str]:
-    """Rows as text, many lines at a time."""
-    texts = [_texts(column, style) for column in rows.values()]
-    if style == "csv":
-        records: Iterable[str] = map(",".join, zip(*texts, strict=True))
-    else:
-        template = "{" + ", ".join(f"{json.dumps(n)}: %s" for n in rows) + "}"
-        records = (template % record for record in zip(*texts, strict=True))
-    text = "\n".join(records)
-    if text:
-        yield text + "\n"
-
-
-def _texts(column: Any, style: str) -> list[str]:
-    """Each value as the shortest text that reads back to it."""
-    if column.dtype.kind != "f":
-        return [str(value) for value in column.tolist()]
-    texts = [_shortest(value) for value in column]
-    if style == "jsonl":  # JSON has no NaN or infinity: they become strings
-        texts = [f'"{text}"' if text[-1] in "nf" else text for text in texts]
-    return texts
-
-
-def _shortest(value: Any) -> str:
-    """The fewest digits that read back to the same value, without an exponent where the
-    number is of everyday size."""
-    text = str(value)
-    if "e" in text and 1e-5 <= abs(value) < 1e16:
-        import numpy as np
-
-        text = np.format_float_positional(value, unique=True, trim="-")
-    return text.removesuffix(".0")
 
 
 def _count(text: str) -> int:

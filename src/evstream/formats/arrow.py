@@ -1,0 +1,62 @@
+"""Arrow IPC files (.arrow, .feather) and, for reading, Arrow IPC streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from evstream.arrow import FINAL_DELIMITER, arrow_schema, header_of, import_arrow
+from evstream.formats.table import Options, Table, guess_header, seekable
+from evstream.sources import Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import RecordBatch
+
+_FILE_MAGIC = b"ARROW1"
+
+
+def read(source: Source, options: Options) -> Table:
+    """The rows of an Arrow IPC file or stream."""
+    pa = import_arrow()
+    copy = seekable(source)
+    start = copy.read(len(_FILE_MAGIC))
+    copy.seek(0)
+    is_file = start == _FILE_MAGIC
+    reader = pa.ipc.open_file(copy) if is_file else pa.ipc.open_stream(copy)
+    carried = header_of(reader.schema, source.name)
+    header = carried or guess_header(reader.schema.names, options, source.name)
+    names = arrow_schema(header).names
+
+    def batches() -> Iterator[RecordBatch]:
+        for batch, metadata in _with_metadata(reader, is_file):
+            if (metadata or {}).get(FINAL_DELIMITER) == b"false":
+                table.clean_end = False
+            yield batch.select(names)
+
+    table = Table(
+        header, batches(), source.name, carried is not None, offset=source.offset, close=copy.close
+    )
+    return table
+
+
+def _with_metadata(reader: Any, is_file: bool) -> Iterator[tuple[pa.RecordBatch, Any]]:
+    if not is_file:
+        yield from reader.iter_batches_with_custom_metadata()
+        return
+    for number in range(reader.num_record_batches):
+        yield reader.get_batch_with_custom_metadata(number)
+
+
+def write(table: Table, out: Any, options: Options) -> None:
+    """An IPC file; what is known only at the end goes with a last, empty batch."""
+    pa = import_arrow()
+    schema = arrow_schema(table.header)
+    compression = options.compression if options.compression != "none" else None
+    style = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_file(out, schema, options=style) as writer:
+        for batch in table.batches:
+            writer.write_batch(batch)
+        if not table.clean_end:
+            empty = pa.RecordBatch.from_pylist([], schema=schema)
+            writer.write_batch(empty, custom_metadata={FINAL_DELIMITER.decode(): "false"})
