@@ -84,7 +84,11 @@ def test_info_sums_per_class_of_sidx(tmp_path, capsys):
     }
     main(["info", str(path)])
     text = capsys.readouterr().out
-    for line in ("stream           loss (2/1)", "len_sample       2", "items            2 in 2 blocks"):
+    for line in (
+        "stream           loss (2/1)",
+        "len_sample       2",
+        "items            2 in 2 blocks",
+    ):
         assert line in text
     assert "end              clean" in text
 
@@ -197,7 +201,8 @@ def test_a_closed_pipe_ends_quietly(tmp_path):
         [sys.executable, "-m", "evstream", "cat", str(path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
     assert process.stderr.read() == b""
@@ -240,7 +245,7 @@ def test_info_needs_no_terminal_and_prints_no_progress_to_a_file(tmp_path):
 def test_cat_agrees_with_the_reference_converter(name, capsys):
     main(["cat", str(CORPUS / f"{name}.bin")])
     ours = list(csv.reader(io.StringIO(capsys.readouterr().out)))[1:]
-    theirs = list(csv.reader((CORPUS / f"{name}.csv").open()))[1:]
+    theirs = list(csv.reader((CORPUS / f"{name}.csv").read_text().splitlines()))[1:]
     assert len(ours) == len(theirs)
     for our_row, their_row in zip(ours, theirs, strict=True):
         ours_in_float = [float(v) for v in our_row]

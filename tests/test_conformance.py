@@ -11,7 +11,6 @@ import io
 import math
 import struct
 import time
-from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
@@ -61,26 +60,6 @@ LARGE_ENTRIES = [entry for entry in ENTRIES if entry["bytes"] > SMALL]
 CORPUS_ENTRIES = corpus_entries()
 OF_CORPUS = pytest.mark.skipif(not CORPUS_ENTRIES, reason=f"no corpus of real streams at {CORPUS}")
 NOT_REALLY_GZIP = "m17_gzip.bin"  # a gzip header with a plain stream behind it
-
-
-def known(cases: list[Any], reason: str, *, when: Callable[[Any], bool]) -> list[Any]:
-    """The cases, those marked that fail for a known reason."""
-    mark = pytest.mark.xfail(strict=True, reason=reason)
-    return [pytest.param(case, marks=mark) if when(case) else case for case in cases]
-
-
-CDF_HEADER_AT_END = "a cdf block header at the end: the offset is not that of the header"
-
-
-def has_cut_after_cdf_header(entry: Entry) -> bool:
-    """Whether the file or a prefix of it ends right after the header of a cdf block."""
-    data = golden_bytes(entry)
-    cuts = (decode_golden(entry, data[:length]).error for length in range(len(data) + 1))
-    return entry["stream"] == "cdf" and "block_without_entries" in cuts
-
-
-def ends_after_cdf_header(entry: Entry) -> bool:
-    return bool(entry["stream"] == "cdf" and entry["error"] == "block_without_entries")
 
 
 # Whole files
@@ -211,9 +190,7 @@ def assert_names_the_place(
 # Errors
 
 
-@pytest.mark.parametrize(
-    "entry", known(BROKEN, CDF_HEADER_AT_END, when=ends_after_cdf_header), ids=file_name
-)
+@pytest.mark.parametrize("entry", BROKEN, ids=file_name)
 def test_a_broken_file_is_refused_with_the_place(entry: Entry) -> None:
     path = GOLDEN / entry["file"]
     error = read_golden(entry, path).error
@@ -286,11 +263,7 @@ def test_an_event_with_a_broken_block_is_not_delivered(kind: str) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    known(
-        list(BROKEN_BLOCKS),
-        "a negative count withholds the whole event before it",
-        when=lambda kind: kind == "cdf with a negative count",
-    ),
+    list(BROKEN_BLOCKS),
 )
 def test_a_broken_block_of_another_event_lets_the_event_before_through(kind: str) -> None:
     reading = read_before_broken_block(kind, event_id=2)
@@ -315,9 +288,7 @@ def test_a_stream_of_another_type_than_the_expected_is_refused(found: str, expec
 # In pieces
 
 
-@pytest.mark.parametrize(
-    "entry", known(SMALL_ENTRIES, CDF_HEADER_AT_END, when=ends_after_cdf_header), ids=file_name
-)
+@pytest.mark.parametrize("entry", SMALL_ENTRIES, ids=file_name)
 def test_a_small_file_reads_the_same_in_pieces_of_every_size(entry: Entry) -> None:
     data, decoded = golden_bytes(entry), decode_golden(entry)
     for size in range(1, 41):
@@ -331,16 +302,13 @@ def test_a_large_file_reads_the_same_in_pieces(entry: Entry, size: int) -> None:
     assert_same(read_golden(entry, Trickle(data, size)), decode_golden(entry), data)
 
 
-@pytest.mark.parametrize(
-    "entry", known(ENTRIES, CDF_HEADER_AT_END, when=ends_after_cdf_header), ids=file_name
-)
+@pytest.mark.parametrize("entry", ENTRIES, ids=file_name)
 def test_a_file_reads_the_same_through_a_window_of_any_size(entry: Entry) -> None:
     data, decoded = golden_bytes(entry), decode_golden(entry)
     for chunk in (1, 256, 257, 300, 1000, 4096, 65536, 65537):
         assert_same(read_golden(entry, GOLDEN / entry["file"], chunk=chunk), decoded, data)
 
 
-@pytest.mark.xfail(strict=True, reason="assembler._joined copies the list of parts for each part")
 def test_an_event_in_many_pieces_takes_time_in_proportion_to_them() -> None:
     def seconds(pairs: int) -> float:
         entries = np.ones(pairs, [("sidx", "<i4"), ("loss", "<f4")]).tobytes()
@@ -356,9 +324,7 @@ def test_an_event_in_many_pieces_takes_time_in_proportion_to_them() -> None:
 # Cut at every length
 
 
-@pytest.mark.parametrize(
-    "entry", known(SMALL_ENTRIES, CDF_HEADER_AT_END, when=has_cut_after_cdf_header), ids=file_name
-)
+@pytest.mark.parametrize("entry", SMALL_ENTRIES, ids=file_name)
 def test_a_file_cut_at_any_length_is_read_as_the_oracle_reads_it(entry: Entry) -> None:
     data = golden_bytes(entry)
     for length in range(len(data)):
@@ -368,11 +334,7 @@ def test_a_file_cut_at_any_length_is_read_as_the_oracle_reads_it(entry: Entry) -
 
 @pytest.mark.parametrize(
     "entry",
-    known(
-        [entry for entry in SMALL_ENTRIES if not entry["error"]],
-        CDF_HEADER_AT_END,
-        when=has_cut_after_cdf_header,
-    ),
+    [entry for entry in SMALL_ENTRIES if not entry["error"]],
     ids=file_name,
 )
 def test_no_cut_goes_unnoticed_but_between_two_blocks(entry: Entry) -> None:

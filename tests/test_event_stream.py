@@ -392,10 +392,10 @@ def test_a_width_that_the_format_does_not_have_is_refused():
 def test_write_mv_to_stream_writes_all_and_aliases_nothing(tmp_path, target):
     pieces: list[bytes] = []
     out = {
-        "file": lambda: open(tmp_path / "out", "wb"),
+        "file": (tmp_path / "out").open,
         "memory": io.BytesIO,
         "own": lambda: SimpleNamespace(write=lambda data: pieces.append(data) or len(data)),
-    }[target]()
+    }[target](*(["wb"] if target == "file" else []))
     buffer = np.arange(100, dtype=np.int8)
     es.write_mv_to_stream(out, buffer, 60)
     buffer[:] = 0

@@ -25,12 +25,15 @@ RATE = 0.5 / EVENTS  # per event and year
 SIZE = [f"--events={EVENTS}", f"--locations={LOCATIONS}"]
 
 MAIN = 'if __name__ == "__main__":\n'
-BREAKS_IN_ITS_STREAM = (EXAMPLES / "catastrophe_model.py").read_text().partition(MAIN)[0] + f"""
+BREAKS_IN_ITS_STREAM = (
+    (EXAMPLES / "catastrophe_model.py").read_text().partition(MAIN)[0]
+    + f"""
 {MAIN}
     with evstream.create("-", "loss", len_sample=1) as out:
         out.write_event(1, [1], [[2.0]], mean=2.0, tiv=3.0)
         raise RuntimeError("the wind model diverged")
 """
+)
 
 
 def run_demo(*arguments: str) -> int:

@@ -70,7 +70,6 @@ def test_the_package_needs_neither_the_generator_nor_optional_packages() -> None
     assert not imported & (optional | {"codegen", "hypothesis", "pytest"})
 
 
-@pytest.mark.xfail(strict=True, reason="evstream/__init__.py imports the kernels")
 def test_the_facts_of_the_format_are_there_without_numba() -> None:
     imported = imported_by("from evstream._generated import layout; assert layout.STREAMS")
     assert not imported & {"numba", "llvmlite"}

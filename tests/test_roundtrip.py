@@ -148,18 +148,7 @@ def test_whatever_is_encoded_is_read_bit_by_bit(stream: str, data: st.DataObject
     assert_same(read_all(Trickle(encoded, size), stream, widths), decoded, encoded)
 
 
-CDF_OFFSET = "a cdf block header at the end: the offset is not that of the header"
-
-
-@pytest.mark.parametrize(
-    "stream",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=CDF_OFFSET))
-        if name == "cdf"
-        else name
-        for name in STREAMS
-    ],
-)
+@pytest.mark.parametrize("stream", STREAMS)
 @QUICK
 @given(data=st.data())
 def test_a_stream_with_a_changed_byte_or_cut_is_judged_as_the_oracle_judges_it(

@@ -659,12 +659,7 @@ def test_a_file_is_closed_when_its_stream_is(tmp_path: Path) -> None:
         (SMALL, "cdf", StreamMismatchError),
         (gzip.compress(SMALL)[:12], None, TruncatedStreamError),
         (b"\x1f\x8b\x08" + SMALL, None, CorruptStreamError),
-        pytest.param(
-            b"\x28\xb5\x2f\xfd" + SMALL, None, MissingExtraError,
-            marks=pytest.mark.xfail(
-                strict=True, reason="Source does not close the file when its first bytes fail"
-            ),
-        ),
+        (b"\x28\xb5\x2f\xfd" + SMALL, None, MissingExtraError),
     ],
 )  # fmt: skip
 def test_a_file_that_is_refused_is_closed(

@@ -1,59 +1,88 @@
 """evstream: the specification-first codec for catastrophe-model event streams.
 
-with evstream.open("gul.bin") as stream:
-    for event in stream:
-        print(event.event_id, event.item_ids, event.loss.sum())
+    with evstream.open("gul.bin") as stream:
+        for event in stream:
+            print(event.event_id, event.item_ids, event.loss.sum())
+
+Names are imported when they are first used, so that a program which only wants the facts of
+the format (`evstream._generated.layout`) or an error class starts without numba.
 """
 
-from evstream.arrow import arrow_reader, iter_batches, read_arrow, write_arrow
-from evstream.callback_reader import CallbackReader, reader_class
-from evstream.errors import (
-    CorruptStreamError,
-    EvstreamError,
-    MissingDelimiterWarning,
-    MissingExtraError,
-    ReaderError,
-    RowsWarning,
-    StreamHeaderError,
-    StreamMismatchError,
-    TableError,
-    TruncatedStreamError,
-    WriteError,
-)
-from evstream.event import Dense, Event
-from evstream.event_reader import EventReader
-from evstream.header import StreamHeader
-from evstream.reader import EventStream, open
-from evstream.rows import read_columns
-from evstream.writer import Writer, create
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evstream.arrow import arrow_reader as arrow_reader
+    from evstream.arrow import iter_batches as iter_batches
+    from evstream.arrow import read_arrow as read_arrow
+    from evstream.arrow import write_arrow as write_arrow
+    from evstream.callback_reader import CallbackReader as CallbackReader
+    from evstream.callback_reader import reader_class as reader_class
+    from evstream.errors import CorruptStreamError as CorruptStreamError
+    from evstream.errors import EvstreamError as EvstreamError
+    from evstream.errors import MissingDelimiterWarning as MissingDelimiterWarning
+    from evstream.errors import MissingExtraError as MissingExtraError
+    from evstream.errors import ReaderError as ReaderError
+    from evstream.errors import RowsWarning as RowsWarning
+    from evstream.errors import StreamHeaderError as StreamHeaderError
+    from evstream.errors import StreamMismatchError as StreamMismatchError
+    from evstream.errors import TableError as TableError
+    from evstream.errors import TruncatedStreamError as TruncatedStreamError
+    from evstream.errors import WriteError as WriteError
+    from evstream.event import Dense as Dense
+    from evstream.event import Event as Event
+    from evstream.event_reader import EventReader as EventReader
+    from evstream.header import StreamHeader as StreamHeader
+    from evstream.reader import EventStream as EventStream
+    from evstream.reader import open as open
+    from evstream.rows import read_columns as read_columns
+    from evstream.writer import Writer as Writer
+    from evstream.writer import create as create
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "CallbackReader",
-    "CorruptStreamError",
-    "Dense",
-    "Event",
-    "EventReader",
-    "EventStream",
-    "EvstreamError",
-    "MissingDelimiterWarning",
-    "MissingExtraError",
-    "ReaderError",
-    "RowsWarning",
-    "StreamHeader",
-    "StreamHeaderError",
-    "StreamMismatchError",
-    "TableError",
-    "TruncatedStreamError",
-    "WriteError",
-    "Writer",
-    "arrow_reader",
-    "create",
-    "iter_batches",
-    "open",
-    "read_arrow",
-    "read_columns",
-    "reader_class",
-    "write_arrow",
-]
+_HOME = {
+    "CallbackReader": "callback_reader",
+    "CorruptStreamError": "errors",
+    "Dense": "event",
+    "Event": "event",
+    "EventReader": "event_reader",
+    "EventStream": "reader",
+    "EvstreamError": "errors",
+    "MissingDelimiterWarning": "errors",
+    "MissingExtraError": "errors",
+    "ReaderError": "errors",
+    "RowsWarning": "errors",
+    "StreamHeader": "header",
+    "StreamHeaderError": "errors",
+    "StreamMismatchError": "errors",
+    "TableError": "errors",
+    "TruncatedStreamError": "errors",
+    "WriteError": "errors",
+    "Writer": "writer",
+    "arrow_reader": "arrow",
+    "create": "writer",
+    "iter_batches": "arrow",
+    "open": "reader",
+    "read_arrow": "arrow",
+    "read_columns": "rows",
+    "reader_class": "callback_reader",
+    "write_arrow": "arrow",
+}
+"""Public name -> the module that it comes from."""
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'evstream' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"evstream.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

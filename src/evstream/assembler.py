@@ -48,7 +48,7 @@ class EventAssembler:
         ids = columns.block[0]
         if not len(ids):
             return
-        if self._parts and not continues and self._event_id() != ids[0]:
+        if self._parts and not continues and self.event_id != ids[0]:
             yield self._complete()
         edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)]
         for first, last in pairwise(edges[:-1]):
@@ -62,7 +62,11 @@ class EventAssembler:
         if self._parts:
             yield self._complete()
 
-    def _event_id(self) -> int:
+    @property
+    def event_id(self) -> int | None:
+        """The event that is being read, None before the first."""
+        if not self._parts:
+            return None
         part = self._parts[-1]
         return int(part.columns.block[0][part.first])
 
@@ -79,11 +83,13 @@ def _joined(parts: list[_Part]) -> Columns:
     counts = [np.diff(p.columns.offsets[p.first : p.last + 1]) for p in parts]
     skipped = [int(p.continues) for p in parts]
     skipped[0] = 0
+    open_counts = counts[0]  # of the last part that begins a block
     for i, skip in enumerate(skipped):
         if skip:
-            open_block = next(c for c in reversed(counts[:i]) if len(c))
-            open_block[-1] += counts[i][0]
+            open_counts[-1] += counts[i][0]
             counts[i] = counts[i][1:]
+        if len(counts[i]):
+            open_counts = counts[i]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
 
     def block_column(index: int) -> Array:

@@ -40,6 +40,8 @@ class Matrix:
         self._source = source
         dtypes = block_columns(header)
         event_name, id_name, *others = dtypes
+        if np.ndim(event_id) != 0:
+            raise WriteError(f"{event_name} is {event_id}", source=source, expected="one number")
         ids = np.atleast_1d(np.asarray(item_ids))
         shape = (len(ids),)
         self.rows = len(ids)
@@ -58,6 +60,13 @@ class Matrix:
         """What `encode_dense` takes: one event id, then arrays."""
         event_id = self.block[0][0]
         return (event_id, *self.block[1:], self.special_sidx, self.specials, self.losses)
+
+    def written(self) -> tuple[Array, ...]:
+        """The header columns of the rows that give a block: those with specials or losses."""
+        if self.specials.shape[1]:
+            return self.block
+        has_loss = self.losses.any(axis=1)
+        return tuple(column[has_loss] for column in self.block)
 
     def no_entries(self) -> tuple[Array, ...]:
         """Entry columns of length 0."""
@@ -86,8 +95,8 @@ class Matrix:
                 raise TypeError(f"losses are needed: len_sample is {len_sample}")
             return np.empty((self.rows, 0), self._loss_dtype)
         matrix = np.asarray(losses)
-        if matrix.ndim == 1 and self.rows == 1:
-            matrix = matrix[np.newaxis]
+        if matrix.ndim == 1 and self.rows <= 1:
+            matrix = matrix.reshape(self.rows, -1) if self.rows else matrix.reshape(0, len_sample)
         shape = (self.rows, len_sample)
         return as_column("losses", matrix, self._loss_dtype, self._source, shape)
 

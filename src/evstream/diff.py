@@ -1,26 +1,29 @@
 """Compare two streams: which events, items and records differ, and by how much.
 
 Both streams are read once, side by side. While they hold the same bits they are compared in
-stretches of many events; where they do not, the two events are matched item by item and
-record by record, in numpy. Everything is matched by its ids, and where ids repeat, the k-th
-with the k-th. Order is a difference of its own, so that it hides no other.
+stretches of many events; where they do not, two events are matched item by item and record
+by record, in numpy. Everything is matched by its ids, and where ids repeat, the k-th with
+the k-th. Order is a difference of its own, so that it hides no other.
 
-An event that has no counterpart yet waits for it. At most LOOK_AHEAD_EVENTS events and
-LOOK_AHEAD_BYTES of each stream wait, then the oldest counts as missing from the other one.
-That is always right while both streams ascend in event_id; where it may not be, a note says so.
+An event that has no counterpart yet waits for it. When LOOK_AHEAD_EVENTS events or
+LOOK_AHEAD_BYTES of both streams wait, the oldest is given up and counts as missing from the
+other stream. That is right while both streams ascend in event_id; otherwise a note says that
+it may be wrong.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from evstream.blocks import Array, Columns, block_columns, entry_columns
+from evstream.assembler import EventAssembler
+from evstream.blocks import Array, Chunk, Columns, block_columns, entry_columns
 from evstream.header import StreamHeader
 from evstream.reader import EventStream
 
@@ -33,13 +36,13 @@ class Difference:
     """One difference.
 
     Attributes:
-        kind: "header"; "event", "item" or "record" for what only one stream has; "value" for
-            a loss (or exposure, or bin) that differs; "order".
+        kind: "header"; "event", "item" or "record" for what one stream has alone; "value"
+            for a loss (or exposure, or bin) that differs; "order".
         ids: where, by the stream's own names, e.g. {"event_id": 3, "item_id": 7, "sidx": 2}.
-        field: what `a` and `b` are, e.g. "loss"; how many "items" or "records" a lonely event
-            or item has; of "order" what is in another order.
-        a, b: the values at their own width, None in the stream that has none. For an event
-            in another order, its number in each stream, from 1.
+        field: what `a` and `b` are, e.g. "loss"; "items" or "records" where they say how many
+            an event or item has. For "order": what is in another order.
+        a, b: the values at their own width; None in the stream that has none. For events in
+            another order the event's number in each stream, from 1.
     """
 
     kind: str
@@ -51,9 +54,9 @@ class Difference:
 
 @dataclass
 class Counts:
-    """How many are in both streams and compared, how many of these differ, are in one stream
-    alone, or in another order: events among their stream, items and records within theirs, so
-    that `reordered` counts the events whose items, and the items whose records, are."""
+    """How many are in both streams, how many of these differ or have another place, and how
+    many are in one stream alone. `reordered` is the number of events that have another place
+    in the stream, of events whose items, and of items whose records have another order."""
 
     compared: int = 0
     differ: int = 0
@@ -69,13 +72,13 @@ class Report:
     Attributes:
         a, b: names of the streams.
         stream: type of A.
-        counts: for "header" (its fields), "event", "item" and "record". What only one stream
-            has is counted at its own level alone, not again for each of its parts.
-        max_absolute, max_relative: largest difference of two finite values, also of those
-            within the tolerance; relative to the larger magnitude.
-        found: number of differences; a record with two values counts for each that differs.
-        differences: the first of them, in the order found: of an event without counterpart
-            that is when it no longer waits.
+        counts: for "header" (its fields), "event", "item" and "record". What one stream has
+            alone counts at its own level, its parts do not count again.
+        max_absolute, max_relative: the largest difference of two finite values, be it within
+            the tolerance; relative to the larger magnitude.
+        found: number of differences, one per value that differs.
+        differences: the first of them as they were found; that of an event without
+            counterpart is when it no longer waits.
         notes: what is no difference, but good to know.
     """
 
@@ -96,6 +99,15 @@ class Report:
         return self.found == 0
 
 
+@dataclass(frozen=True)
+class _Options:
+    ignore_order: bool
+    zeros: bool
+    absolute: float
+    relative: float
+    first: int
+
+
 def compare(
     a: Any,
     b: Any,
@@ -110,57 +122,60 @@ def compare(
     strict: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
-    """Compare two streams to their end.
+    """Compare two streams to their end, in bounded memory.
 
     Values are equal when they differ by at most absolute + relative * max(|a|, |b|). NaN
-    equals NaN, and an infinity the same infinity alone. A missing final delimiter is a note.
+    equals NaN, an infinity only the same infinity. A missing final delimiter is a note.
 
     Args:
-        a, b: what `evstream.open` takes; or streams that it gave, of which nothing is read
-            yet, to compare streams of two widths.
-        ignore_order: whether the order of events, of items within an event, and of records
-            within an item may differ.
-        zeros: whether an absent sample equals a loss of zero. Special sidx and whole items
-            are not samples: they must be in both.
+        a, b: what `evstream.open` takes; or streams that it gave and nobody has read from,
+            which is how to compare streams of different widths.
+        ignore_order: let the order of events, of the items of an event, and of the records
+            of an item differ.
+        zeros: let an absent sample equal a loss of 0. Items and special sidx are no samples
+            and must be in both.
         absolute, relative: the tolerance.
         first: number of differences to list; all are counted.
-        stream, widths, strict: for both streams, as of `evstream.open`.
+        stream, widths, strict: of both streams, as for `evstream.open`.
         progress: called now and then with the number of bytes of A that are done.
 
-    Raises what reading either stream raises: a broken stream equals nothing.
+    Raises what reading them raises: a broken stream equals nothing.
     """
     if not (absolute >= 0 and relative >= 0):
         raise ValueError("a tolerance is 0 or more")
-    if a == "-" == b:
-        raise ValueError("only one of the two streams can be stdin")
+    if isinstance(a, str) and a == b == "-":
+        raise ValueError("only one of two streams can be stdin")
     with contextlib.ExitStack() as stack:
-        opened = []
-        for source in (a, b):
-            if not isinstance(source, EventStream):
-                source = stack.enter_context(
-                    EventStream(source, stream, widths=widths, strict=strict)
-                )
-            opened.append(source)
-        one, other = opened
+
+        def opened(source: Any) -> EventStream:
+            if isinstance(source, EventStream):
+                return source
+            return stack.enter_context(EventStream(source, stream, widths=widths, strict=strict))
+
+        one, other = opened(a), opened(b)
         report = Report(one.name, other.name, one.header.stream)
-        comparer = _Comparer(report, one.header, ignore_order, zeros, absolute, relative, first)
-        if comparer.headers(one.header, other.header):
+        options = _Options(ignore_order, zeros, absolute, relative, first)
+        comparer = _Comparer(report, one.header, options)
+        comparer.headers(one.header, other.header)
+        if one.header.stream == other.header.stream:
             _match_events(_Side(one, progress), _Side(other, None), comparer)
-        for name, side in zip("AB", opened, strict=True):
-            if side.clean_end is False:
-                report.notes.append(f"{name} ends without the final delimiter")
+        else:
+            report.notes.append("the streams are of different types, so nothing else is compared")
+    for name, side in (("A", one), ("B", other)):
+        if side.clean_end is False:
+            report.notes.append(f"{name} ends without the final delimiter")
     return report
 
 
 class _Side:
-    """One stream: the events at hand, and those that wait for their counterpart.
+    """One stream: its events at hand, and those that wait for their counterpart.
 
     Attributes:
-        head: event id of the next event, once `load` has found one.
+        head: id of the next event, once `load` has found one.
         left: number of events at hand.
         position: number of events taken.
-        reached: the position behind the last event that was matched.
-        ascending: whether all event ids so far are above the one before.
+        reached: the highest position of an event that was matched.
+        ascending: whether each event id so far is above the one before.
     """
 
     def __init__(self, stream: EventStream, progress: Callable[[int], object] | None) -> None:
@@ -168,7 +183,7 @@ class _Side:
         self._stretches = _whole_events(stream)
         self._columns: Columns
         self._edges = np.zeros(1, np.int64)
-        self._at = self._waiting_bytes = 0
+        self._at = self._last = self._waiting_bytes = 0
         self.head = self.position = self.reached = self.waiting_events = 0
         self.ascending = True
         self.waiting: dict[int, deque[tuple[int, Columns]]] = {}
@@ -182,25 +197,25 @@ class _Side:
         return self.waiting_events >= LOOK_AHEAD_EVENTS or self._waiting_bytes >= LOOK_AHEAD_BYTES
 
     def load(self) -> bool:
-        """Whether there is a next event; reads on where none is at hand."""
+        """Whether there is a next event; reads on if none is at hand."""
         while self.left == 0:
             columns = next(self._stretches, None)
             if columns is None:
                 return False
-            last = [self.head] if self.position else []
             ids = columns.block[0]
-            edges = np.flatnonzero(ids[1:] != ids[:-1]) + 1
             self._columns, self._at = columns, 0
-            self._edges = np.concatenate([[0], edges, [len(ids)]])
-            events = np.concatenate([np.array(last, ids.dtype), ids[self._edges[:-1]]])
+            self._edges = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1, [len(ids)]])
+            events = self.ids(self.left)
             self.ascending &= bool((events[1:] > events[:-1]).all())
+            self.ascending &= self.position == 0 or self._last < events[0]
+            self._last = int(events[-1])
             if self._progress is not None:
                 self._progress(self._stream.offset)
-        self.head = int(self._columns.block[0][self._edges[self._at]])
+        self.head = int(self.ids(1)[0])
         return True
 
     def ids(self, count: int) -> Array:
-        """Event ids of the next events, which must be at hand."""
+        """Ids of the next events, which must be at hand."""
         ids: Array = self._columns.block[0][self._edges[self._at : self._at + count]]
         return ids
 
@@ -213,15 +228,16 @@ class _Side:
         self.position += count
 
     def wait(self, event: Columns) -> None:
-        """Keep a copy, which does not hold on to the memory that the event came in."""
-        copies = [tuple(c.copy() for c in columns) for columns in (event.block, event.entry)]
-        kept = Columns(copies[0], event.offsets, copies[1])
-        self.waiting.setdefault(self.head, deque()).append((self.position, kept))
+        """Keep a copy, which does not hold on to the chunk that the event lies in."""
+        block, entry = (tuple(c.copy() for c in part) for part in (event.block, event.entry))
+        self.waiting.setdefault(self.head, deque()).append(
+            (self.position, Columns(block, event.offsets, entry))
+        )
         self.waiting_events += 1
-        self._waiting_bytes += _size(kept)
+        self._waiting_bytes += _size(event)
 
     def find(self, event_id: int) -> tuple[int, Columns] | None:
-        """Take out the event of that id that has waited longest: its position and the event."""
+        """Take out the first event of that id that waits; its position comes with it."""
         if event_id not in self.waiting:
             return None
         queue = self.waiting[event_id]
@@ -233,7 +249,7 @@ class _Side:
         return position, event
 
     def give_up(self) -> Columns:
-        """Take out an event that has waited longest."""
+        """Take out the first event of the id that has waited longest."""
         found = self.find(next(iter(self.waiting)))
         assert found is not None
         return found[1]
@@ -246,81 +262,84 @@ def _match_events(a: _Side, b: _Side, comparer: _Comparer) -> None:
         more_a, more_b = a.load(), b.load()
         if not (more_a or more_b):
             break
-        if more_a and more_b and a.head == b.head and not {a.head} & (a.waiting | b.waiting).keys():
-            batch = _compare_in_step(a, b, min(batch, a.left, b.left), batch, comparer)
+        both = more_a and more_b
+        if both and a.head == b.head and not (a.head in a.waiting or a.head in b.waiting):
+            batch = _compare_in_step(a, b, batch, comparer)
             continue
-        side, other = _next_to_read(a, b, more_a, more_b)
-        while a.is_full and b.is_full and more_a and more_b:
-            comparer.only("event", side is b, side.give_up())
+        side, other = _next_to_read(a, b) if both else (a, b) if more_a else (b, a)
+        while both and a.is_full and b.is_full:
+            comparer.only_event(side is b, side.give_up())
             in_doubt = True
         event = side.peek(1)
         side.advance(1)
         found = other.find(side.head)
         if found is not None:
-            position, counterpart = found
-            pair = (counterpart, event) if side is b else (event, counterpart)
-            places = (position, b.position) if side is b else (a.position, position)
-            comparer.event(*pair, places, places[0] < a.reached or places[1] < b.reached)
-            a.reached, b.reached = max(a.reached, places[0]), max(b.reached, places[1])
-        elif more_a and more_b:
+            here, there = (side.position, event), found
+            (place_a, event_a), (place_b, event_b) = (there, here) if side is b else (here, there)
+            if place_a < a.reached or place_b < b.reached:
+                comparer.reordered_event(event, place_a, place_b)
+            comparer.events(1, event_a, event_b)
+            a.reached, b.reached = max(a.reached, place_a), max(b.reached, place_b)
+        elif both:
             side.wait(event)
         else:
-            comparer.only("event", side is b, event)
+            comparer.only_event(side is b, event)
     for side in (a, b):
         while side.waiting:
-            comparer.only("event", side is b, side.give_up())
+            comparer.only_event(side is b, side.give_up())
     if in_doubt and not (a.ascending and b.ascending):
         comparer.report.notes.append(
-            f"more than {LOOK_AHEAD_EVENTS:,} events or {LOOK_AHEAD_BYTES >> 20} MiB waited for"
-            " their counterpart: an event given as in one stream only may be far off in the other"
+            "the events lie so far apart that not all could be matched: one that is given as in"
+            " one stream only may be in the other"
         )
 
 
 def _compare_in_step(a: _Side, b: _Side, batch: int, comparer: _Comparer) -> int:
-    """Compare the next events of both, whose ids nobody waits for; the size of the next batch.
+    """Compare the next events of both; the number to try next.
 
-    Batches grow while their bits are the same, and start again from one event where they
-    are not.
+    Batches grow while nothing but values differs, and begin again with one event where more
+    does.
     """
     count = min(batch, a.left, b.left)
-    waited_for = a.waiting.keys() | b.waiting.keys()
-    if count > 1 and waited_for and not waited_for.isdisjoint(a.ids(count).tolist()):
+    waited_for = a.waiting.keys() | b.waiting.keys() if count > 1 else set()
+    if waited_for and not waited_for.isdisjoint(a.ids(count).tolist()):
         return 1
     one, other = a.peek(count), b.peek(count)
-    same = _same_bits(one, other)
-    if not same and count > 1:
+    alike = np.array_equal(one.offsets, other.offsets) and _same_bits(one, other, "iu")
+    if not alike and count > 1:
         return 1
     for side in (a, b):
         side.advance(count)
         side.reached = side.position
-    if same:
+    if alike and _same_bits(one, other, "f"):
         comparer.same(count, one)
-        return 2 * batch
-    comparer.event(one, other)
-    return 1
+    else:
+        comparer.events(count, one, other)
+    return 2 * count if alike else 1
 
 
-def _next_to_read(a: _Side, b: _Side, more_a: bool, more_b: bool) -> tuple[_Side, _Side]:
+def _next_to_read(a: _Side, b: _Side) -> tuple[_Side, _Side]:
     """The stream to read an event from, and the other one.
 
-    Both wait for about as much, until both are full. Then the lower of two ascending event
-    ids is read: whatever it makes give up, the other stream has passed.
+    Both wait for about as much, until both are full. Then the lower of two ascending ids is
+    next: what it makes give up, the other stream has passed.
     """
-    if not (more_a and more_b):
-        a_first = more_a
-    elif a.is_full != b.is_full:
-        a_first = b.is_full
+    if a.is_full != b.is_full:
+        a_is_next = b.is_full
     elif not a.is_full:
-        a_first = a.waiting_events <= b.waiting_events
+        a_is_next = a.waiting_events <= b.waiting_events
     elif a.ascending and b.ascending:
-        a_first = a.head < b.head
+        a_is_next = a.head < b.head
     else:
-        a_first = a.position <= b.position
-    return (a, b) if a_first else (b, a)
+        a_is_next = a.position <= b.position
+    return (a, b) if a_is_next else (b, a)
+
+
+_Ids = Callable[[Array], "dict[str, Array]"]
 
 
 class _Matched(NamedTuple):
-    """Indices of what belongs together, ascending in `a`, and of what is in one alone."""
+    """Indices of what belongs together, ascending in `a`; and of what is in one alone."""
 
     a: Array
     b: Array
@@ -329,54 +348,46 @@ class _Matched(NamedTuple):
 
 
 class _Entries(NamedTuple):
-    """Entries of matched blocks: the number of the pair of blocks that each belongs to, the
-    sidx or bin index, and the columns of values."""
+    """The entries of matched blocks.
+
+    Attributes:
+        pair: number of the pair of blocks that each belongs to.
+        key: its sidx or bin index.
+        values: the columns of floats.
+        ids: the ids of those at some indices.
+    """
 
     pair: Array
     key: Array
     values: list[Array]
+    ids: _Ids
 
 
 class _Comparer:
-    """Compares what belongs together, and reports it.
+    """Compares what belongs together and reports it. Of the columns of a block and its
+    entries, those of integers are ids, those of floats are values."""
 
-    Columns of integers are ids, columns of floats are values.
-    """
-
-    def __init__(
-        self,
-        report: Report,
-        header: StreamHeader,
-        ignore_order: bool,
-        zeros: bool,
-        absolute: float,
-        relative: float,
-        first: int,
-    ) -> None:
+    def __init__(self, report: Report, header: StreamHeader, options: _Options) -> None:
         self.report = report
-        self._ignore_order, self._zeros = ignore_order, zeros
-        self._absolute, self._relative, self._first = absolute, relative, first
-        block = [(name, dtype.kind == "f") for name, dtype in block_columns(header).items()]
-        self._block_ids = [(i, name) for i, (name, is_float) in enumerate(block) if not is_float]
-        self._block_values = [(i, name) for i, (name, is_float) in enumerate(block) if is_float]
+        self._options = options
+        columns = [(i, *item) for i, item in enumerate(block_columns(header).items())]
+        self._block_ids = [(i, name) for i, name, dtype in columns if dtype.kind != "f"]
+        self._block_values = [(i, name) for i, name, dtype in columns if dtype.kind == "f"]
         entry = list(entry_columns(header))
-        self._index = header.block.index
-        self._key = self._index or next(iter(entry), "")
-        self._values = entry if self._index else entry[1:]
+        self._is_counted = header.block.index is not None
+        self._key = header.block.index or next(iter(entry), "")
+        self._values = entry if self._is_counted else entry[1:]
+        self._fills_zeros = options.zeros and not self._is_counted
 
-    def headers(self, a: StreamHeader, b: StreamHeader) -> bool:
-        """Compare the stream headers; whether the rest can be compared."""
-        one, other = ({"stream": h.stream, **h.values} for h in (a, b))
-        if a.stream != b.stream:
-            one, other = {"stream": a.stream}, {"stream": b.stream}
-            self.report.notes.append("streams of different types: their events are not compared")
+    def headers(self, a: StreamHeader, b: StreamHeader) -> None:
+        one, other = {"stream": a.stream, **a.values}, {"stream": b.stream, **b.values}
         counts = self.report.counts["header"]
-        for name, value in one.items():
+        for name in [name for name in one if name in other]:
             counts.compared += 1
-            counts.differ += value != other[name]
-            if value != other[name]:
-                self._add("header", name, [{}], [value], [other[name]])
-        return a.stream == b.stream
+            if one[name] != other[name]:
+                counts.differ += 1
+                values = (np.array([value], object) for value in (one[name], other[name]))
+                self._add("header", name, lambda _: {}, _FIRST, *values)
 
     def same(self, events: int, columns: Columns) -> None:
         """Count events that are the same in both streams."""
@@ -385,22 +396,228 @@ class _Comparer:
         counts["item"].compared += len(columns.block[0])
         counts["record"].compared += int(columns.offsets[-1])
 
-    def only(self, level: str, in_b: bool, event: Columns) -> None:
-        """Report an event that one stream has alone."""
+    def only_event(self, in_b: bool, event: Columns) -> None:
         self._count_only("event", in_b, 1)
-        sizes = [len(event.block[0])]
-        self._add("event", "items", self._places(event, np.zeros(1, int), 1), *_on(in_b, sizes))
+        items = np.array([len(event.block[0])])
+        self._add("event", "items", self._event_id(event), _FIRST, *_sides(in_b, items))
 
-    def event(
-        self,
-        a: Columns,
-        b: Columns,
-        places: tuple[int, int] = (0, 0),
-        reordered: bool = False,
-    ) -> None:
-        """Compare an event of A with the one of B that has its id."""
+    def reordered_event(self, event: Columns, place_a: int, place_b: int) -> None:
+        if not self._options.ignore_order:
+            self.report.counts["event"].reordered += 1
+            places = np.array([place_a]), np.array([place_b])
+            self._add("order", "event", self._event_id(event), _FIRST, *places)
+
+    def events(self, count: int, a: Columns, b: Columns) -> None:
+        """Compare an event of A with the one of B that has its id; or several, if nothing
+        but values differs."""
         counts, found = self.report.counts, self.report.found
-        if reordered and not self._ignore_order:
-            counts["event"].reordered += 1
-            where = self._places(a, np.zeros(1, int), 1)
-            self._add("order", "event", where, [places[0]], [places[1]])
+        ids_a, ids_b = partial(self._ids, a), partial(self._ids, b)
+        items = _match(*([c.block[i] for i, _ in self._block_ids] for c in (a, b)))
+        counts["item"].compared += len(items.a)
+        for in_b, columns, ids, lonely in (
+            (False, a, ids_a, items.only_a),
+            (True, b, ids_b, items.only_b),
+        ):
+            self._count_only("item", in_b, len(lonely))
+            records = np.diff(columns.offsets)[lonely]
+            self._add("item", "records", ids, lonely, *_sides(in_b, records))
+        if not self._options.ignore_order and (np.diff(items.b) < 0).any():
+            counts["item"].reordered += 1
+            self._add("order", "items", self._event_id(a), _FIRST)
+        differing = [np.zeros(0, np.int64)]
+        for i, name in self._block_values:
+            x, y = a.block[i][items.a], b.block[i][items.b]
+            bad = np.flatnonzero(self._differ(x, y))
+            self._add("value", name, ids_a, items.a[bad], x[bad], y[bad])
+            differing.append(bad)
+        if a.entry:
+            differing += self._records(self._entries(a, items.a), self._entries(b, items.b))
+            moved = differing[-1]
+            counts["record"].reordered += len(moved)
+            self._add("order", "records", ids_a, items.a[moved])
+        pairs = np.unique(np.concatenate(differing))
+        counts["item"].differ += len(pairs)
+        counts["event"].compared += count
+        if count > 1:
+            number = np.cumsum(np.diff(a.block[0], prepend=a.block[0][0]) != 0)
+            counts["event"].differ += len(np.unique(number[items.a[pairs]]))
+        else:
+            counts["event"].differ += self.report.found > found
+
+    def _records(self, a: _Entries, b: _Entries) -> list[Array]:
+        """Compare the entries of matched blocks. The numbers of the pairs of blocks that
+        differ; the last array has those whose records are in another order."""
+        counts = self.report.counts["record"]
+        records = _match([a.pair, a.key], [b.pair, b.key])
+        differ = np.zeros(len(records.a), bool)
+        for name, column, counterpart in zip(self._values, a.values, b.values, strict=True):
+            x, y = column[records.a], counterpart[records.b]
+            bad = self._differ(x, y)
+            self._add("value", name, a.ids, records.a[bad], x[bad], y[bad])
+            differ |= bad
+        counts.compared += len(differ)
+        counts.differ += int(differ.sum())
+        pair = a.pair[records.a]
+        differing = [pair[differ]]
+        for in_b, entries, lonely in ((False, a, records.only_a), (True, b, records.only_b)):
+            is_zero_there = (entries.key[lonely] > 0) & self._fills_zeros
+            differing.append(self._samples(in_b, entries, lonely[is_zero_there]))
+            missing = lonely[~is_zero_there]
+            self._count_only("record", in_b, len(missing))
+            for name, column in zip(self._values, entries.values, strict=True):
+                self._add("record", name, entries.ids, missing, *_sides(in_b, column[missing]))
+            differing.append(entries.pair[missing])
+        back = (np.diff(records.b) < 0) & (np.diff(pair) == 0) & (not self._options.ignore_order)
+        return [*differing, np.unique(pair[1:][back])]
+
+    def _samples(self, in_b: bool, entries: _Entries, lonely: Array) -> Array:
+        """Compare samples that one stream has alone with a loss of 0."""
+        loss = entries.values[0][lonely]
+        bad = self._differ(loss, np.zeros_like(loss))
+        counts = self.report.counts["record"]
+        counts.compared += len(loss)
+        counts.differ += int(bad.sum())
+        sides = _sides(in_b, loss[bad], np.zeros_like(loss[bad]))
+        self._add("value", self._values[0], entries.ids, lonely[bad], *sides)
+        return entries.pair[lonely[bad]]
+
+    def _differ(self, x: Array, y: Array) -> Array:
+        """Whether two columns of values differ by more than the tolerance."""
+        x, y = x.astype(np.float64), y.astype(np.float64)
+        same = (x == y) | (np.isnan(x) & np.isnan(y))
+        with np.errstate(all="ignore"):
+            gap, size = np.abs(x - y), np.maximum(np.abs(x), np.abs(y))
+            near = gap <= self._options.absolute + self._options.relative * size
+        finite = np.isfinite(x) & np.isfinite(y)
+        uneven = finite & ~same
+        if uneven.any():
+            report, gap, size = self.report, gap[uneven], size[uneven]
+            report.max_absolute = max(report.max_absolute, float(gap.max()))
+            report.max_relative = max(report.max_relative, float((gap / size).max()))
+        differ: Array = ~same & ~(finite & near)
+        return differ
+
+    def _entries(self, columns: Columns, matched: Array) -> _Entries:
+        """The entries of the blocks in `matched`, numbered as they stand there."""
+        counts = np.diff(columns.offsets)
+        numbers = np.full(len(counts), -1)
+        numbers[matched] = np.arange(len(matched))
+        pair = np.repeat(numbers, counts)
+        if self._is_counted:
+            key = np.arange(1, len(pair) + 1) - np.repeat(columns.offsets[:-1], counts)
+            values = list(columns.entry)
+        else:
+            key, values = columns.entry[0], list(columns.entry[1:])
+        if len(matched) < len(counts):
+            kept = pair >= 0
+            pair, key, values = pair[kept], key[kept], [column[kept] for column in values]
+
+        def ids(index: Array) -> dict[str, Array]:
+            return self._ids(columns, matched[pair[index]]) | {self._key: key[index]}
+
+        return _Entries(pair, key, values, ids)
+
+    def _ids(self, columns: Columns, blocks: Array) -> dict[str, Array]:
+        return {name: columns.block[i][blocks] for i, name in self._block_ids}
+
+    def _event_id(self, event: Columns) -> _Ids:
+        i, name = self._block_ids[0]
+        return lambda blocks: {name: event.block[i][blocks]}
+
+    def _count_only(self, level: str, in_b: bool, count: int) -> None:
+        counts = self.report.counts[level]
+        if in_b:
+            counts.only_in_b += count
+        else:
+            counts.only_in_a += count
+
+    def _add(
+        self,
+        kind: str,
+        what: str,
+        ids: _Ids,
+        index: Array,
+        a: Array | None = None,
+        b: Array | None = None,
+    ) -> None:
+        """Report differences: what is in `index`, and for each the value of either stream."""
+        self.report.found += len(index)
+        room = max(self._options.first - len(self.report.differences), 0)
+        columns = ids(index[:room])
+        for i in range(len(index[:room])):
+            where = {name: int(column[i]) for name, column in columns.items()}
+            values = (None if column is None else column[i] for column in (a, b))
+            self.report.differences.append(Difference(kind, where, what, *values))
+
+
+_FIRST = np.zeros(1, np.intp)
+
+
+def _sides(
+    in_b: bool, here: Array, there: Array | None = None
+) -> tuple[Array | None, Array | None]:
+    """What one stream and the other have, as what A and B have."""
+    return (there, here) if in_b else (here, there)
+
+
+def _match(a: list[Array], b: list[Array]) -> _Matched:
+    """Match the rows of two tables by all their columns, equal ones in their order."""
+    n = len(a[0])
+    if all(np.array_equal(x, y) for x, y in zip(a, b, strict=True)):
+        return _Matched(np.arange(n), np.arange(n), np.zeros(0, np.intp), np.zeros(0, np.intp))
+    keys = [np.concatenate(columns) for columns in zip(a, b, strict=True)]
+    order = np.lexsort(keys[::-1])  # stable: of equal rows those of A come first
+    is_new = np.ones(len(order), bool)
+    is_new[1:] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
+    group, start = np.cumsum(is_new) - 1, np.flatnonzero(is_new)
+    of_a = order < n
+    in_a = np.add.reduceat(of_a, start, dtype=np.intp)
+    in_b = np.diff([*start, len(order)]) - in_a
+    places = np.flatnonzero(of_a)
+    groups = group[places]
+    has = places - start[groups] < in_b[groups]
+    rows_a, rows_b = order[places[has]], order[(places + in_a[groups])[has]] - n
+    lonely = np.ones(len(order), bool)
+    lonely[rows_a] = lonely[rows_b + n] = False
+    only = np.flatnonzero(lonely)
+    by_a = np.argsort(rows_a)
+    return _Matched(rows_a[by_a], rows_b[by_a], only[only < n], only[only >= n] - n)
+
+
+def _whole_events(stream: EventStream) -> Iterator[Columns]:
+    """Stretches of whole events, as many at once as lie in a chunk."""
+    assembler = EventAssembler(stream.header)
+    for chunk in stream.chunks():
+        columns, ids = chunk.columns, chunk.columns.block[0]
+        edges = np.flatnonzero(ids[1:] != ids[:-1]) + 1
+        if len(edges) < 2:
+            yield from (event.own_columns() for event in assembler.push(chunk))
+            continue
+        head = Chunk(_cut(columns, 0, edges[0]), chunk.continues, chunk.skipped)
+        tail = Chunk(_cut(columns, edges[-1], len(ids)), False, 0)
+        for part in (head, tail):
+            yield from (event.own_columns() for event in assembler.push(part))
+        yield _cut(columns, edges[0], edges[-1])
+    yield from (event.own_columns() for event in assembler.finish())
+
+
+def _cut(columns: Columns, first: int, last: int) -> Columns:
+    """Blocks first:last, with offsets from 0."""
+    offsets = columns.offsets[first : last + 1]
+    start, end = offsets[0], offsets[-1]
+    block = tuple(column[first:last] for column in columns.block)
+    return Columns(block, offsets - start, tuple(column[start:end] for column in columns.entry))
+
+
+def _size(columns: Columns) -> int:
+    return sum(column.nbytes for column in (*columns.block, columns.offsets, *columns.entry))
+
+
+def _same_bits(a: Columns, b: Columns, kinds: str) -> bool:
+    """Whether all columns of these kinds of dtype are the same, bit for bit."""
+    columns = zip((*a.block, *a.entry), (*b.block, *b.entry), strict=True)
+    return all(
+        x.dtype == y.dtype and np.array_equal(x.view(f"u{x.itemsize}"), y.view(f"u{y.itemsize}"))
+        for x, y in columns
+        if x.dtype.kind in kinds
+    )

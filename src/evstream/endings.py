@@ -45,7 +45,7 @@ def check_end(
         )
     if at_header:
         return True
-    if block.count is not None:
+    if block.count is not None and state["entries"] > 0:
         raise TruncatedStreamError(
             f"the stream ends after {state['entries']} of the block's {block.entry} entries",
             source=source,
@@ -54,12 +54,13 @@ def check_end(
             expected=f"{state['left']} more",
         )
     if state["entries"] == 0:
+        ending = f" or a {block.delimiter}" if block.delimiter else ""
         raise TruncatedStreamError(
             f"the stream ends right after its {block.header}",
             source=source,
             offset=int(state["start"]),
             ids=ids,
-            expected=f"{block.entry} entries or a {block.delimiter}",
+            expected=f"{block.entry} entries{ending}",
         )
     missing = TruncatedStreamError(
         "the stream ends without the final delimiter", source=source, offset=offset, ids=ids

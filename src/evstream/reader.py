@@ -9,6 +9,7 @@ from typing import Any
 from evstream.assembler import EventAssembler
 from evstream.blocks import Chunk
 from evstream.decoder import Decoder
+from evstream.errors import CorruptStreamError
 from evstream.event import Event
 from evstream.header import StreamHeader, read_header, stream_named
 from evstream.sources import CHUNK, Source
@@ -87,8 +88,13 @@ class EventStream:
 
     def _read_events(self) -> Iterator[Event]:
         assembler = EventAssembler(self.header)
-        for chunk in self._chunks:
-            yield from assembler.push(chunk)
+        try:
+            for chunk in self._chunks:
+                yield from assembler.push(chunk)
+        except CorruptStreamError as error:
+            if error.event_id != assembler.event_id:  # the event before it is whole
+                yield from assembler.finish()
+            raise
         yield from assembler.finish()
 
     def close(self) -> None:

@@ -71,7 +71,13 @@ class Checker:
         """Check a matrix; the rules on sidx hold by the way it is written."""
         if any(rule.check == "finite" for rule, _, _ in self._checks):
             matrix.refuse_infinite()
-        self.check(Columns(matrix.block, np.zeros(matrix.rows + 1, np.int64), matrix.no_entries()))
+        block = matrix.written()
+        no_offsets = np.zeros(len(block[0]) + 1, np.int64)
+        try:
+            self.check(Columns(block, no_offsets, matrix.no_entries()))
+        except WriteError as error:
+            error.row = None  # a matrix has none
+            raise
 
     def column(self, name: str, columns: Columns) -> Array:
         """A column by its field name."""

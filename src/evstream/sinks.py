@@ -22,16 +22,26 @@ from evstream.sources import name_of
 from evstream.waiting import descriptor_of, wait_writable, widen_pipe
 
 
-def write_all(write: Callable[[memoryview], int | None], view: memoryview, stream: Any) -> None:
-    """Write every byte of `view`, waiting on `stream` where a write takes only a part."""
+def write_all(
+    write: Callable[[memoryview], int | None],
+    view: memoryview,
+    stream: Any,
+    count: Callable[[int], None] = lambda size: None,
+) -> None:
+    """Write every byte of `view`, waiting on `stream` where a write takes only a part.
+
+    `count` is told the size of each part that was taken.
+    """
     while view:
         try:
             size = write(view)
         except BlockingIOError as full:
             size = getattr(full, "characters_written", 0)
-        if not size:
+        if size:
+            count(size)
+            view = view[size:]
+        else:
             _wait(stream)
-        view = view[size or 0 :]
 
 
 def flush_all(stream: Any) -> None:
@@ -80,12 +90,14 @@ class Sink:
         """Write all of `view`. BrokenPipeError when the reader is gone, WriteError when
         the system refuses for another reason."""
         try:
-            write_all(self._write, view, self._stream)
+            write_all(self._write, view, self._stream, self._count)
         except BrokenPipeError:
             raise
         except OSError as error:
             raise self._failed(error) from error
-        self.written += len(view)
+
+    def _count(self, size: int) -> None:
+        self.written += size
 
     def flush(self) -> None:
         """Hand on what the target itself buffers."""

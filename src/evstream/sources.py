@@ -45,8 +45,12 @@ class Source:
         self._start = b""
         self._count = 0
         self._expander: Expander | None = None
-        if expand:
-            self._sniff()
+        try:
+            if expand:
+                self._sniff()
+        except BaseException:
+            self.close()
+            raise
 
     def offset(self) -> int:
         """Bytes read of the file, compressed ones where it is compressed; for progress."""

@@ -10,6 +10,7 @@ other object gets a stream that ends inside a record, which a reader refuses.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -89,6 +90,7 @@ class Writer:
         Raises:
             WriteError: for anything that breaks a rule of the stream; nothing is written.
         """
+        self._refuse_closed()
         matrix = Matrix(
             self.header, self.name, event_id, item_ids, losses, exposure_values, specials
         )
@@ -112,11 +114,13 @@ class Writer:
         a summary stream; event_id, areaperil_id, vulnerability_id, bin_index, prob_to,
         bin_mean for a cdf stream; event_id for an event-id list. Each is an array of the
         same length, or one number for all rows. Rows with the same ids that follow one
-        another are one block, over calls too.
+        another are one block, over calls too; but all bins of a cdf block come in one call,
+        since its header says how many there are.
 
         Raises:
             WriteError: for anything that breaks a rule of the stream; nothing is written.
         """
+        self._refuse_closed()
         rows = self._rows(columns, named)
         blocks = {name: rows[name] for name in block_columns(self.header)}
         entries = tuple(rows[name] for name in entry_columns(self.header))
@@ -126,6 +130,8 @@ class Writer:
         is_open = self._state["phase"] == ENTRIES
         continues = bool(is_open and all(rows[n][0] == self._state[n] for n in keys))
         offsets = group_rows(self.header, rows, keys, self.name)
+        if continues:
+            self._refuse_change(blocks)
         firsts = tuple(column[offsets[:-1]] for column in blocks.values())
         grouped = Columns(firsts, offsets, entries)
         if self._checker is not None:
@@ -148,6 +154,7 @@ class Writer:
                 f"an event of a {theirs.stream} stream", source=self.name,
                 expected=f"one of a {ours.stream} stream at the same widths",
             )  # fmt: skip
+        self._refuse_closed()
         columns = event.own_columns()
         if self._checker is not None:
             self._checker.check(columns)
@@ -178,8 +185,7 @@ class Writer:
             self._flush_buffer()
             self._sink.close()
         except BaseException:
-            self._closed = True
-            self._sink.abort()
+            self.abort()
             raise
         self._closed = True
 
@@ -192,10 +198,8 @@ class Writer:
             if not self._sink.is_file:
                 self._sink.write(memoryview(self._cut()))
                 self._sink.flush()
-        except OSError:
+        except (OSError, WriteError):
             pass  # the reader is gone already, and the first failure is the one to report
-        except WriteError:
-            pass
         finally:
             self._sink.abort()
 
@@ -214,11 +218,33 @@ class Writer:
             self.abort()
 
     def _cut(self) -> bytes:
-        """Bytes that leave the stream inside a record: the sink stands between two."""
+        """Bytes that leave the stream inside a record, wherever the sink stands.
+
+        Every boundary between two records lies on a grid of the greatest common divisor of
+        their sizes, counted from the end of the stream header. Off the grid is inside.
+        """
         block = self.header.block
         records = [block.header] if block.entry is None else [block.header, block.entry]
         sizes = [record_dtype(record, self.header.widths).itemsize for record in records]
-        return b"\xff" * (min(sizes) - 1)
+        grid = math.gcd(*sizes)
+        inside = self._sink.written - self.header.size
+        on_boundary = inside >= 0 and inside % grid == 0
+        return b"\xff" * (grid - 1) if on_boundary or self._sink.written == 0 else b""
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise ValueError(f"{self.name}: the stream is closed")
+
+    def _refuse_change(self, blocks: Mapping[str, Array]) -> None:
+        """A block that goes on over two calls has one exposure value."""
+        for name, column in blocks.items():
+            before, now = self._state[name], column[0]
+            if before != now and not (np.isnan(before) and np.isnan(now)):
+                ids = {n: c[0] for n, c in blocks.items() if c.dtype.kind != "f"}
+                raise WriteError(
+                    f"{name} is {now}", source=self.name, ids=ids, row=0,
+                    expected=f"{before} as in the rows of the block before",
+                )  # fmt: skip
 
     def _rows(
         self, columns: tuple[npt.ArrayLike, ...], named: Mapping[str, npt.ArrayLike]
@@ -231,11 +257,11 @@ class Writer:
         given |= named
         if given.keys() != dtypes.keys():
             raise TypeError(f"write_columns got {', '.join(given)}, expected {', '.join(dtypes)}")
-        shape = np.broadcast_shapes((1,), *(np.shape(v) for v in given.values()))
-        if len(shape) != 1:
-            raise WriteError(f"columns of shape {shape}", source=self.name, expected="(rows,)")
-        if any(np.shape(v) == (0,) for v in given.values()):
-            shape = (0,)
+        shapes = {np.shape(values) for values in given.values()} - {()}
+        shape = next(iter(shapes), (1,))
+        if len(shapes) > 1 or len(shape) != 1:
+            told = " and ".join(str(shape) for shape in sorted(shapes))
+            raise WriteError(f"columns of shape {told}", source=self.name, expected="(rows,)")
         return {n: as_column(n, given[n], d, self.name, shape) for n, d in dtypes.items()}
 
     def _encode_rows(self, blocks: tuple[Array, ...], entries: tuple[Array, ...]) -> None:

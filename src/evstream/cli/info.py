@@ -142,10 +142,13 @@ class _Tally:
         return layout.STREAMS[str(self._info.stream)].block
 
     def _add_sum(self, name: str, values: Any) -> None:
+        import numpy as np
+
         if len(values):
             entry = self._info.losses.setdefault(name, {"records": 0, "sum": 0.0})
             entry["records"] += len(values)
-            entry["sum"] += float(values.sum(dtype=float))
+            with np.errstate(invalid="ignore"):  # infinities of both signs sum to NaN
+                entry["sum"] += float(values.sum(dtype=float))
 
 
 def text(info: Info) -> str:
