@@ -105,7 +105,7 @@ CHECKS = {
     "unique_in_event": RuleCheck("header"),
     "known_special": RuleCheck("entry"),
     "at_most": RuleCheck("entry", limit=True),
-    "ascending": RuleCheck("entry"),
+    "unique_in_block": RuleCheck("entry"),
     "required_special": RuleCheck("entry"),
     "finite": RuleCheck("header or entry"),
     "not_negative": RuleCheck("header or entry"),

@@ -259,7 +259,7 @@ for _stream, _id in BLOCK_ID.items():
         breaks(_stream, "sidx-in-range", "sidx", sample_rows(_stream, [(3, 1, _value, 5.0)]))
     for _first, _second in ((1, 1), (2, 1), (1, -1), (-1, -1), (-1, -2)):
         breaks(
-            _stream, "sidx-ascending", "sidx",
+            _stream, "sidx-unique" if _first == _second else "sidx-ascending", "sidx",
             sample_rows(_stream, [(3, 1, _first, 5.0), (3, 1, _second, 6.0)]),
         )  # fmt: skip
     for _value in (np.nan, np.inf, -np.inf):
@@ -377,7 +377,7 @@ def test_a_summary_needs_finite_exposures(exposure: float) -> None:
 @pytest.mark.parametrize(
     ("rule", "rows"),
     [
-        ("sidx-ascending", (1, 1, 2, 5.0)),
+        ("sidx-unique", (1, 1, 2, 5.0)),
         ("sidx-ascending", (1, 1, 1, 5.0)),
         ("sidx-ascending", (1, 1, -1, 5.0)),
         ("sidx-in-range", (1, 1, 4, 5.0)),
@@ -470,7 +470,7 @@ def test_a_refused_event_may_be_written_later() -> None:
 
 
 BAD_GOLDEN = {
-    "loss_sidx_duplicate.bin": "sidx-ascending",
+    "loss_sidx_duplicate.bin": "sidx-unique",
     "loss_sidx_not_ascending.bin": "sidx-ascending",
     "loss_specials_last.bin": "sidx-ascending",
     "loss_sidx_above_len_sample.bin": "sidx-in-range",

@@ -37,11 +37,15 @@ class Chunk(NamedTuple):
         columns: the blocks of the stretch.
         continues: whether the first block is the rest of the last one before.
         skipped: number of entries of that block that came before.
+        is_open: whether the last block goes on after the stretch.
+        offset: stream offset of the stretch's first byte.
     """
 
     columns: Columns
     continues: bool
     skipped: int
+    is_open: bool
+    offset: int
 
 
 def block_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:

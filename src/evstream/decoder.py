@@ -36,6 +36,7 @@ class Decoder:
         """All whole records of the window, as the columns of the blocks they belong to."""
         continues = bool(self._state["phase"] == ENTRIES)
         skipped = int(self._state["entries"]) if continues else 0
+        offset = window.offset
         blocks = window.left // self._header_size + 1
         entries = window.left // self._entry_size if self._entry_size else 0
         block = tuple(np.empty(blocks, dtype) for dtype in self._block_dtypes)
@@ -47,7 +48,8 @@ class Decoder:
         )  # fmt: skip
         self._bad_count = status == BAD_COUNT
         columns = Columns(_kept(block, b), _kept((offsets,), b + 1)[0], _kept(entry, n))
-        return Chunk(columns, continues, skipped)
+        is_open = bool(self._state["phase"] == ENTRIES)
+        return Chunk(columns, continues, skipped, is_open, offset)
 
     def refuse_bad_count(self, window: Window) -> None:
         """Raise CorruptStreamError if the last window was decoded up to a negative count."""

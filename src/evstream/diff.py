@@ -16,19 +16,20 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from evstream.assembler import EventAssembler
-from evstream.blocks import Array, Chunk, Columns, block_columns, entry_columns
+from evstream.blocks import Array, Columns, block_columns, entry_columns
 from evstream.header import StreamHeader
 from evstream.reader import EventStream
 
 LOOK_AHEAD_EVENTS = 1000
 LOOK_AHEAD_BYTES = 1 << 26
+_MIXED_BATCH = 256  # enough to hide the cost of a call, few enough to narrow down a difference
 
 
 @dataclass(frozen=True)
@@ -295,10 +296,10 @@ def _match_events(a: _Side, b: _Side, comparer: _Comparer) -> None:
 
 
 def _compare_in_step(a: _Side, b: _Side, batch: int, comparer: _Comparer) -> int:
-    """Compare the next events of both; the number to try next.
+    """Compare the next events of both, `batch` of them at most; the number to try next.
 
-    Batches grow while nothing but values differs, and begin again with one event where more
-    does.
+    Batches grow while they are equal. Where one is not, its events are compared one by one,
+    so that what is listed is in the order of the stream; until the list is full.
     """
     count = min(batch, a.left, b.left)
     waited_for = a.waiting.keys() | b.waiting.keys() if count > 1 else set()
@@ -306,16 +307,21 @@ def _compare_in_step(a: _Side, b: _Side, batch: int, comparer: _Comparer) -> int
         return 1
     one, other = a.peek(count), b.peek(count)
     alike = np.array_equal(one.offsets, other.offsets) and _same_bits(one, other, "iu")
-    if not alike and count > 1:
+    if not alike and count > _MIXED_BATCH:
+        return _MIXED_BATCH
+    if not alike and not np.array_equal(a.ids(count), b.ids(count)):
         return 1
+    if alike and _same_bits(one, other, "f"):
+        comparer.same(count, one)
+        equal = True
+    else:
+        equal = comparer.events(count, one, other)
+        if not equal and count > 1 and not comparer.list_is_full:
+            return 1
     for side in (a, b):
         side.advance(count)
         side.reached = side.position
-    if alike and _same_bits(one, other, "f"):
-        comparer.same(count, one)
-    else:
-        comparer.events(count, one, other)
-    return 2 * count if alike else 1
+    return 2 * count if equal or comparer.list_is_full else 1
 
 
 def _next_to_read(a: _Side, b: _Side) -> tuple[_Side, _Side]:
@@ -369,7 +375,7 @@ class _Comparer:
 
     def __init__(self, report: Report, header: StreamHeader, options: _Options) -> None:
         self.report = report
-        self._options = options
+        self._header, self._options = header, options
         columns = [(i, *item) for i, item in enumerate(block_columns(header).items())]
         self._block_ids = [(i, name) for i, name, dtype in columns if dtype.kind != "f"]
         self._block_values = [(i, name) for i, name, dtype in columns if dtype.kind == "f"]
@@ -378,6 +384,10 @@ class _Comparer:
         self._key = header.block.index or next(iter(entry), "")
         self._values = entry if self._is_counted else entry[1:]
         self._fills_zeros = options.zeros and not self._is_counted
+
+    @property
+    def list_is_full(self) -> bool:
+        return len(self.report.differences) >= self._options.first
 
     def headers(self, a: StreamHeader, b: StreamHeader) -> None:
         one, other = {"stream": a.stream, **a.values}, {"stream": b.stream, **b.values}
@@ -407,12 +417,24 @@ class _Comparer:
             places = np.array([place_a]), np.array([place_b])
             self._add("order", "event", self._event_id(event), _FIRST, *places)
 
-    def events(self, count: int, a: Columns, b: Columns) -> None:
-        """Compare an event of A with the one of B that has its id; or several, if nothing
-        but values differs."""
+    def events(self, count: int, a: Columns, b: Columns) -> bool:
+        """Compare events of A with those of B, which have the same ids; whether they are equal.
+
+        Several that are not are reported only if that adds nothing to the list, where they
+        would not stand in their order.
+        """
+        if count > 1 and not self.list_is_full:
+            trial = _Comparer(Report("", "", ""), self._header, replace(self._options, first=0))
+            if trial.events(count, a, b):
+                self._take_over(trial.report)
+                return True
+            return False
         counts, found = self.report.counts, self.report.found
         ids_a, ids_b = partial(self._ids, a), partial(self._ids, b)
-        items = _match(*([c.block[i] for i, _ in self._block_ids] for c in (a, b)))
+        event_a, event_b = _numbers_of_events(a), _numbers_of_events(b)
+        keys_a, keys_b = ([c.block[i] for i, _ in self._block_ids[1:]] for c in (a, b))
+        items = _match([event_a, *keys_a], [event_b, *keys_b])
+        counts["event"].compared += count
         counts["item"].compared += len(items.a)
         for in_b, columns, ids, lonely in (
             (False, a, ids_a, items.only_a),
@@ -421,9 +443,10 @@ class _Comparer:
             self._count_only("item", in_b, len(lonely))
             records = np.diff(columns.offsets)[lonely]
             self._add("item", "records", ids, lonely, *_sides(in_b, records))
-        if not self._options.ignore_order and (np.diff(items.b) < 0).any():
-            counts["item"].reordered += 1
-            self._add("order", "items", self._event_id(a), _FIRST)
+        moved = self._moved(event_a[items.a], items)
+        counts["item"].reordered += len(moved)
+        first_blocks = np.searchsorted(event_a, moved)
+        self._add("order", "items", self._event_id(a), first_blocks)
         differing = [np.zeros(0, np.int64)]
         for i, name in self._block_values:
             x, y = a.block[i][items.a], b.block[i][items.b]
@@ -432,17 +455,22 @@ class _Comparer:
             differing.append(bad)
         if a.entry:
             differing += self._records(self._entries(a, items.a), self._entries(b, items.b))
-            moved = differing[-1]
-            counts["record"].reordered += len(moved)
-            self._add("order", "records", ids_a, items.a[moved])
+            counts["record"].reordered += len(differing[-1])
+            self._add("order", "records", ids_a, items.a[differing[-1]])
         pairs = np.unique(np.concatenate(differing))
         counts["item"].differ += len(pairs)
-        counts["event"].compared += count
-        if count > 1:
-            number = np.cumsum(np.diff(a.block[0], prepend=a.block[0][0]) != 0)
-            counts["event"].differ += len(np.unique(number[items.a[pairs]]))
-        else:
-            counts["event"].differ += self.report.found > found
+        lonely_items = event_a[items.only_a], event_b[items.only_b]
+        differing_events = np.concatenate([*lonely_items, moved, event_a[items.a[pairs]]])
+        counts["event"].differ += len(np.unique(differing_events))
+        return self.report.found == found
+
+    def _take_over(self, equal: Report) -> None:
+        """Count what another report counts, which found no difference."""
+        report = self.report
+        for level, counts in equal.counts.items():
+            report.counts[level].compared += counts.compared
+        report.max_absolute = max(report.max_absolute, equal.max_absolute)
+        report.max_relative = max(report.max_relative, equal.max_relative)
 
     def _records(self, a: _Entries, b: _Entries) -> list[Array]:
         """Compare the entries of matched blocks. The numbers of the pairs of blocks that
@@ -467,8 +495,12 @@ class _Comparer:
             for name, column in zip(self._values, entries.values, strict=True):
                 self._add("record", name, entries.ids, missing, *_sides(in_b, column[missing]))
             differing.append(entries.pair[missing])
-        back = (np.diff(records.b) < 0) & (np.diff(pair) == 0) & (not self._options.ignore_order)
-        return [*differing, np.unique(pair[1:][back])]
+        return [*differing, self._moved(pair, records)]
+
+    def _moved(self, group: Array, matched: _Matched) -> Array:
+        """The groups (ascending, one per match) in which A and B have another order."""
+        back = (np.diff(matched.b) < 0) & (np.diff(group) == 0)
+        return np.unique(group[1:][back & (not self._options.ignore_order)])
 
     def _samples(self, in_b: bool, entries: _Entries, lonely: Array) -> Array:
         """Compare samples that one stream has alone with a loss of 0."""
@@ -546,11 +578,16 @@ class _Comparer:
         columns = ids(index[:room])
         for i in range(len(index[:room])):
             where = {name: int(column[i]) for name, column in columns.items()}
-            values = (None if column is None else column[i] for column in (a, b))
+            values = (None if column is None else _value(column, i) for column in (a, b))
             self.report.differences.append(Difference(kind, where, what, *values))
 
 
 _FIRST = np.zeros(1, np.intp)
+
+
+def _value(column: Array, i: int) -> Any:
+    """A count as an int, a loss at its own width, which decides how it is printed."""
+    return column[i] if column.dtype.kind == "f" else column.item(i)
 
 
 def _sides(
@@ -593,12 +630,20 @@ def _whole_events(stream: EventStream) -> Iterator[Columns]:
         if len(edges) < 2:
             yield from (event.own_columns() for event in assembler.push(chunk))
             continue
-        head = Chunk(_cut(columns, 0, edges[0]), chunk.continues, chunk.skipped)
-        tail = Chunk(_cut(columns, edges[-1], len(ids)), False, 0)
-        for part in (head, tail):
-            yield from (event.own_columns() for event in assembler.push(part))
+        head = chunk._replace(columns=_cut(columns, 0, edges[0]))
+        tail = chunk._replace(columns=_cut(columns, edges[-1], len(ids)), continues=False)
+        for events in (assembler.push(head), assembler.finish(), assembler.push(tail)):
+            yield from (event.own_columns() for event in events)
         yield _cut(columns, edges[0], edges[-1])
     yield from (event.own_columns() for event in assembler.finish())
+
+
+def _numbers_of_events(columns: Columns) -> Array:
+    """For each block the number of its event, from 0."""
+    ids = columns.block[0]
+    numbers = np.zeros(len(ids), np.int64)
+    numbers[1:] = np.cumsum(ids[1:] != ids[:-1])
+    return numbers
 
 
 def _cut(columns: Columns, first: int, last: int) -> Columns:

@@ -25,11 +25,14 @@ class Dense(NamedTuple):
             the stream has none.
         specials: name ("mean", "tiv", ...) -> float array, shape (blocks,), NaN where a
             block has none. Only the specials that the event has.
+        columns: what else a block has, e.g. "exposure_values" of a summary stream -> array,
+            shape (blocks,).
     """
 
     ids: Array
     losses: Array
     specials: dict[str, Array]
+    columns: dict[str, Array]
 
 
 class Event:
@@ -91,36 +94,68 @@ class Event:
         Raises CorruptStreamError for a sidx that has no place in it: above len_sample, an
         unknown special, or twice in a block. TypeError for a stream without samples.
         """
-        if self.header.len_sample is None:
-            raise TypeError(f"a {self.header.stream} stream has no samples")
-        sidx, loss = self._entry_column(0), self._entry_column(1)
-        row = np.repeat(np.arange(len(self)), np.diff(self.offsets))
-        known = np.isin(sidx, list(layout.SPECIAL_PARAMETERS.values()))
-        sample = (sidx > 0) & (sidx <= self.header.len_sample)
-        self._refuse(~(known | sample), sidx, row, "sidx {} has no place in the matrix")
-        order = np.lexsort((sidx, row))
-        twice = np.zeros(sidx.shape, bool)
-        again = (np.diff(row[order]) == 0) & (np.diff(sidx[order]) == 0)
-        twice[order[1:]] = again
-        self._refuse(twice, sidx, row, "sidx {} occurs twice in its block")
-        losses = np.zeros((len(self), self.header.len_sample), loss.dtype)
-        losses[row[sample], sidx[sample] - 1] = loss[sample]
-        specials = {}
-        for name, value in layout.SPECIAL_PARAMETERS.items():
-            has = sidx == value
-            if has.any():
-                specials[name] = np.full(len(self), np.nan, loss.dtype)
-                specials[name][row[has]] = loss[has]
-        return Dense(self._block_column(1), losses, specials)
+        return Dense(*densify(self.header, self.own_columns()))
 
-    def _refuse(self, bad: Array, sidx: Array, row: Array, problem: str) -> None:
-        if not bad.any():
-            return
-        at = int(np.argmax(bad))
-        name = layout.FIELDS[self.header.block.header][1].name
-        ids = {"event_id": self.event_id, name: int(self._block_column(1)[row[at]])}
-        raise CorruptStreamError(
-            problem.format(sidx[at]),
-            ids=ids,
-            expected=f"each of 1 to {self.header.len_sample} and the special sidx at most once",
-        )
+
+def densify(
+    header: StreamHeader, columns: Columns
+) -> tuple[Array, Array, dict[str, Array], dict[str, Array]]:
+    """The fields of a Dense for whole blocks, of one event or several, with offsets from 0."""
+    samples = header.len_sample
+    if samples is None:
+        raise TypeError(f"a {header.stream} stream has no samples")
+    sidx, loss = columns.entry
+    blocks = len(columns.block[0])
+    _refuse_misplaced(header, columns, samples)
+    # Entry (row, sidx) belongs at row * samples + sidx - 1, a special one behind the matrix.
+    row = np.repeat(np.arange(blocks), np.diff(columns.offsets))
+    place = row * samples + (sidx - 1)
+    special = np.flatnonzero(sidx < 0)
+    place[special] = blocks * samples
+    cells = np.zeros(blocks * samples + 1, loss.dtype)
+    cells[place] = loss
+    specials = {}
+    for name, value in layout.SPECIAL_PARAMETERS.items():
+        found = special[sidx[special] == value]
+        if len(found):
+            specials[name] = np.full(blocks, np.nan, loss.dtype)
+            specials[name][row[found]] = loss[found]
+    names = [str(f.plural) for f in layout.FIELDS[header.block.header] if f.plural]
+    others = dict(zip(names[2:], columns.block[2:], strict=True))
+    return columns.block[1], cells[:-1].reshape(blocks, samples), specials, others
+
+
+def _refuse_misplaced(header: StreamHeader, columns: Columns, samples: int) -> None:
+    """Raise CorruptStreamError for a sidx that has no place, or one that is taken."""
+    sidx = columns.entry[0]
+    if not len(sidx):
+        return
+    low = np.flatnonzero(sidx <= 0)
+    unknown = low[~np.isin(sidx[low], list(layout.SPECIAL_PARAMETERS.values()))]
+    if len(unknown) or sidx.max() > samples:
+        first = min([*unknown[:1], *np.flatnonzero(sidx > samples)[:1]])
+        raise _misplaced(header, columns, first, "has no place in the matrix")
+    rises = sidx[1:] > sidx[:-1]
+    starts = columns.offsets[1:-1]
+    rises[starts[(starts > 0) & (starts < len(sidx))] - 1] = True
+    if rises.all():
+        return  # as in a good stream, so that none can occur twice in its block
+    row = np.repeat(np.arange(len(columns.offsets) - 1), np.diff(columns.offsets))
+    key = row * (int(samples) - int(sidx.min()) + 1) + sidx
+    order = np.argsort(key, kind="stable")
+    again = order[1:][key[order[1:]] == key[order[:-1]]]
+    if len(again):
+        raise _misplaced(header, columns, again.min(), "occurs twice in its block")
+
+
+def _misplaced(
+    header: StreamHeader, columns: Columns, entry: int, problem: str
+) -> CorruptStreamError:
+    block = int(np.searchsorted(columns.offsets, entry, side="right")) - 1
+    names = [f.name for f in layout.FIELDS[header.block.header] if f.plural]
+    ids = {name: int(columns.block[i][block]) for i, name in enumerate(names[:2])}
+    return CorruptStreamError(
+        f"sidx {columns.entry[0][entry]} {problem}",
+        ids=ids,
+        expected=f"each of 1 to {header.len_sample} and the special sidx at most once",
+    )

@@ -60,6 +60,10 @@ class EventStream:
         """Byte offset up to which the stream is decoded."""
         return self._window.offset
 
+    def peek_back(self, offset: int, size: int) -> bytes:
+        """Bytes of the stretch that was decoded last, b"" where they are not in memory."""
+        return self._window.peek_back(offset, size)
+
     @property
     def clean_end(self) -> bool | None:
         """Whether the last block is closed; None until the end is reached."""

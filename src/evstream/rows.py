@@ -13,7 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from evstream.blocks import Array, Chunk, Columns, block_columns, row_columns, to_rows
+from evstream.blocks import (
+    Array,
+    Chunk,
+    Columns,
+    block_columns,
+    entry_columns,
+    row_columns,
+    to_rows,
+)
 from evstream.errors import RowsWarning
 from evstream.header import StreamHeader
 from evstream.reader import EventStream
@@ -25,24 +33,16 @@ class Selection:
     """Which rows are wanted: those of some events, and of some sidx; None is all."""
 
     def __init__(self, header: StreamHeader, events: Ids = None, sidx: Ids = None) -> None:
-        self._events = _ids(events)
-        self._sidx = _ids(sidx)
+        self._events = _ids("events", events)
+        self._sidx = _ids("sidx", sidx)
         if sidx is not None and "sidx" not in row_columns(header):
             raise TypeError(f"a {header.stream} stream has no sidx")
 
-    def blocks(self, columns: Columns, skipped: int) -> tuple[Columns, int]:
+    def blocks(self, chunk: Chunk) -> Chunk:
         """The blocks of the wanted events."""
         if self._events is None:
-            return columns, skipped
-        wanted = np.isin(columns.block[0], self._events)
-        if wanted.all():
-            return columns, skipped
-        counts = np.diff(columns.offsets)
-        entries = np.repeat(wanted, counts)
-        offsets = np.concatenate([[0], np.cumsum(counts[wanted])])
-        skipped = skipped if len(wanted) and wanted[0] else 0
-        block = tuple(column[wanted] for column in columns.block)
-        return Columns(block, offsets, tuple(c[entries] for c in columns.entry)), skipped
+            return chunk
+        return keep_blocks(chunk, np.isin(chunk.columns.block[0], self._events))
 
     def rows(self, rows: dict[str, Array]) -> dict[str, Array]:
         """The rows of the wanted sidx."""
@@ -50,6 +50,80 @@ class Selection:
             return rows
         wanted = np.isin(rows["sidx"], self._sidx)
         return {name: column[wanted] for name, column in rows.items()}
+
+
+def keep_blocks(chunk: Chunk, wanted: Array) -> Chunk:
+    """A chunk without the blocks that are not wanted.
+
+    Blocks that follow one another are kept without a copy.
+    """
+    if wanted.all():
+        return chunk
+    columns, starts = chunk.columns, np.flatnonzero(wanted)
+    first, last = (int(starts[0]), int(starts[-1]) + 1) if len(starts) else (0, 0)
+    wanted = wanted[first:last]
+    offsets = columns.offsets[first : last + 1]
+    counts = np.diff(offsets)
+    block = tuple(column[first:last] for column in columns.block)
+    entry = tuple(column[offsets[0] : offsets[-1]] for column in columns.entry)
+    if not wanted.all():
+        entries = np.repeat(wanted, counts)
+        counts = counts[wanted]
+        block = tuple(column[wanted] for column in block)
+        entry = tuple(column[entries] for column in entry)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    is_start = first == 0 and len(starts) > 0
+    return chunk._replace(
+        columns=Columns(block, offsets, entry),
+        continues=chunk.continues and is_start,
+        skipped=chunk.skipped if is_start else 0,
+    )
+
+
+def named_rows(header: StreamHeader, chunk: Chunk, names: Iterable[str]) -> dict[str, Array]:
+    """The rows of a chunk, of them only the named columns; see blocks.to_rows."""
+    columns = chunk.columns
+    blocks = dict(zip(block_columns(header), columns.block, strict=True))
+    entries = dict(zip(entry_columns(header), columns.entry, strict=True))
+    if not entries:
+        return {name: blocks[name] for name in names}
+    counts = np.diff(columns.offsets)
+    rows = {}
+    for name in names:
+        if name in entries:
+            rows[name] = entries[name]
+        elif name in blocks:
+            rows[name] = np.repeat(blocks[name], counts)
+        else:
+            rows[name] = to_rows(header, columns, chunk.skipped)[name]
+    return rows
+
+
+def whole_blocks(
+    header: StreamHeader, batches: Iterable[dict[str, Array]]
+) -> Iterator[dict[str, Array]]:
+    """The same rows, so divided that Writer.write_columns takes each batch: all entries of a
+    block that says how many it has (cdf) come together. Other streams pass as they are."""
+    index = header.block.index
+    if index is None:
+        yield from batches
+        return
+    waiting: list[dict[str, Array]] = []
+    for rows in batches:
+        starts = np.flatnonzero(rows[index] == 1)
+        if len(starts):
+            waiting.append({name: column[: starts[-1]] for name, column in rows.items()})
+            yield join_rows(waiting)
+            waiting = [{name: column[starts[-1] :] for name, column in rows.items()}]
+        else:
+            waiting.append(rows)
+    if waiting:
+        yield join_rows(waiting)
+
+
+def join_rows(batches: list[dict[str, Array]]) -> dict[str, Array]:
+    """Batches of rows as one."""
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def read_columns(
@@ -75,10 +149,8 @@ def read_columns(
     with EventStream(source, stream, widths=widths, strict=strict) as opened:
         batches = list(iter_rows(opened, events, sidx))
         dtypes = row_columns(opened.header)
-    return {
-        name: np.concatenate([b[name] for b in batches] or [np.empty(0, dtype)])
-        for name, dtype in dtypes.items()
-    }
+    batches = batches or [{name: np.empty(0, dtype) for name, dtype in dtypes.items()}]
+    return join_rows(batches)
 
 
 def iter_rows(
@@ -89,13 +161,22 @@ def iter_rows(
     Warns with RowsWarning at the end if the stream has blocks that rows cannot say.
     """
     selection = Selection(stream.header, events, sidx)
+    for chunk in watched_chunks(stream):
+        kept = selection.blocks(chunk)
+        rows = selection.rows(to_rows(stream.header, kept.columns, kept.skipped))
+        if len(rows[next(iter(rows))]):
+            yield rows
+
+
+def watched_chunks(stream: EventStream) -> Iterator[Chunk]:
+    """The chunks of an open stream, for programs that make rows of them.
+
+    Warns with RowsWarning at the end if the stream has blocks that rows cannot say.
+    """
     unsaid = _Unsaid(stream.header)
     for chunk in stream.chunks():
         unsaid.look_at(chunk)
-        columns, skipped = selection.blocks(chunk.columns, chunk.skipped)
-        rows = selection.rows(to_rows(stream.header, columns, skipped))
-        if len(rows[next(iter(rows))]):
-            yield rows
+        yield chunk
     unsaid.warn(stream.name)
 
 
@@ -143,7 +224,11 @@ class _Unsaid:
             warnings.warn(text, RowsWarning, stacklevel=3)
 
 
-def _ids(values: Ids) -> Array | None:
+def _ids(name: str, values: Ids) -> Array | None:
     if values is None:
         return None
-    return np.unique(np.atleast_1d(np.asarray(values if isinstance(values, int) else list(values))))
+    several = [values] if isinstance(values, (int, np.integer)) else list(values)
+    ids = np.unique(np.asarray(several))
+    if ids.size and ids.dtype.kind not in "iu":
+        raise TypeError(f"{name} is {values!r}, expected an integer or several")
+    return ids

@@ -1,20 +1,20 @@
-"""The spec's rules of severity error, as the writer enforces them.
+"""The spec's rules, as the writer enforces them and validation reports them.
 
 Which rules there are, on which fields, with which limit, comes from the layout; here is
-one check per word of the rule vocabulary (spec/README.md) that the writer can judge. A
-check gets the blocks of one call and answers with a mask of what breaks the rule, over
-blocks or entries. What must hold from one call to the next is remembered only once all
-checks have passed, so a refused write changes nothing.
+one check per word of the rule vocabulary (spec/README.md). A check gets the blocks of one
+stretch of a stream and answers with a mask of what breaks the rule, over blocks or entries.
+What must hold from one stretch to the next is remembered in a step of its own, so that a
+refused write changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from evstream._generated import layout
-from evstream.blocks import Array, Columns
+from evstream.blocks import Array, Columns, block_columns, entry_columns
 from evstream.dense import Matrix
 from evstream.errors import WriteError
 from evstream.header import StreamHeader
@@ -22,54 +22,110 @@ from evstream.schema import Rule
 
 
 class Checker:
-    """Checks blocks before they are written; raises WriteError at the first broken rule.
+    """Applies the rules to a stream, stretch by stretch.
 
     Attributes:
-        header: of the stream that is written.
-        continues: whether the first block given is the rest of the one before.
+        header: of the stream.
+        continues: whether the first block of the stretch is the rest of the one before.
+        is_open: whether its last block may go on after it.
+        finished_events: events that were left for another one.
+        event: the last event.
+        ids_in_event: block ids of that event so far.
+        last: field -> its last value so far.
+        seen_specials: special sidx that the open block had so far.
+        entries_before: entries that the open block had so far.
     """
 
-    def __init__(self, header: StreamHeader, source: str) -> None:
+    def __init__(self, header: StreamHeader, severities: tuple[str, ...]) -> None:
         self.header = header
-        self.continues = False
+        self.continues = self.is_open = False
         self.finished_events: set[int] = set()
         self.event: int | None = None
         self.ids_in_event: Array = np.empty(0, np.int64)
-        self.last_sidx: int | None = None
-        self._source = source
+        self.last: dict[str, float] = {}
+        self.seen_specials: set[int] = set()
+        self.entries_before = 0
         self._later: list[Callable[[], None]] = []
-        block = header.block
-        fields = layout.FIELDS[block.header]
-        self._block_at = {f.name: i for i, f in enumerate(f for f in fields if f.plural)}
-        entry = layout.FIELDS[block.entry] if block.entry else ()
-        self._entry_at = {f.name: i for i, f in enumerate(entry)}
-        self._ids = [
-            f.name for f in fields if f.plural and header.widths[f.scalar][0] != "f"
-        ]  # fmt: skip
+        self._block_at = {name: i for i, name in enumerate(block_columns(header))}
+        self._entry_at = {name: i for i, name in enumerate(entry_columns(header))}
         self._checks = [
             (rule, name, CHECKS[rule.check])
             for rule in layout.RULES.values()
             for name in rule.fields
-            if rule.severity == "error" and rule.check in CHECKS
+            if rule.severity in severities and rule.check in CHECKS
             if name in self._block_at or name in self._entry_at
         ]
 
-    def check(self, columns: Columns, continues: bool = False) -> None:
-        """Check whole blocks; with `continues`, the first is the rest of the open one."""
-        self.continues = continues
+    def broken(
+        self, columns: Columns, continues: bool = False, is_open: bool = False
+    ) -> Iterator[tuple[Rule, str, Array]]:
+        """Each rule that a stretch breaks, with the field and the mask of where, over entries
+        or blocks; see `is_over_entries`."""
+        self.continues, self.is_open = continues, is_open
         self._later.clear()
         if not len(columns.block[0]):
             return
         for rule, name, check in self._checks:
-            bad = check(self, rule, self.column(name, columns), columns)
-            if bad.any():
-                raise self._broken(rule, name, columns, int(np.argmax(bad)))
+            mask = check(self, name, self.column(name, columns), columns)
+            if mask.any():
+                yield rule, name, mask
+        self._later.append(lambda: self._count(columns))
+
+    def remember(self) -> None:
+        """The stretch is part of the stream now."""
         for remember in self._later:
             remember()
 
+    def _count(self, columns: Columns) -> None:
+        counts = np.diff(columns.offsets)
+        before = self.entries_before if self.continues and len(counts) == 1 else 0
+        self.entries_before = before + int(counts[-1])
+
+    def goes_on(self, columns: Columns) -> bool:
+        """Whether the first entry of the stretch follows one of the same block before it."""
+        return self.continues and self.entries_before > 0 and bool(columns.offsets[1])
+
+    def when_passed(self, remember: Callable[[], None]) -> None:
+        """Have something done by `remember`."""
+        self._later.append(remember)
+
+    def column(self, name: str, columns: Columns) -> Array:
+        """A column by its field name."""
+        if name in self._block_at:
+            return columns.block[self._block_at[name]]
+        return columns.entry[self._entry_at[name]]
+
+    def is_over_entries(self, rule: Rule, name: str) -> bool:
+        """Whether the mask of a rule is over entries, not blocks."""
+        return name in self._entry_at and rule.check not in OVER_BLOCKS
+
+    def has(self, check: str) -> bool:
+        """Whether any rule in force uses this word of the vocabulary."""
+        return any(rule.check == check for rule, _, _ in self._checks)
+
+    def ids(self, columns: Columns, block: int) -> dict[str, int]:
+        """The ids of a block, for messages."""
+        dtypes = block_columns(self.header)
+        names = [name for name, dtype in dtypes.items() if dtype.kind != "f"]
+        return {name: int(columns.block[self._block_at[name]][block]) for name in names}
+
+
+class WriteChecker:
+    """Refuses what breaks a rule of severity error; raises WriteError at the first."""
+
+    def __init__(self, header: StreamHeader, source: str) -> None:
+        self._checker = Checker(header, ("error",))
+        self._source = source
+
+    def check(self, columns: Columns, continues: bool = False, is_open: bool = False) -> None:
+        """Check blocks before they are written; row i of the columns is entry i."""
+        for rule, name, mask in self._checker.broken(columns, continues, is_open):
+            raise self._refused(rule, name, columns, int(np.argmax(mask)))
+        self._checker.remember()
+
     def check_matrix(self, matrix: Matrix) -> None:
         """Check a matrix; the rules on sidx hold by the way it is written."""
-        if any(rule.check == "finite" for rule, _, _ in self._checks):
+        if self._checker.has("finite"):
             matrix.refuse_infinite()
         block = matrix.written()
         no_offsets = np.zeros(len(block[0]) + 1, np.int64)
@@ -79,60 +135,113 @@ class Checker:
             error.row = None  # a matrix has none
             raise
 
-    def column(self, name: str, columns: Columns) -> Array:
-        """A column by its field name."""
-        if name in self._block_at:
-            return columns.block[self._block_at[name]]
-        return columns.entry[self._entry_at[name]]
-
-    def when_passed(self, remember: Callable[[], None]) -> None:
-        """Have something remembered for the next call if every check passes."""
-        self._later.append(remember)
-
-    def _broken(self, rule: Rule, name: str, columns: Columns, at: int) -> WriteError:
-        block, row = at, int(columns.offsets[at]) if name in self._block_at else at
-        if name in self._entry_at:
+    def _refused(self, rule: Rule, name: str, columns: Columns, at: int) -> WriteError:
+        block, row = at, at
+        if self._checker.is_over_entries(rule, name):
             block = int(np.searchsorted(columns.offsets, at, side="right")) - 1
-        ids = {n: int(columns.block[self._block_at[n]][block]) for n in self._ids}
-        problem = f"{name} {self.column(name, columns)[at]} breaks {rule.id}: {rule.doc}"
-        return WriteError(problem.rstrip("."), source=self._source, ids=ids, row=row)
+        else:
+            row = int(columns.offsets[at])
+        value = self._checker.column(name, columns)[at]
+        problem = f"{name} {value} breaks {rule.id}: {rule.doc}".rstrip(".")
+        ids = self._checker.ids(columns, block)
+        return WriteError(problem, source=self._source, ids=ids, row=row)
 
 
-def _positive(checker: Checker, rule: Rule, values: Array, columns: Columns) -> Array:
+def _positive(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
     return values <= 0
 
 
-def _known_special(checker: Checker, rule: Rule, sidx: Array, columns: Columns) -> Array:
-    known = [int(s.sidx) for s in checker.header.spec.specials]
-    return (sidx <= 0) & ~np.isin(sidx, known)
+def _not_negative(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    return values < 0
 
 
-def _at_most(checker: Checker, rule: Rule, values: Array, columns: Columns) -> Array:
-    return values > checker.header.values[str(rule.limit)]
-
-
-def _finite(checker: Checker, rule: Rule, values: Array, columns: Columns) -> Array:
+def _finite(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
     return ~np.isfinite(values)
 
 
-def _ascending(checker: Checker, rule: Rule, sidx: Array, columns: Columns) -> Array:
-    falls = np.zeros(len(sidx), bool)
-    if not len(sidx):
-        return falls
-    falls[1:] = sidx[1:] <= sidx[:-1]
-    starts = columns.offsets[:-1]
-    falls[starts[starts < len(sidx)]] = False
-    if checker.continues and checker.last_sidx is not None:
-        falls[0] = int(sidx[0]) <= checker.last_sidx
+def _known_special(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
+    unknown: Array = sidx <= 0
+    if unknown.any():
+        unknown &= ~np.isin(sidx, [special.sidx for special in checker.header.spec.specials])
+    return unknown
 
-    def remember() -> None:
-        checker.last_sidx = int(sidx[-1])
 
-    checker.when_passed(remember)
+def _at_most(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    limits = {r.limit for r in layout.RULES.values() if r.check == "at_most" and name in r.fields}
+    return values > min(checker.header.values[str(limit)] for limit in limits)
+
+
+def _not_falling(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    falls = np.zeros(len(values), bool)
+    if len(values):
+        falls[1:] = values[1:] < values[:-1]
+        falls[_first_entries(columns)] = False
+        if checker.goes_on(columns):
+            falls[0] = values[0] < checker.last[name]
+
+        def remember() -> None:
+            checker.last[name] = values[-1].item()
+
+        checker.when_passed(remember)
     return falls
 
 
-def _contiguous(checker: Checker, rule: Rule, events: Array, columns: Columns) -> Array:
+def _unique_in_block(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    """Exact within a stretch; a block that spans several is compared with its last value
+    only, and any other repetition in it breaks the order as well."""
+    again = np.zeros(len(values), bool)
+    if not len(values):
+        return again
+    follows: Array = values[1:] > values[:-1]
+    first = _first_entries(columns)
+    follows[first[first > 0] - 1] = True
+    if not follows.all():
+        counts = np.diff(columns.offsets)
+        block = np.repeat(np.arange(len(counts)), counts)
+        order = np.lexsort((values, block))
+        same = (np.diff(block[order]) == 0) & (np.diff(values[order]) == 0)
+        again[order[1:]] = same
+    if checker.goes_on(columns):
+        again[0] |= values[0] == checker.last[name]
+    return again
+
+
+def _required_special(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
+    required = [special.sidx for special in checker.header.spec.specials if special.required]
+    counts = np.diff(columns.offsets)
+    missing = np.zeros(len(counts), bool)
+    special = np.flatnonzero(sidx < 0)
+    block = np.searchsorted(columns.offsets, special, side="right") - 1
+    seen_last: set[int] = set()
+    for value in required:
+        has = np.zeros(len(counts), bool)
+        has[block[sidx[special] == value]] = True
+        if checker.continues:
+            has[0] |= value in checker.seen_specials
+        if has[-1]:
+            seen_last.add(value)
+        missing |= ~has
+    if checker.is_open:
+        missing[-1] = False
+
+    def remember() -> None:
+        checker.seen_specials = seen_last
+
+    checker.when_passed(remember)
+    return missing
+
+
+def _not_empty(checker: Checker, name: str, ids: Array, columns: Columns) -> Array:
+    counts = np.diff(columns.offsets)
+    if checker.continues:
+        counts[0] += checker.entries_before
+    empty: Array = counts == 0
+    if checker.is_open:
+        empty[-1] = False
+    return empty
+
+
+def _contiguous(checker: Checker, name: str, events: Array, columns: Columns) -> Array:
     starts = np.concatenate([[0], np.flatnonzero(events[1:] != events[:-1]) + 1])
     runs = events[starts].tolist()
     bad = np.zeros(len(events), bool)
@@ -154,7 +263,7 @@ def _contiguous(checker: Checker, rule: Rule, events: Array, columns: Columns) -
     return bad
 
 
-def _unique_in_event(checker: Checker, rule: Rule, ids: Array, columns: Columns) -> Array:
+def _unique_in_event(checker: Checker, name: str, ids: Array, columns: Columns) -> Array:
     events = columns.block[0]
     run = np.concatenate([[0], np.cumsum(events[1:] != events[:-1])])
     order = np.lexsort((ids, run))
@@ -175,12 +284,27 @@ def _unique_in_event(checker: Checker, rule: Rule, ids: Array, columns: Columns)
     return bad
 
 
-CHECKS: dict[str, Callable[[Checker, Rule, Array, Columns], Array]] = {
+def _first_entries(columns: Columns) -> Array:
+    """Number of the first entry of each block that has any."""
+    starts: Array = columns.offsets[:-1]
+    has_entries: Array = starts[np.diff(columns.offsets) > 0]
+    return has_entries
+
+
+CHECKS: dict[str, Callable[[Checker, str, Array, Columns], Array]] = {
     "positive": _positive,
+    "not_negative": _not_negative,
+    "finite": _finite,
     "known_special": _known_special,
     "at_most": _at_most,
-    "finite": _finite,
-    "ascending": _ascending,
+    "not_falling": _not_falling,
+    "unique_in_block": _unique_in_block,
+    "required_special": _required_special,
+    "not_empty": _not_empty,
     "unique_in_event": _unique_in_event,
     "contiguous": _contiguous,
 }
+"""Word of the vocabulary -> its check; those that concern a whole stream are not here."""
+
+OVER_BLOCKS = {"required_special"}
+"""Checks of an entry field that judge whole blocks."""

@@ -47,6 +47,11 @@ class Window:
         self.valid += size
         return size
 
+    def peek_back(self, offset: int, size: int) -> bytes:
+        """Bytes from a stream offset on, b"" where they are not in the buffer any more."""
+        start = offset - self.base
+        return bytes(self._bytes[start : min(start + size, self.valid)]) if start >= 0 else b""
+
     def take(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end of the source."""
         while self.left < size and self.fill():

@@ -27,7 +27,7 @@ from evstream.errors import WriteError
 from evstream.event import Event
 from evstream.header import StreamHeader, build_header, record_dtype
 from evstream.kernels import block_kernels, record_functions
-from evstream.rules import Checker
+from evstream.rules import WriteChecker
 from evstream.sinks import Sink
 
 BUFFER = 1 << 18
@@ -56,7 +56,7 @@ class Writer:
         self._closed = False
         self._sink = Sink(target)
         self.name = self._sink.name
-        self._checker = Checker(header, self.name) if validate else None
+        self._checker = WriteChecker(header, self.name) if validate else None
         self._put(header.to_bytes())
         self._flushed = time.monotonic()
 

@@ -28,7 +28,7 @@ FILE may be - for stdin, and may be compressed with gzip or zstd.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    from evstream.cli import cat, convert, demo, info
+    from evstream.cli import cat, convert, demo, info, validate
 
     parser = argparse.ArgumentParser(
         prog="evstream",
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (info, cat, convert, demo):
+    for module in (info, validate, cat, convert, demo):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     warnings.showwarning = _show_warning

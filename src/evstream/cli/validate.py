@@ -1,0 +1,100 @@
+"""`evstream validate`: does a stream keep every rule of its type?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from evstream.cli import add_stream_arguments, fail
+from evstream.errors import EvstreamError
+
+_DESCRIPTION = """\
+Check streams against every rule of the format, to the last byte. The rules, what they mean
+and how to mend what breaks them are in docs/format.md.
+
+Exit status 0 when all is well, 1 with findings (with --strict warnings count too), 2 when a
+file cannot be read.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "validate",
+        help="check streams against every rule of the format",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a stream, - for stdin")
+    parser.add_argument("--json", action="store_true", help="one JSON object per file and line")
+    parser.add_argument(
+        "--expect-events", metavar="LIST",
+        help="a file of event ids, one per line, or an event-id stream (.bin), all to be there",
+    )  # fmt: skip
+    parser.add_argument(
+        "--first", metavar="N", type=int, default=10, help="places told per rule (default 10)"
+    )
+    add_stream_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Tell each file's findings; the worst exit status of all."""
+    from evstream.validate import validate
+
+    expected = _event_ids(options) if options.expect_events else None
+    status = 0
+    for file in options.files:
+        try:
+            report = validate(
+                file,
+                expect_events=expected,
+                first=options.first,
+                stream=options.stream,
+                widths=dict(options.width),
+            )
+        except EvstreamError as error:
+            status = fail(str(error))
+            continue
+        except OSError as error:
+            status = fail(f"{file}: {error.strerror or error}")
+            continue
+        print(json.dumps(report.to_json()) if options.json else text(report))
+        if report.errors or (options.strict and not report.clean):
+            status = max(status, 1)
+    return status
+
+
+def text(report: Any) -> str:
+    """The lines for people."""
+    from evstream.validate import rule_named
+
+    looked_at = (
+        f"{report.stream}, {report.bytes:,} bytes, {report.events:,} events, "
+        f"{report.blocks:,} blocks, {report.records:,} records"
+    )
+    lines = [f"{report.source}: {'clean' if report.clean else 'findings'}: {looked_at}"]
+    for finding in report.findings:
+        data = f" [{finding.bytes}]" if finding.bytes else ""
+        lines.append(f"  {finding.severity}: {finding.text}{data}")
+    for rule, count in report.counts.items():
+        lines.append(f"  {count:,} x {rule}: {rule_named(rule).fix}")
+    return "\n".join(lines)
+
+
+def _event_ids(options: argparse.Namespace) -> list[int]:
+    import numpy as np
+
+    from evstream.rows import read_columns
+
+    file = options.expect_events
+    if file.endswith(".bin"):
+        return np.asarray(read_columns(file, stream="event_ids")["event_id"]).tolist()  # type: ignore[no-any-return]
+    words = Path(file).read_text().split()
+    if words and not words[0].lstrip("-").isdecimal():
+        words = words[1:]  # a header line, as in a CSV of one column
+    try:
+        return [int(word) for word in words]
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
