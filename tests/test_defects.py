@@ -185,6 +185,22 @@ def test_04_holds_for_items_larger_than_the_window():
     assert read_rows(data, room=1000)[1] == expected_rows(data)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 9, 11, 13])
+@pytest.mark.parametrize("room", [2, 1000])
+def test_04_holds_for_streams_that_come_in_pieces(size, room):
+    class Pieces(io.BytesIO):
+        def readinto1(self, view):
+            return self.readinto(view[:size])
+
+    stream = Pieces(SMALL)
+    es.read_stream_info(stream)
+    assert RowReader(room).collect([stream])[1] == expected_rows(SMALL)
+    cut = Pieces(SMALL[:-12])
+    es.read_stream_info(cut)
+    with pytest.raises(evstream.TruncatedStreamError, match=f"byte {len(SMALL) - 16}, event_id 3"):
+        RowReader(room).collect([cut])
+
+
 def test_05_large_streams_side_by_side_do_not_mix(tmp_path):
     files, wanted = [], set()
     for number in (1, 2, 3):

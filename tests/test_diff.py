@@ -406,8 +406,31 @@ def test_streams_of_two_widths_are_compared_when_they_are_opened_as_such() -> No
     assert compare(*both(1 + 1e-12), relative=1e-6).equal
 
 
+def test_the_same_bits_are_different_numbers_at_different_widths() -> None:
+    one, other = (
+        evstream.open(encoded([((1, 1), [(1, oracle.Bits(1))])], widths=widths), widths=widths)
+        for widths in ({"oasis_float": "f4"}, {"oasis_float": "f8"})
+    )
+    assert not compare(one, other).equal
+
+
 def events_with(ids: Iterable[int]) -> Blocks:
     return [((event, 1), [(1, float(event))]) for event in ids]
+
+
+def event_differences(a: Iterable[int], b: Iterable[int]) -> list[tuple[Any, ...]]:
+    found = differences(events_with(a), events_with(b))
+    return [(d.ids["event_id"], d.kind, d.a, d.b) for d in found]
+
+
+def test_events_in_another_order_are_seen_from_either_side() -> None:
+    expected = [(2, "order", 5, 1), *((event, "event", 1, None) for event in (10, 11, 12))]
+    assert sorted(event_differences([1, 10, 11, 12, 2], [2, 1])) == sorted(expected)
+
+
+def test_an_event_that_waits_is_matched_before_a_later_one_of_its_id() -> None:
+    expected = [(5, "order", 1, 5), (5, "event", 1, None)]
+    assert event_differences([5, 1, 2, 3, 4, 5, 6, 7], range(1, 8)) == expected
 
 
 class TestLookAhead:
@@ -446,6 +469,11 @@ class TestLookAhead:
         found = report(events_with(range(1, 41)), events_with(far), ignore_order=True)
         assert not found.equal
         assert found.counts["event"].only_in_a == found.counts["event"].only_in_b > 0
+        assert "may be in the other" in found.notes[0]
+
+    def test_a_last_event_that_does_not_ascend_is_enough_for_the_note(self) -> None:
+        found = report(events_with(range(1, 41)), events_with([*range(21, 41), 1]))
+        assert found.counts["event"].only_in_b == 1
         assert "may be in the other" in found.notes[0]
 
     def test_their_bytes_are_limited_too(self, monkeypatch: pytest.MonkeyPatch) -> None:

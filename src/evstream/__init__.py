@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evstream.errors import MissingExtraError as MissingExtraError
     from evstream.errors import ReaderError as ReaderError
     from evstream.errors import RowsWarning as RowsWarning
+    from evstream.errors import SealError as SealError
     from evstream.errors import StreamHeaderError as StreamHeaderError
     from evstream.errors import StreamMismatchError as StreamMismatchError
     from evstream.errors import TableError as TableError
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
     from evstream.event import Dense as Dense
     from evstream.event import Event as Event
     from evstream.event_reader import EventReader as EventReader
+    from evstream.frames import read_pandas as read_pandas
+    from evstream.frames import read_polars as read_polars
+    from evstream.frames import scan_polars as scan_polars
     from evstream.header import StreamHeader as StreamHeader
+    from evstream.matrices import DenseTable as DenseTable
+    from evstream.matrices import read_dense as read_dense
     from evstream.reader import EventStream as EventStream
     from evstream.reader import open as open
     from evstream.rows import read_columns as read_columns
@@ -47,6 +53,7 @@ _HOME = {
     "CallbackReader": "callback_reader",
     "CorruptStreamError": "errors",
     "Dense": "event",
+    "DenseTable": "matrices",
     "Event": "event",
     "EventReader": "event_reader",
     "EventStream": "reader",
@@ -55,6 +62,7 @@ _HOME = {
     "MissingExtraError": "errors",
     "ReaderError": "errors",
     "RowsWarning": "errors",
+    "SealError": "errors",
     "StreamHeader": "header",
     "StreamHeaderError": "errors",
     "StreamMismatchError": "errors",
@@ -68,7 +76,12 @@ _HOME = {
     "open": "reader",
     "read_arrow": "arrow",
     "read_columns": "rows",
+    "read_dense": "matrices",
+    "read_pandas": "frames",
+    "read_polars": "frames",
     "reader_class": "callback_reader",
+    "scan_polars": "frames",
+    "validate": "validate",
     "write_arrow": "arrow",
 }
 """Public name -> the module that it comes from."""

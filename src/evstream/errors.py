@@ -117,6 +117,10 @@ class TableError(EvstreamError):
         )
 
 
+class SealError(EvstreamError):
+    """A seal cannot be read."""
+
+
 class MissingDelimiterWarning(UserWarning):
     """The last block of a stream is not closed; the C++ tools write streams so."""
 

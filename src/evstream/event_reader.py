@@ -158,7 +158,10 @@ class EventReader:
                 moved |= cursor > before
                 # A yield that took nothing is a full output, or a subclass that yields per
                 # buffer and wants more bytes: the second in a row means the latter.
-                feed.idle_yields = feed.idle_yields + 1 if cursor == before else 0
+                if cursor > before:
+                    feed.idle_yields = 0
+                elif yield_event:
+                    feed.idle_yields += 1
                 if yield_event and feed.idle_yields < 2:
                     if 2 * cursor > valid_buff:
                         cursor, valid_buff = _to_front(mv, cursor, valid_buff, feed)

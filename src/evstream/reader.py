@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -35,13 +35,14 @@ class EventStream:
         widths: Mapping[str, str] | None = None,
         strict: bool = False,
         chunk: int = CHUNK,
+        tap: Callable[[memoryview], None] | None = None,
     ) -> None:
         bare = stream is not None and stream_named(stream).type_word is None
         self._strict = strict
         self._source = source if isinstance(source, Source) else Source(source, expand=not bare)
         self.name = self._source.name
         try:
-            self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK))
+            self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), tap)
             self.header: StreamHeader = read_header(self._window.take, self.name, stream, widths)
             self._decoder = Decoder(self.header, self.name)
         except BaseException:

@@ -55,6 +55,8 @@ class BlockTracker:
             data = data[skipped:]
         if self._carry:
             data = self._complete_carry(data)
+            if self._carry:
+                return  # the record is still not whole
         used = self._find(data, self.offset)
         self._carry = data[used:].tobytes()
         self.offset += len(data)
@@ -71,7 +73,7 @@ class BlockTracker:
         carry = np.frombuffer(self._carry, np.uint8)
         head = np.concatenate([carry, data[: self._header_size + self._entry_size]])
         used = self._find(head, self.offset - len(carry))
-        if used <= len(carry):  # the record is still not whole
+        if used <= len(carry):
             self._carry = self._carry + data.tobytes()
             self.offset += len(data)
             return data[:0]
@@ -97,6 +99,16 @@ class BlockTracker:
     def is_open(self) -> bool:
         """Whether the last byte seen lies inside a block."""
         return bool(self.state["phase"] == ENTRIES)
+
+    @property
+    def seen(self) -> tuple[Any, Any]:
+        """(event ids, entry counts) of the blocks that ended in the bytes seen last."""
+        return self._columns[0][: self._rows], self._columns[-1][: self._rows]
+
+    @property
+    def has_entries(self) -> bool:
+        """Whether blocks of this stream have entries at all."""
+        return self._entry_size > 0
 
     @property
     def has_blocks(self) -> bool:

@@ -7,6 +7,8 @@ stretch lies in the stream, and what concerns the stream as a whole.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,11 +18,17 @@ import numpy as np
 
 from evstream._generated import layout
 from evstream.blocks import Array, Chunk
-from evstream.errors import CorruptStreamError, MissingDelimiterWarning, TruncatedStreamError
+from evstream.errors import (
+    CorruptStreamError,
+    EvstreamError,
+    MissingDelimiterWarning,
+    TruncatedStreamError,
+)
 from evstream.header import record_dtype
 from evstream.reader import EventStream
 from evstream.rules import Checker
 from evstream.schema import Rule
+from evstream.seal import Seal, Sealer, seal_path
 
 WHOLE = Rule(
     id="stream-whole",
@@ -39,6 +47,16 @@ EXPECTED = Rule(
     fix="Run the model for the events that are missing.",
     severity="error",
     check="expected",
+    fields=(),
+    limit=None,
+)
+
+SEALED = Rule(
+    id="as-sealed",
+    doc="The stream has the bytes, events, blocks and records that its seal says.",
+    fix="Get the file again from where it was sealed, or seal what is right now.",
+    severity="error",
+    check="sealed",
     fields=(),
     limit=None,
 )
@@ -115,13 +133,15 @@ class Report:
 
 def rule_named(rule: str) -> Rule:
     """The rule of that id."""
-    return {**layout.RULES, WHOLE.id: WHOLE, EXPECTED.id: EXPECTED}[rule]
+    own = {r.id: r for r in (WHOLE, EXPECTED, SEALED)}
+    return own[rule] if rule in own else layout.RULES[rule]
 
 
 def validate(
     source: Any,
     *,
     expect_events: Iterable[int] | None = None,
+    seal: str | bool = True,
     first: int = 10,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
@@ -131,18 +151,36 @@ def validate(
     Args:
         source, stream, widths: as for evstream.open.
         expect_events: event ids that must all be there.
+        seal: the path of a seal to compare with; True takes the one beside the file if there
+            is one, False none.
         first: how many places of each rule are told in full; all are counted.
 
     Raises:
         StreamHeaderError, StreamMismatchError: the stream cannot be read at all.
+        SealError: the seal cannot be read.
     """
-    with EventStream(source, stream, widths=widths) as opened:
-        return _Validation(opened, first).run(expect_events)
+    sealed = _seal_of(source, seal)
+    sealer = Sealer(str(source), stream=stream, widths=widths) if sealed is not None else None
+    tap = sealer.update if sealer is not None else None
+    with EventStream(source, stream, widths=widths, tap=tap) as opened:
+        return _Validation(opened, first, sealed, sealer).run(expect_events)
+
+
+def _seal_of(source: Any, seal: str | bool) -> Seal | None:
+    if isinstance(seal, str):
+        return Seal.read(seal)
+    if seal and isinstance(source, (str, os.PathLike)) and source != "-":
+        path = seal_path(os.fspath(source))
+        return Seal.read(path) if os.path.exists(path) else None
+    return None
 
 
 class _Validation:
-    def __init__(self, stream: EventStream, first: int) -> None:
+    def __init__(
+        self, stream: EventStream, first: int, sealed: Seal | None, sealer: Sealer | None
+    ) -> None:
         self._stream = stream
+        self._sealed, self._sealer = sealed, sealer
         self._first = first
         self._checker = Checker(stream.header, ("error", "warning"))
         self._report = Report(stream.name, stream.header.stream)
@@ -168,6 +206,12 @@ class _Validation:
                 if rule.check == "final_delimiter":
                     text = "the stream ends without the final delimiter"
                     self._add(rule, self._stream.offset, {}, None, None, "", text)
+        if self._sealed is not None and self._sealer is not None:
+            with warnings.catch_warnings(), contextlib.suppress(EvstreamError):
+                warnings.simplefilter("ignore", MissingDelimiterWarning)
+                self._sealer.finish()  # what is wrong with the end is told already
+            for offset, text in self._sealed.differences(self._sealer.seal):
+                self._add(SEALED, offset, {}, None, None, "", text)
         for event in sorted(set(expected or ()) - self._events):
             self._add(EXPECTED, None, {"event_id": event}, None, None, "", "the event is missing")
         report.bytes = self._stream.offset

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from evstream.sources import Source
@@ -13,10 +15,15 @@ class Window:
     Attributes:
         buffer: uint8, shape (capacity,).
         base: stream offset of buffer[0].
+
+    `tap` is shown every byte once, in order, as it comes in.
     """
 
-    def __init__(self, source: Source, capacity: int) -> None:
+    def __init__(
+        self, source: Source, capacity: int, tap: Callable[[memoryview], None] | None = None
+    ) -> None:
         self._source = source
+        self._tap = tap
         self._bytes = bytearray(capacity)
         self._view = memoryview(self._bytes)
         self.buffer = np.frombuffer(self._bytes, np.uint8)
@@ -45,6 +52,8 @@ class Window:
         self.cursor, self.valid = 0, left
         size = self._source.readinto(self._view[left:])
         self.valid += size
+        if self._tap is not None:
+            self._tap(self._view[left : left + size])
         return size
 
     def peek_back(self, offset: int, size: int) -> bytes:

@@ -11,6 +11,7 @@ other object gets a stream that ends inside a record, which a reader refuses.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -28,6 +29,7 @@ from evstream.event import Event
 from evstream.header import StreamHeader, build_header, record_dtype
 from evstream.kernels import block_kernels, record_functions
 from evstream.rules import WriteChecker
+from evstream.seal import Sealer, seal_path
 from evstream.sinks import Sink
 
 BUFFER = 1 << 18
@@ -45,7 +47,14 @@ class Writer:
         name: of the target, for messages.
     """
 
-    def __init__(self, target: Any, header: StreamHeader, *, validate: bool = True) -> None:
+    def __init__(
+        self,
+        target: Any,
+        header: StreamHeader,
+        *,
+        validate: bool = True,
+        seal: str | bool = False,
+    ) -> None:
         self.header = header
         self._kernels = block_kernels(header.block, header.widths)
         self._records = record_functions(header.widths)
@@ -54,9 +63,11 @@ class Writer:
         self._delimiter_size = sum(d.itemsize for d in entry_columns(header).values())
         self._cursor = 0
         self._closed = False
+        self._seal = _seal_path(target, seal)
         self._sink = Sink(target)
         self.name = self._sink.name
         self._checker = WriteChecker(header, self.name) if validate else None
+        self._sealer = Sealer(self.name, header) if self._seal else None
         self._put(header.to_bytes())
         self._flushed = time.monotonic()
 
@@ -184,6 +195,8 @@ class Writer:
             self._close_block()
             self._flush_buffer()
             self._sink.close()
+            if self._sealer is not None:
+                self._sealer.finish().write(self._seal)
         except BaseException:
             self.abort()
             raise
@@ -299,10 +312,20 @@ class Writer:
         view = self._buffer.data[: self._cursor]
         self._cursor = 0
         self._sink.write(view)
+        if self._sealer is not None:
+            self._sealer.update(view)
 
     def _flush_if_due(self) -> None:
         if not self._sink.is_file and time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
+
+
+def _seal_path(target: Any, seal: str | bool) -> str | None:
+    if seal is True:
+        if not isinstance(target, (str, os.PathLike)) or target == "-":
+            raise TypeError("the seal of a target without a path needs a path: seal='out.seal'")
+        return seal_path(os.fspath(target))
+    return seal or None
 
 
 def create(
@@ -313,6 +336,7 @@ def create(
     summary_set_id: int | None = None,
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
+    seal: str | bool = False,
 ) -> Writer:
     """Open a stream for writing; use it as a context manager.
 
@@ -326,6 +350,8 @@ def create(
         widths: as for evstream.open.
         validate: refuse what breaks a rule of severity error in docs/format.md. False is
             for those who want a broken stream, in tests for example.
+        seal: True writes a seal beside the file (gul.bin.seal), a path writes it there; see
+            evstream.seal. `evstream validate` finds it and uses it.
 
     Raises:
         TypeError: a field of the stream header is missing or does not belong.
@@ -333,4 +359,4 @@ def create(
         WriteError: a value of the stream header is out of range.
     """
     values = {"len_sample": len_sample, "summary_set_id": summary_set_id}
-    return Writer(target, build_header(stream, values, widths), validate=validate)
+    return Writer(target, build_header(stream, values, widths), validate=validate, seal=seal)

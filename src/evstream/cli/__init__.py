@@ -28,7 +28,7 @@ FILE may be - for stdin, and may be compressed with gzip or zstd.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    from evstream.cli import cat, convert, demo, info, validate
+    from evstream.cli import cat, convert, demo, info, seal, validate
 
     parser = argparse.ArgumentParser(
         prog="evstream",
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (info, validate, cat, convert, demo):
+    for module in (info, validate, cat, convert, seal, demo):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     warnings.showwarning = _show_warning
@@ -77,7 +77,7 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
         "--width",
         metavar="TYPE=WIDTH",
         action="append",
-        type=_width,
+        type=width,
         default=[],
         help="e.g. oasis_float=f8; otherwise OASIS_INT, OASIS_FLOAT and OASIS_AREAPERIL_TYPE"
         " of the environment count, else i4, f4, u4",
@@ -87,14 +87,16 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_stream(file: str, options: argparse.Namespace) -> Any:
+def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:
     """The stream that a command's arguments name."""
-    from evstream.reader import open as open_
+    from evstream.reader import EventStream
 
-    return open_(file, options.stream, widths=dict(options.width), strict=options.strict)
+    return EventStream(
+        file, options.stream, widths=dict(options.width), strict=options.strict, **more
+    )
 
 
-def _width(text: str) -> tuple[str, str]:
+def width(text: str) -> tuple[str, str]:
     name, equals, width = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r}, expected TYPE=WIDTH, e.g. oasis_float=f8")

@@ -33,6 +33,9 @@ def add_parser(commands: Any) -> None:
         help="a file of event ids, one per line, or an event-id stream (.bin), all to be there",
     )  # fmt: skip
     parser.add_argument(
+        "--seal", metavar="FILE", help="a seal to compare with (default FILE.seal, if there is one)"
+    )
+    parser.add_argument(
         "--first", metavar="N", type=int, default=10, help="places told per rule (default 10)"
     )
     add_stream_arguments(parser)
@@ -50,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
             report = validate(
                 file,
                 expect_events=expected,
+                seal=options.seal or True,
                 first=options.first,
                 stream=options.stream,
                 widths=dict(options.width),

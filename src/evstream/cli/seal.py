@@ -1,0 +1,86 @@
+"""`evstream seal` and `evstream tee`: proof that a stream is all there."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from evstream.cli import add_stream_arguments, fail, open_stream, width
+from evstream.cli.progress import Progress
+
+
+def add_parser(commands: Any) -> None:
+    seal = commands.add_parser(
+        "seal",
+        help="write a seal beside a file, which proves later that it is all there",
+        description="Read each stream to its end and write FILE.seal: the numbers of bytes, "
+        "events, blocks and records, and a checksum per megabyte. `evstream validate` uses it. "
+        "A stream that is cut inside a record gets no seal.",
+    )
+    seal.add_argument("files", metavar="FILE", nargs="+", help="a stream")
+    add_stream_arguments(seal)
+    seal.set_defaults(run=run_seal)
+    tee = commands.add_parser(
+        "tee",
+        help="pass a stream on from stdin to stdout and seal it on its way",
+        description="Copy stdin to stdout, byte for byte, as it comes, and write a seal of it. "
+        "If the stream ends inside a record the seal says that it is not complete, and the "
+        "exit status is 1.",
+    )
+    tee.add_argument("--seal", metavar="FILE", required=True, help="where to write the seal")
+    tee.add_argument("--output", metavar="FILE", default="-", help="instead of stdout")
+    tee.add_argument("--width", metavar="TYPE=WIDTH", action="append", type=width, default=[])
+    tee.set_defaults(run=run_tee)
+
+
+def run_seal(options: argparse.Namespace) -> int:
+    """Seal each file."""
+    from evstream.seal import Sealer, seal_path
+
+    for file in options.files:
+        if not os.path.isfile(file):
+            return fail(f"{file}: not a file: a stream from a pipe is sealed by `evstream tee`")
+        with open_stream(file, options) as stream:
+            header = stream.header
+        sealer = Sealer(file, header)
+        with (
+            open_stream(file, options, tap=sealer.update) as stream,
+            Progress(file, stream.size) as progress,
+        ):
+            for _ in stream.chunks():
+                progress.update(stream.offset)
+        sealer.finish().write(seal_path(file))
+    return 0
+
+
+def run_tee(options: argparse.Namespace) -> int:
+    """Pass on and seal; what is wrong is told at the end, when all has been passed on."""
+    from evstream.errors import EvstreamError
+    from evstream.seal import Sealer
+    from evstream.sinks import Sink
+    from evstream.sources import CHUNK, Source
+
+    source = Source("-", expand=False)
+    sealer = Sealer(source.name, widths=dict(options.width))
+    wrong: EvstreamError | None = None
+    view = memoryview(bytearray(CHUNK))
+    with Sink(options.output) as sink:
+        while size := source.readinto(view):
+            sink.write(view[:size])
+            sink.flush()
+            if wrong is None:
+                try:
+                    sealer.update(view[:size])
+                except EvstreamError as error:
+                    wrong = error
+    try:
+        if wrong is None:
+            sealer.finish()
+    except EvstreamError as error:
+        wrong = error
+    sealer.seal.write(options.seal)
+    if wrong is not None:
+        print(f"evstream: {wrong}", file=sys.stderr)
+    return 0 if wrong is None else 1
