@@ -23,9 +23,8 @@ from hypothesis import strategies as st
 
 import evstream
 import oracle
-from evstream import diff
 from evstream.cli import diff as command
-from evstream.diff import Difference, Report, compare
+from evstream.compare import Difference, Report, compare, streams
 from evstream.reader import EventStream
 from support import Trickle
 from test_oracle import CORPUS, ENTRIES, GOLDEN, LEGAL_ENTRIES, Entry, file_name
@@ -438,7 +437,7 @@ class TestLookAhead:
 
     @pytest.fixture(autouse=True)
     def _few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(diff, "LOOK_AHEAD_EVENTS", 5)
+        monkeypatch.setattr(streams, "LOOK_AHEAD_EVENTS", 5)
 
     @pytest.mark.parametrize("gap", [range(1, 40), range(30, 60), range(80, 101)])
     def test_ascending_streams_are_matched_over_any_gap(self, gap: range) -> None:
@@ -477,10 +476,10 @@ class TestLookAhead:
         assert "may be in the other" in found.notes[0]
 
     def test_their_bytes_are_limited_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(diff, "LOOK_AHEAD_EVENTS", 1000)
+        monkeypatch.setattr(streams, "LOOK_AHEAD_EVENTS", 1000)
         shuffled = [3, 1, 2, 8, 5, 4, 7, 6, 9, 10]
         assert report(events_with(range(1, 11)), events_with(shuffled), ignore_order=True).equal
-        monkeypatch.setattr(diff, "LOOK_AHEAD_BYTES", 1)
+        monkeypatch.setattr(streams, "LOOK_AHEAD_BYTES", 1)
         assert report(events_with(range(1, 11)), events_with(shuffled), ignore_order=True).notes
 
 

@@ -15,7 +15,7 @@ import evstream
 import oracle
 from evstream.cli import main
 from evstream.seal import RANGE, Seal, Sealer, seal_path
-from evstream.validate import SEALED, validate
+from evstream.validation import SEALED, validate
 
 GOLDEN = Path(__file__).parent / "golden"
 MANIFEST = json.loads((GOLDEN / "manifest.json").read_text())

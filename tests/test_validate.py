@@ -19,7 +19,7 @@ import oracle
 from evstream._generated import layout
 from evstream.cli import main
 from evstream.reader import EventStream
-from evstream.validate import EXPECTED, WHOLE, Report, validate
+from evstream.validation import EXPECTED, WHOLE, Report, validate
 
 GOLDEN = Path(__file__).parent / "golden"
 GOOD = [(-3, 9.0), (-1, 1.5), (1, 2.0), (3, 4.0)]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evstream.errors import ReaderError as ReaderError
     from evstream.errors import RowsWarning as RowsWarning
     from evstream.errors import SealError as SealError
+    from evstream.errors import StallError as StallError
     from evstream.errors import StreamHeaderError as StreamHeaderError
     from evstream.errors import StreamMismatchError as StreamMismatchError
     from evstream.errors import TableError as TableError
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from evstream.reader import EventStream as EventStream
     from evstream.reader import open as open
     from evstream.rows import read_columns as read_columns
+    from evstream.validation import validate as validate
     from evstream.writer import Writer as Writer
     from evstream.writer import create as create
 
@@ -63,6 +65,7 @@ _HOME = {
     "ReaderError": "errors",
     "RowsWarning": "errors",
     "SealError": "errors",
+    "StallError": "errors",
     "StreamHeader": "header",
     "StreamHeaderError": "errors",
     "StreamMismatchError": "errors",
@@ -81,7 +84,7 @@ _HOME = {
     "read_polars": "frames",
     "reader_class": "callback_reader",
     "scan_polars": "frames",
-    "validate": "validate",
+    "validate": "validation",
     "write_arrow": "arrow",
 }
 """Public name -> the module that it comes from."""

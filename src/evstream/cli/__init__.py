@@ -20,6 +20,10 @@ Read and check catastrophe-model event streams (loss, gul, summary, cdf).
 
   evstream info gul.bin               what a stream holds, and whether it ends cleanly
   evstream cat gul.bin --head 20      its records as CSV
+  evstream validate gul.bin           whether it keeps every rule of the format
+  evstream seal gul.bin               proof, later, that it is all there
+  evstream convert gul.bin gul.parquet
+  evstream diff a.bin b.bin           where two streams differ
   evstream demo                       a model, a pipe, a summary, an exceedance curve
 
 FILE may be - for stdin, and may be compressed with gzip or zstd.
@@ -28,7 +32,7 @@ FILE may be - for stdin, and may be compressed with gzip or zstd.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    from evstream.cli import cat, convert, demo, info, seal, validate
+    from evstream.cli import cat, convert, demo, diff, info, seal, validate
 
     parser = argparse.ArgumentParser(
         prog="evstream",
@@ -37,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (info, validate, cat, convert, seal, demo):
+    for module in (info, cat, validate, seal, convert, diff, demo):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     warnings.showwarning = _show_warning

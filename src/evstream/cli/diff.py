@@ -13,7 +13,7 @@ from evstream.cli import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
 
 if TYPE_CHECKING:
-    from evstream.diff import Difference, Report
+    from evstream.compare import Difference, Report
 
 
 def add_parser(commands: Any) -> None:
@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the first differences and a summary; 1 if there is any."""
-    from evstream.diff import compare
+    from evstream.compare import compare
 
     if options.a == options.b == "-":
         raise ValueError("only one of two streams can be stdin")

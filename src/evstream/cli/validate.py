@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Tell each file's findings; the worst exit status of all."""
-    from evstream.validate import validate
+    from evstream.validation import validate
 
     expected = _event_ids(options) if options.expect_events else None
     status = 0
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
 
 def text(report: Any) -> str:
     """The lines for people."""
-    from evstream.validate import rule_named
+    from evstream.validation import rule_named
 
     looked_at = (
         f"{report.stream}, {report.bytes:,} bytes, {report.events:,} events, "

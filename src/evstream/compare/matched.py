@@ -1,0 +1,304 @@
+"""Two matched events: which of their items, records and values differ.
+
+Everything is matched by its ids, and where ids repeat, the k-th with the k-th.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from evstream.blocks import Array, Columns, block_columns, entry_columns
+from evstream.compare.report import Difference, Options, Report
+from evstream.header import StreamHeader
+
+_Ids = Callable[[Array], "dict[str, Array]"]
+
+
+class _Matched(NamedTuple):
+    """Indices of what belongs together, ascending in `a`; and of what is in one alone."""
+
+    a: Array
+    b: Array
+    only_a: Array
+    only_b: Array
+
+
+class _Entries(NamedTuple):
+    """The entries of matched blocks.
+
+    Attributes:
+        pair: number of the pair of blocks that each belongs to.
+        key: its sidx or bin index.
+        values: the columns of floats.
+        ids: the ids of those at some indices.
+    """
+
+    pair: Array
+    key: Array
+    values: list[Array]
+    ids: _Ids
+
+
+class Comparer:
+    """Compares what belongs together and reports it. Of the columns of a block and its
+    entries, those of integers are ids, those of floats are values."""
+
+    def __init__(self, report: Report, header: StreamHeader, options: Options) -> None:
+        self.report = report
+        self._header, self._options = header, options
+        columns = [(i, *item) for i, item in enumerate(block_columns(header).items())]
+        self._block_ids = [(i, name) for i, name, dtype in columns if dtype.kind != "f"]
+        self._block_values = [(i, name) for i, name, dtype in columns if dtype.kind == "f"]
+        entry = list(entry_columns(header))
+        self._is_counted = header.block.index is not None
+        self._key = header.block.index or next(iter(entry), "")
+        self._values = entry if self._is_counted else entry[1:]
+        self._fills_zeros = options.zeros and not self._is_counted
+
+    @property
+    def list_is_full(self) -> bool:
+        return len(self.report.differences) >= self._options.first
+
+    def headers(self, a: StreamHeader, b: StreamHeader) -> None:
+        one, other = {"stream": a.stream, **a.values}, {"stream": b.stream, **b.values}
+        counts = self.report.counts["header"]
+        for name in [name for name in one if name in other]:
+            counts.compared += 1
+            if one[name] != other[name]:
+                counts.differ += 1
+                values = (np.array([value], object) for value in (one[name], other[name]))
+                self._add("header", name, lambda _: {}, _FIRST, *values)
+
+    def same(self, events: int, columns: Columns) -> None:
+        """Count events that are the same in both streams."""
+        counts = self.report.counts
+        counts["event"].compared += events
+        counts["item"].compared += len(columns.block[0])
+        counts["record"].compared += int(columns.offsets[-1])
+
+    def only_event(self, in_b: bool, event: Columns) -> None:
+        self._count_only("event", in_b, 1)
+        items = np.array([len(event.block[0])])
+        self._add("event", "items", self._event_id(event), _FIRST, *_sides(in_b, items))
+
+    def reordered_event(self, event: Columns, place_a: int, place_b: int) -> None:
+        if not self._options.ignore_order:
+            self.report.counts["event"].reordered += 1
+            places = np.array([place_a]), np.array([place_b])
+            self._add("order", "event", self._event_id(event), _FIRST, *places)
+
+    def events(self, count: int, a: Columns, b: Columns) -> bool:
+        """Compare events of A with those of B, which have the same ids; whether they are equal.
+
+        Several that are not are reported only if that adds nothing to the list, where they
+        would not stand in their order.
+        """
+        if count > 1 and not self.list_is_full:
+            trial = Comparer(Report("", "", ""), self._header, replace(self._options, first=0))
+            if trial.events(count, a, b):
+                self._take_over(trial.report)
+                return True
+            return False
+        counts, found = self.report.counts, self.report.found
+        ids_a, ids_b = partial(self._ids, a), partial(self._ids, b)
+        event_a, event_b = _numbers_of_events(a), _numbers_of_events(b)
+        keys_a, keys_b = ([c.block[i] for i, _ in self._block_ids[1:]] for c in (a, b))
+        items = _match([event_a, *keys_a], [event_b, *keys_b])
+        counts["event"].compared += count
+        counts["item"].compared += len(items.a)
+        for in_b, columns, ids, lonely in (
+            (False, a, ids_a, items.only_a),
+            (True, b, ids_b, items.only_b),
+        ):
+            self._count_only("item", in_b, len(lonely))
+            records = np.diff(columns.offsets)[lonely]
+            self._add("item", "records", ids, lonely, *_sides(in_b, records))
+        moved = self._moved(event_a[items.a], items)
+        counts["item"].reordered += len(moved)
+        first_blocks = np.searchsorted(event_a, moved)
+        self._add("order", "items", self._event_id(a), first_blocks)
+        differing = [np.zeros(0, np.int64)]
+        for i, name in self._block_values:
+            x, y = a.block[i][items.a], b.block[i][items.b]
+            bad = np.flatnonzero(self._differ(x, y))
+            self._add("value", name, ids_a, items.a[bad], x[bad], y[bad])
+            differing.append(bad)
+        if a.entry:
+            differing += self._records(self._entries(a, items.a), self._entries(b, items.b))
+            counts["record"].reordered += len(differing[-1])
+            self._add("order", "records", ids_a, items.a[differing[-1]])
+        pairs = np.unique(np.concatenate(differing))
+        counts["item"].differ += len(pairs)
+        lonely_items = event_a[items.only_a], event_b[items.only_b]
+        differing_events = np.concatenate([*lonely_items, moved, event_a[items.a[pairs]]])
+        counts["event"].differ += len(np.unique(differing_events))
+        return self.report.found == found
+
+    def _take_over(self, equal: Report) -> None:
+        """Count what another report counts, which found no difference."""
+        report = self.report
+        for level, counts in equal.counts.items():
+            report.counts[level].compared += counts.compared
+        report.max_absolute = max(report.max_absolute, equal.max_absolute)
+        report.max_relative = max(report.max_relative, equal.max_relative)
+
+    def _records(self, a: _Entries, b: _Entries) -> list[Array]:
+        """Compare the entries of matched blocks. The numbers of the pairs of blocks that
+        differ; the last array has those whose records are in another order."""
+        counts = self.report.counts["record"]
+        records = _match([a.pair, a.key], [b.pair, b.key])
+        differ = np.zeros(len(records.a), bool)
+        for name, column, counterpart in zip(self._values, a.values, b.values, strict=True):
+            x, y = column[records.a], counterpart[records.b]
+            bad = self._differ(x, y)
+            self._add("value", name, a.ids, records.a[bad], x[bad], y[bad])
+            differ |= bad
+        counts.compared += len(differ)
+        counts.differ += int(differ.sum())
+        pair = a.pair[records.a]
+        differing = [pair[differ]]
+        for in_b, entries, lonely in ((False, a, records.only_a), (True, b, records.only_b)):
+            is_zero_there = (entries.key[lonely] > 0) & self._fills_zeros
+            differing.append(self._samples(in_b, entries, lonely[is_zero_there]))
+            missing = lonely[~is_zero_there]
+            self._count_only("record", in_b, len(missing))
+            for name, column in zip(self._values, entries.values, strict=True):
+                self._add("record", name, entries.ids, missing, *_sides(in_b, column[missing]))
+            differing.append(entries.pair[missing])
+        return [*differing, self._moved(pair, records)]
+
+    def _moved(self, group: Array, matched: _Matched) -> Array:
+        """The groups (ascending, one per match) in which A and B have another order."""
+        back = (np.diff(matched.b) < 0) & (np.diff(group) == 0)
+        return np.unique(group[1:][back & (not self._options.ignore_order)])
+
+    def _samples(self, in_b: bool, entries: _Entries, lonely: Array) -> Array:
+        """Compare samples that one stream has alone with a loss of 0."""
+        loss = entries.values[0][lonely]
+        bad = self._differ(loss, np.zeros_like(loss))
+        counts = self.report.counts["record"]
+        counts.compared += len(loss)
+        counts.differ += int(bad.sum())
+        sides = _sides(in_b, loss[bad], np.zeros_like(loss[bad]))
+        self._add("value", self._values[0], entries.ids, lonely[bad], *sides)
+        return entries.pair[lonely[bad]]
+
+    def _differ(self, x: Array, y: Array) -> Array:
+        """Whether two columns of values differ by more than the tolerance."""
+        x, y = x.astype(np.float64), y.astype(np.float64)
+        same = (x == y) | (np.isnan(x) & np.isnan(y))
+        with np.errstate(all="ignore"):
+            gap, size = np.abs(x - y), np.maximum(np.abs(x), np.abs(y))
+            near = gap <= self._options.absolute + self._options.relative * size
+        finite = np.isfinite(x) & np.isfinite(y)
+        uneven = finite & ~same
+        if uneven.any():
+            report, gap, size = self.report, gap[uneven], size[uneven]
+            report.max_absolute = max(report.max_absolute, float(gap.max()))
+            report.max_relative = max(report.max_relative, float((gap / size).max()))
+        differ: Array = ~same & ~(finite & near)
+        return differ
+
+    def _entries(self, columns: Columns, matched: Array) -> _Entries:
+        """The entries of the blocks in `matched`, numbered as they stand there."""
+        counts = np.diff(columns.offsets)
+        numbers = np.full(len(counts), -1)
+        numbers[matched] = np.arange(len(matched))
+        pair = np.repeat(numbers, counts)
+        if self._is_counted:
+            key = np.arange(1, len(pair) + 1) - np.repeat(columns.offsets[:-1], counts)
+            values = list(columns.entry)
+        else:
+            key, values = columns.entry[0], list(columns.entry[1:])
+        if len(matched) < len(counts):
+            kept = pair >= 0
+            pair, key, values = pair[kept], key[kept], [column[kept] for column in values]
+
+        def ids(index: Array) -> dict[str, Array]:
+            return self._ids(columns, matched[pair[index]]) | {self._key: key[index]}
+
+        return _Entries(pair, key, values, ids)
+
+    def _ids(self, columns: Columns, blocks: Array) -> dict[str, Array]:
+        return {name: columns.block[i][blocks] for i, name in self._block_ids}
+
+    def _event_id(self, event: Columns) -> _Ids:
+        i, name = self._block_ids[0]
+        return lambda blocks: {name: event.block[i][blocks]}
+
+    def _count_only(self, level: str, in_b: bool, count: int) -> None:
+        counts = self.report.counts[level]
+        if in_b:
+            counts.only_in_b += count
+        else:
+            counts.only_in_a += count
+
+    def _add(
+        self,
+        kind: str,
+        what: str,
+        ids: _Ids,
+        index: Array,
+        a: Array | None = None,
+        b: Array | None = None,
+    ) -> None:
+        """Report differences: what is in `index`, and for each the value of either stream."""
+        self.report.found += len(index)
+        room = max(self._options.first - len(self.report.differences), 0)
+        columns = ids(index[:room])
+        for i in range(len(index[:room])):
+            where = {name: int(column[i]) for name, column in columns.items()}
+            values = (None if column is None else _value(column, i) for column in (a, b))
+            self.report.differences.append(Difference(kind, where, what, *values))
+
+
+_FIRST = np.zeros(1, np.intp)
+
+
+def _value(column: Array, i: int) -> Any:
+    """A count as an int, a loss at its own width, which decides how it is printed."""
+    return column[i] if column.dtype.kind == "f" else column.item(i)
+
+
+def _sides(
+    in_b: bool, here: Array, there: Array | None = None
+) -> tuple[Array | None, Array | None]:
+    """What one stream and the other have, as what A and B have."""
+    return (there, here) if in_b else (here, there)
+
+
+def _match(a: list[Array], b: list[Array]) -> _Matched:
+    """Match the rows of two tables by all their columns, equal ones in their order."""
+    n = len(a[0])
+    if all(np.array_equal(x, y) for x, y in zip(a, b, strict=True)):
+        return _Matched(np.arange(n), np.arange(n), np.zeros(0, np.intp), np.zeros(0, np.intp))
+    keys = [np.concatenate(columns) for columns in zip(a, b, strict=True)]
+    order = np.lexsort(keys[::-1])  # stable: of equal rows those of A come first
+    is_new = np.ones(len(order), bool)
+    is_new[1:] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
+    group, start = np.cumsum(is_new) - 1, np.flatnonzero(is_new)
+    of_a = order < n
+    in_a = np.add.reduceat(of_a, start, dtype=np.intp)
+    in_b = np.diff([*start, len(order)]) - in_a
+    places = np.flatnonzero(of_a)
+    groups = group[places]
+    has = places - start[groups] < in_b[groups]
+    rows_a, rows_b = order[places[has]], order[(places + in_a[groups])[has]] - n
+    lonely = np.ones(len(order), bool)
+    lonely[rows_a] = lonely[rows_b + n] = False
+    only = np.flatnonzero(lonely)
+    by_a = np.argsort(rows_a)
+    return _Matched(rows_a[by_a], rows_b[by_a], only[only < n], only[only >= n] - n)
+
+
+def _numbers_of_events(columns: Columns) -> Array:
+    """For each block the number of its event, from 0."""
+    ids = columns.block[0]
+    numbers = np.zeros(len(ids), np.int64)
+    numbers[1:] = np.cumsum(ids[1:] != ids[:-1])
+    return numbers
