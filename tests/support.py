@@ -6,7 +6,10 @@ Values are compared as raw bits, like in the oracle: NaN payloads and the sign o
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -228,3 +231,20 @@ def child_environment(**changes: str) -> dict[str, str]:
     """This process's environment with evstream importable and `changes` on top."""
     paths = [str(ROOT / "src"), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), **changes}
+
+
+def run_examples(document: Path) -> int:
+    """Run the python blocks of a document in order, in one namespace and the current folder;
+    each must print what the document says that it does. The number that say something."""
+    pattern = r"```python\n(.*?)```(?:\n\nprints\n\n```\n(.*?)```|\n\nprints `(.*?)`)?"
+    namespace: dict[str, Any] = {}
+    said = 0
+    for match in re.finditer(pattern, document.read_text(), re.DOTALL):
+        code, block, inline = match.groups()
+        line = document.read_text()[: match.start()].count("\n") + 1
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(compile("\n" * line + code, document.name, "exec"), namespace)
+        assert out.getvalue() == (block or (f"{inline}\n" if inline else ""))
+        said += bool(block or inline)
+    return said

@@ -51,10 +51,15 @@ class EventAssembler:
         if self._parts and not continues and self.event_id != ids[0]:
             yield self._complete()
         edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)]
-        for first, last in pairwise(edges[:-1]):
-            self._parts.append(_Part(columns, first, last, continues))
+        if self._parts and len(edges) > 2:
+            self._parts.append(_Part(columns, 0, edges[1], continues))
             yield self._complete()
             continues = False
+            edges = edges[1:]
+        # One event at a time: a list of them would keep the garbage collector busy.
+        make, header = self._event_class, self._header
+        for first, last in pairwise(edges[:-1]):
+            yield make(header, columns, first, last)
         self._parts.append(_Part(columns, edges[-2], edges[-1], continues))
 
     def finish(self) -> Iterator[Event]:

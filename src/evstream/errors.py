@@ -6,7 +6,7 @@ and carries the same as attributes, so that an operator reads it and a program u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 class EvstreamError(Exception):
@@ -63,6 +63,25 @@ class StreamMismatchError(EvstreamError, OSError):
 
     Also an OSError, because that is what the documented module raises here.
     """
+
+
+class StallError(EvstreamError, TimeoutError):
+    """No byte came for as long as the timeout allows.
+
+    Attributes:
+        streams: names of all the streams that were waited for; `source` is the first.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        source: str | None = None,
+        offset: int | None = None,
+        streams: Sequence[str] = (),
+    ) -> None:
+        super().__init__(problem, source=source, offset=offset)
+        self.streams = tuple(streams) or (() if source is None else (source,))
 
 
 class ReaderError(EvstreamError):

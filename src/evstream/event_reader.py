@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from evstream.errors import EvstreamError, ReaderError
-from evstream.feeds import Feed
+from evstream.feeds import Feed, wait_for_input
 from evstream.input_selector import InputSelector
-from evstream.waiting import wait_readable
+from evstream.waiting import check_timeout, wait_readable
 
 PIPE_CAPACITY = 65536
 """Bytes in the window that read_buffer parses."""
@@ -34,6 +34,7 @@ class EventReader:
         logger: a logging.Logger, which hears of errors before they are raised.
         strict: True makes a missing final delimiter an error.
         buffer_size: bytes in the window, PIPE_CAPACITY by default.
+        timeout: seconds that may go by without a byte from any stream; None waits for ever.
 
     Use:
 
@@ -46,6 +47,7 @@ class EventReader:
 
     strict = False
     buffer_size = PIPE_CAPACITY
+    timeout: float | None = None
 
     @staticmethod
     def register_streams_in(
@@ -75,17 +77,19 @@ class EventReader:
         Raises:
             TruncatedStreamError: a stream ends inside a record, after its whole events.
             ReaderError: read_buffer raised, or leaves bytes of the stream unread.
+            StallError: no stream gave a byte for `timeout` seconds.
         """
+        check_timeout(self.timeout)
         main_selector, stream_data = _register(InputSelector, streams_in, self.buffer_size)
         feeds = [data["feed"] for data in stream_data]
         for feed in feeds:
-            feed.others = feeds
+            feed.others, feed.timeout = feeds, self.timeout
         try:
             while main_selector.get_map():
                 keys = list(main_selector.get_map().values())
                 startable = [key for key in keys if _has_event(**key.data)]
                 if not startable:
-                    _read_some(keys)
+                    self._read_some(keys)
                 for key in startable:
                     event = self.read_event(key.fileobj, main_selector, **key.data)
                     if event is not None:
@@ -131,9 +135,32 @@ class EventReader:
                 cursor, valid_buff, file_idx, feed,
             )  # fmt: skip
         except EvstreamError as error:
-            if hasattr(self, "logger"):
-                self.logger.error(str(error))
+            self._log_error(error)
             raise
+
+    def _read_some(self, keys: Sequence[selectors.SelectorKey]) -> None:
+        """Wait until some stream has input, and read it into its window."""
+        try:
+            ready = [key for key in keys if key.data["feed"].has_input]
+            if not ready:
+                by_descriptor = {key.data["feed"].descriptor: key for key in keys}
+                feeds = [key.data["feed"] for key in keys]
+                ready = [by_descriptor[fd] for fd in wait_for_input(feeds, self.timeout)]
+            for key in ready:
+                data, feed = key.data, key.data["feed"]
+                if feed.tracker is None:
+                    continue  # read_event will read
+                data["cursor"], data["valid_buff"] = _to_front(
+                    data["mv"], data["cursor"], data["valid_buff"], feed
+                )
+                data["valid_buff"] += feed.readinto(data["mv"][data["valid_buff"] :])
+        except EvstreamError as error:
+            self._log_error(error)
+            raise
+
+    def _log_error(self, error: EvstreamError) -> None:
+        if hasattr(self, "logger"):
+            self.logger.error(str(error))
 
     def _read_event(
         self,
@@ -271,22 +298,6 @@ def _has_event(mv: memoryview, cursor: int, valid_buff: int, feed: Feed, **_: An
     if feed.tracker is None:
         return feed.has_input or bool(wait_readable([feed.descriptor], 0))
     return feed.tracker.event_ends_after(feed.base + cursor)
-
-
-def _read_some(keys: Sequence[selectors.SelectorKey]) -> None:
-    """Wait until some stream has input, and read it into its window."""
-    ready = [key for key in keys if key.data["feed"].has_input]
-    if not ready:
-        by_descriptor = {key.data["feed"].descriptor: key for key in keys}
-        ready = [by_descriptor[descriptor] for descriptor in wait_readable(by_descriptor)]
-    for key in ready:
-        data, feed = key.data, key.data["feed"]
-        if feed.tracker is None:
-            continue  # read_event will read
-        data["cursor"], data["valid_buff"] = _to_front(
-            data["mv"], data["cursor"], data["valid_buff"], feed
-        )
-        data["valid_buff"] += feed.readinto(data["mv"][data["valid_buff"] :])
 
 
 def _to_front(mv: memoryview, cursor: int, valid_buff: int, feed: Feed) -> tuple[int, int]:

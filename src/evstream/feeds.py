@@ -11,17 +11,24 @@ import io
 import socket
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from evstream.errors import ReaderError, TruncatedStreamError
+from evstream.errors import ReaderError, StallError, TruncatedStreamError
 from evstream.header import StreamHeader
 from evstream.sources import Source, name_of
 from evstream.tracker import BlockTracker
-from evstream.waiting import PIPE_SIZE, descriptor_of, is_waitable, wait_readable, widen_pipe
+from evstream.waiting import (
+    PIPE_SIZE,
+    descriptor_of,
+    is_waitable,
+    take_buffered,
+    wait_readable,
+    widen_pipe,
+)
 
 BACKLOG_IN_MEMORY = 16 << 20
 """Bytes of a backlog kept in memory; what is more goes to a temporary file."""
@@ -51,6 +58,7 @@ class Feed:
         base: stream offset of the first byte of the window.
         tracker: None when nobody has read the stream's header here.
         ended: whether the end of the stream was reached.
+        received: stream offset up to which bytes were read into the window.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -58,11 +66,13 @@ class Feed:
         self.name = name_of(stream)
         self.base = known.offset if known else 0
         self.ended = False
+        self.received = self.base
         self.idle_yields = 0
         self.tracker: BlockTracker | None = None
         if known is not None and known.header is not None:
             self.tracker = BlockTracker(known.header, self.name, known.offset, known.left)
         self.others: Iterable[Feed] = ()
+        self.timeout: float | None = None
         self._start = b""
         self._backlog: _Backlog | None = None
         raw = getattr(stream, "raw", None)
@@ -82,6 +92,9 @@ class Feed:
         if plain and descriptor is not None and is_waitable(descriptor):
             widen_pipe(descriptor)
             self.descriptor = descriptor
+            if isinstance(stream, io.BufferedReader):  # its header was read elsewhere
+                self._start = take_buffered(stream, descriptor)
+                self._read_into = stream.raw.readinto  # type: ignore[attr-defined]
 
     @property
     def has_input(self) -> bool:
@@ -96,6 +109,7 @@ class Feed:
                 break
             self._wait()
         if size:
+            self.received += size
             if self.tracker is not None:
                 self.tracker.see(np.frombuffer(view[:size], np.uint8))
         else:
@@ -129,7 +143,7 @@ class Feed:
             for feed in self.others
             if feed is not self and feed.descriptor is not None and not feed.ended
         }
-        for descriptor in wait_readable([self.descriptor, *others]):
+        for descriptor in wait_for_input([self, *others.values()], self.timeout):
             if descriptor in others:
                 others[descriptor].draw()
 
@@ -173,6 +187,27 @@ class Feed:
                 f"the stream ends with {left} bytes that read_buffer cannot use",
                 source=self.name, expected="a whole record",
             )  # fmt: skip
+
+
+def wait_for_input(feeds: Sequence[Feed], timeout: float | None) -> list[int]:
+    """The descriptors of the feeds that have input, or have ended, waiting for one.
+
+    Raises:
+        StallError: after `timeout` seconds without any; names all the feeds.
+    """
+    ready = wait_readable(
+        [feed.descriptor for feed in feeds if feed.descriptor is not None], timeout
+    )
+    if ready:
+        return ready
+    problem = f"no byte came for {timeout:g} s"
+    if len(feeds) > 1:
+        places = ", ".join(f"{feed.name} at byte {feed.received}" for feed in feeds)
+        problem += f", nor from any of the {len(feeds)} streams still open: {places}"
+    first = feeds[0]
+    raise StallError(
+        problem, source=first.name, offset=first.received, streams=[feed.name for feed in feeds]
+    )
 
 
 class _Backlog:

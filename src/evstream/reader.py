@@ -36,10 +36,13 @@ class EventStream:
         strict: bool = False,
         chunk: int = CHUNK,
         tap: Callable[[memoryview], None] | None = None,
+        timeout: float | None = None,
     ) -> None:
         bare = stream is not None and stream_named(stream).type_word is None
         self._strict = strict
-        self._source = source if isinstance(source, Source) else Source(source, expand=not bare)
+        if not isinstance(source, Source):
+            source = Source(source, expand=not bare, timeout=timeout)
+        self._source: Source = source
         self.name = self._source.name
         try:
             self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), tap)
@@ -130,6 +133,7 @@ def open(
     *,
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
+    timeout: float | None = None,
 ) -> EventStream:
     """Open a stream for reading.
 
@@ -142,9 +146,12 @@ def open(
             from the environment (OASIS_INT, OASIS_FLOAT, OASIS_AREAPERIL_TYPE), else i4,
             f4 and u4.
         strict: a missing final delimiter is an error instead of a warning.
+        timeout: seconds that a pipe, FIFO or socket may go without giving a byte (or, for a
+            FIFO, a writer); None waits for ever.
 
     Raises:
         StreamHeaderError, StreamMismatchError: here.
         TruncatedStreamError, CorruptStreamError: while iterating, after the events before.
+        StallError: here or while iterating, when no byte came for `timeout` seconds.
     """
-    return EventStream(source, stream, widths=widths, strict=strict)
+    return EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)

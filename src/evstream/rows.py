@@ -59,20 +59,20 @@ def keep_blocks(chunk: Chunk, wanted: Array) -> Chunk:
     """
     if wanted.all():
         return chunk
-    columns, starts = chunk.columns, np.flatnonzero(wanted)
-    first, last = (int(starts[0]), int(starts[-1]) + 1) if len(starts) else (0, 0)
+    columns, found = chunk.columns, np.flatnonzero(wanted)
+    first, last = (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
     wanted = wanted[first:last]
-    offsets = columns.offsets[first : last + 1]
-    counts = np.diff(offsets)
-    block = tuple(column[first:last] for column in columns.block)
-    entry = tuple(column[offsets[0] : offsets[-1]] for column in columns.entry)
-    if not wanted.all():
-        entries = np.repeat(wanted, counts)
-        counts = counts[wanted]
-        block = tuple(column[wanted] for column in block)
-        entry = tuple(column[entries] for column in entry)
+    starts = columns.offsets[first : last + 1]
+    counts = np.diff(starts)[wanted]
     offsets = np.concatenate([[0], np.cumsum(counts)])
-    is_start = first == 0 and len(starts) > 0
+    block = tuple(column[first:last] for column in columns.block)
+    if wanted.all():
+        entry = tuple(column[starts[0] : starts[-1]] for column in columns.entry)
+    else:
+        block = tuple(column[wanted] for column in block)
+        kept = np.repeat(starts[:-1][wanted] - offsets[:-1], counts) + np.arange(offsets[-1])
+        entry = tuple(column[kept] for column in columns.entry)
+    is_start = first == 0 and len(found) > 0
     return chunk._replace(
         columns=Columns(block, offsets, entry),
         continues=chunk.continues and is_start,

@@ -14,7 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 from evstream.compressed import MAGIC_SIZE, Expander, compression
-from evstream.waiting import descriptor_of, is_waitable, wait_readable, widen_pipe
+from evstream.errors import StallError
+from evstream.waiting import (
+    check_timeout,
+    descriptor_of,
+    is_waitable,
+    take_buffered,
+    wait_readable,
+    widen_pipe,
+)
 
 CHUNK = 1 << 20
 """Bytes asked for at once."""
@@ -26,9 +34,14 @@ class Source:
     Attributes:
         name: for messages: the path, "<stdin>", or what the object calls itself.
         size: bytes in a regular file, None where the end is not known.
+
+    With a `timeout`, a pipe, socket or FIFO that gives no byte for so many seconds raises
+    StallError, one that nobody opens for writing too.
     """
 
-    def __init__(self, source: Any, *, expand: bool = True) -> None:
+    def __init__(self, source: Any, *, expand: bool = True, timeout: float | None = None) -> None:
+        check_timeout(timeout)
+        self._timeout = timeout
         self._close: Callable[[], None] | None = None
         self._stream = self._opened(source)
         self.name = _name(source, self._stream)
@@ -41,13 +54,17 @@ class Source:
                 widen_pipe(self._descriptor)
             else:
                 self.size = os.fstat(self._descriptor).st_size
-        self._read_into = _reader(self._stream)
         self._start = b""
-        self._count = 0
+        if timeout is not None and self._waits and isinstance(self._stream, io.BufferedReader):
+            assert self._descriptor is not None
+            self._start = take_buffered(self._stream, self._descriptor)
+            self._stream = self._stream.raw
+        self._read_into = _reader(self._stream)
+        self._count = len(self._start)
         self._expander: Expander | None = None
         try:
             if expand:
-                self._sniff()
+                self.expand()
         except BaseException:
             self.close()
             raise
@@ -90,7 +107,8 @@ class Source:
         if source == "-":
             return getattr(sys.stdin, "buffer", sys.stdin)
         if isinstance(source, (str, os.PathLike)):
-            file = open(source, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)
+            opener = _without_waiting if self._timeout is not None else None
+            file = open(source, "rb", 0, opener=opener)  # noqa: SIM115 (closed by `close`)
             self._close = file.close
             return file
         if isinstance(source, int):
@@ -99,7 +117,7 @@ class Source:
             raise TypeError(f"{source!r} is a text file, expected one open in binary mode")
         return source
 
-    def _sniff(self) -> None:
+    def expand(self) -> None:
         """Read the first bytes and put an expander in place if they are compressed."""
         while len(self._start) < MAGIC_SIZE:
             piece = bytearray(MAGIC_SIZE - len(self._start))
@@ -125,6 +143,8 @@ class Source:
         return self._read_plain(view)
 
     def _read_plain(self, view: memoryview) -> int:
+        if self._waits and self._timeout is not None:
+            self._wait()  # also for a writer: without one a FIFO would seem to have ended
         while True:
             try:
                 size = self._read_into(view)
@@ -133,9 +153,22 @@ class Source:
             if size is not None:
                 self._count += size
                 return size
-            if self._descriptor is None:
-                raise BlockingIOError(f"{self.name} has no data and nothing to wait on")
-            wait_readable([self._descriptor])
+            self._wait()
+
+    def _wait(self) -> None:
+        """Until there is something to read, or the end."""
+        if self._descriptor is None:
+            raise BlockingIOError(f"{self.name} has no data and nothing to wait on")
+        if not wait_readable([self._descriptor], self._timeout):
+            problem, offset = f"no byte came for {self._timeout:g} s", self._count
+            if self._expander is not None:
+                problem += f", after {self._count} compressed bytes"
+            raise StallError(problem, source=self.name, offset=None if self._expander else offset)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a FIFO that has no writer too."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _is_wrapped(stream: Any) -> bool:

@@ -89,6 +89,12 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="a missing final delimiter is an error"
     )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        help="an error when a pipe, FIFO or socket gives no byte for so long",
+    )
 
 
 def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:
@@ -96,7 +102,12 @@ def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:
     from evstream.reader import EventStream
 
     return EventStream(
-        file, options.stream, widths=dict(options.width), strict=options.strict, **more
+        file,
+        options.stream,
+        widths=dict(options.width),
+        strict=options.strict,
+        timeout=options.timeout,
+        **more,
     )
 
 

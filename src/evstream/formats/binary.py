@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ import numpy as np
 
 from evstream._generated import layout
 from evstream.arrow import BATCH_ROWS, arrow_schema, batch_of, rebatch, rows_of
+from evstream.blocks import Array
 from evstream.errors import TableError, WriteError
-from evstream.formats.table import Options, Table, complete_header
+from evstream.formats.table import Options, Table, complete_header, header_fields, missing_fields
 from evstream.header import StreamHeader
 from evstream.reader import EventStream
 from evstream.rows import iter_rows
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
 def read(source: Source, options: Options) -> Table:
     """The rows of a stream."""
     stream = EventStream(source, options.stream, widths=options.widths, strict=options.strict)
+    for name, value in options.values.items():
+        found = stream.header.values.get(name)
+        if found != value:
+            stream.close()
+            raise TableError(
+                f"the stream says {name} {found}", source=source.name, expected=f"{value}"
+            )
     schema = arrow_schema(stream.header)
 
     def batches() -> Iterator[RecordBatch]:
@@ -33,60 +42,105 @@ def read(source: Source, options: Options) -> Table:
             yield batch_of(schema, rows)
         table.clean_end = stream.clean_end is not False
 
-    table = Table(stream.header, batches(), stream.name, True, offset=source.offset)
+    table = Table(stream.header, batches(), stream.name, True, close=stream.close)
     return table
-
-
-def missing_fields(header: StreamHeader) -> list[str]:
-    """Fields of the stream header that nothing has told yet."""
-    fields = layout.FIELDS[header.spec.header] if header.spec.header else ()
-    return [f.name for f in fields if f.name not in header.values]
 
 
 def write(table: Table, out: Any, options: Options) -> None:
     """The stream; without a len_sample, that of the highest sidx, which the header gets at
     the end."""
-    missing = missing_fields(table.header)
-    if not missing:
-        _write(table, table.header, out)
+    if not missing_fields(table.header):
+        for _ in written(table, table.header, out):
+            pass
         return
-    width = table.header.widths[_scalar(table.header, "len_sample")]
-    placeholder = complete_header(table.header, {"len_sample": int(np.iinfo(width).max)})
     with tempfile.TemporaryFile() as file:
-        highest = _write(table, placeholder, file)
+        for _ in written(table, placeholder(table.header), file):
+            pass
+        header = complete_header(table.header, {"len_sample": table.highest_sidx})
         file.seek(0)
-        file.write(complete_header(table.header, {"len_sample": highest}).to_bytes())
+        file.write(header.to_bytes())
         file.seek(0)
         shutil.copyfileobj(file, out, 1 << 20)
-    table.header = complete_header(table.header, {"len_sample": highest})
+    table.header = header
 
 
-def _scalar(header: StreamHeader, name: str) -> str:
-    return next(f.scalar for f in layout.FIELDS[str(header.spec.header)] if f.name == name)
+def checked(table: Table) -> Iterator[RecordBatch]:
+    """The batches of a table, refused where they break a rule of the stream."""
+    return written(table, placeholder(table.header), _Nowhere())
 
 
-def _write(table: Table, header: StreamHeader, out: Any) -> int:
-    """Write all batches; the highest sidx."""
-    highest = 0
+def written(table: Table, header: StreamHeader, out: Any) -> Iterator[RecordBatch]:
+    """Write a table as a stream; its batches, each once it is written.
+
+    Raises TableError, with the place in the file, for what breaks a rule of the stream.
+    """
     with Writer(out, header, validate=not table.carried) as writer:
-        for number, batch in enumerate(table.batches):
-            rows = rows_of(batch, table.name)
+        row = 0
+        for batch, rows in _whole_blocks(table, header):
             try:
                 writer.write_columns(**rows)
             except WriteError as error:
-                raise _placed(error, table, number) from None
-            if "sidx" in rows and batch.num_rows:
-                highest = max(highest, int(rows["sidx"].max()))
+                raise _placed(error, table, row) from None
+            row += len(next(iter(rows.values())))
+            if "sidx" in rows and len(rows["sidx"]):
+                table.highest_sidx = max(table.highest_sidx, int(rows["sidx"].max()))
+            if batch is not None:
+                yield batch
         if not table.clean_end:
             writer.leave_open()
-    return highest
 
 
-def _placed(error: WriteError, table: Table, batch: int) -> TableError:
-    """The error of a row, at its line of the text file it comes from."""
-    line = None
-    if table.line_of is not None and error.row is not None:
-        line = table.line_of(batch, error.row)
+def placeholder(header: StreamHeader) -> StreamHeader:
+    """The header with the highest value for what nothing has told yet."""
+    values = {}
+    for f in layout.FIELDS[header.spec.header] if header.spec.header else ():
+        if f.name in missing_fields(header):
+            values[f.name] = int(np.iinfo(header.widths[f.scalar]).max)
+    return complete_header(header, values)
+
+
+def _whole_blocks(
+    table: Table, header: StreamHeader
+) -> Iterator[tuple[RecordBatch | None, dict[str, Array]]]:
+    """Each batch and the rows to write with it: its own, or for blocks that say how many
+    entries they have, those of the blocks that are known to be whole."""
+    index = header.block.index
+    kept: dict[str, Array] = {}
+    for batch in table.batches:
+        rows = rows_of(batch, table.name)
+        if index is not None and batch.num_rows:
+            if kept:
+                rows = {name: np.concatenate([kept[name], rows[name]]) for name in rows}
+            starts = np.flatnonzero(rows[index] == 1)
+            end = int(starts[-1]) if len(starts) else 0
+            if rows[index][0] != 1:
+                end = len(rows[index])  # wrong from its first row on, which the writer tells
+            kept = {name: column[end:] for name, column in rows.items()}
+            rows = {name: column[:end] for name, column in rows.items()}
+        yield batch, rows
+    if kept:
+        yield None, kept
+
+
+def _placed(error: WriteError, table: Table, first_row: int) -> TableError:
+    """The error of a row, at its place in the file it comes from."""
+    place = table.place(None if error.row is None else first_row + error.row)
     ids = ", ".join(f"{name} {value}" for name, value in error.ids.items())
     problem = f"{ids}: {error.problem}" if ids else error.problem
-    return TableError(problem, source=table.name, line=line, expected=error.expected)
+    rule = re.search("breaks ([a-z-]+):", error.problem)
+    if rule and layout.RULES[rule[1]].check in _OF_ORDER and not table.is_sorted:
+        problem += " (--sort sorts the rows)"
+    return TableError(problem, source=table.name, expected=error.expected, **place)
+
+
+_OF_ORDER = ("contiguous", "unique_in_event", "ascending", "not_falling")
+
+
+class _Nowhere:
+    """A target that keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+__all__ = ["checked", "header_fields", "read", "write"]

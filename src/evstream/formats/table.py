@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from evstream._generated import layout
-from evstream.blocks import row_columns
+from evstream.arrow import header_of, import_arrow
+from evstream.blocks import Array, row_columns
 from evstream.errors import TableError
 from evstream.header import StreamHeader, build_header, stream_named
 from evstream.schema import choose_widths
 from evstream.sources import Source
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyarrow import RecordBatch
 
 
@@ -49,8 +54,10 @@ class Table:
             as it is; otherwise its rows have to keep the rules of the stream.
         clean_end: False, once the batches are through, for a stream without its final
             delimiter.
-        line_of: batch number, row in it -> line in a text file; None for others.
-        offset: bytes of the file read so far.
+        first_line: line of the first row in a text file, which has a line per row; None in
+            others.
+        is_sorted: whether rows have other numbers here than in the file.
+        highest_sidx: of the rows that were checked or written so far.
         close: closes what reading has opened beside the source.
     """
 
@@ -59,15 +66,23 @@ class Table:
     name: str
     carried: bool
     clean_end: bool = True
-    line_of: Callable[[int, int], int] | None = None
-    offset: Callable[[], int] = lambda: 0
+    first_line: int | None = None
+    is_sorted: bool = False
+    highest_sidx: int = 0
     close: Callable[[], None] = lambda: None
+
+    def place(self, row: int | None) -> dict[str, int]:
+        """Where a row is in the file, as TableError takes it."""
+        if row is None or self.is_sorted:
+            return {}
+        return {"row": row} if self.first_line is None else {"line": self.first_line + row}
 
 
 def guess_header(names: list[str], options: Options, source: str) -> StreamHeader:
     """The header that columns of these names allow, without what only a header can say.
 
-    Raises TableError for columns that no stream has.
+    Raises TableError for columns that no stream has, and for options that the stream does
+    not have.
     """
     widths = choose_widths(layout.SCALARS, options.widths)
     streams = [options.stream] if options.stream else list(layout.STREAMS)
@@ -77,15 +92,116 @@ def guess_header(names: list[str], options: Options, source: str) -> StreamHeade
     for stream in streams:
         header = StreamHeader(stream, dict(options.values), widths)
         wanted[stream] = list(row_columns(header))
-        if set(wanted[stream]) == set(names):
+        if sorted(wanted[stream]) == sorted(names):
+            for name in options.values.keys() - set(header_fields(header)):
+                raise TableError(f"a {stream} stream has no {name}", source=source)
             return header
     legal = " or ".join(dict.fromkeys(", ".join(columns) for columns in wanted.values()))
-    raise TableError(f"the columns are {', '.join(names)}", source=source, expected=legal)
+    found = ", ".join(name or "''" for name in names)
+    raise TableError(f"the columns are {found}", source=source, expected=legal)
+
+
+def carried_header(schema: pa.Schema, options: Options, source: str) -> StreamHeader | None:
+    """The header that a file carries in its schema, None without one.
+
+    Raises TableError if an option says otherwise, or the columns are not those of the stream.
+    """
+    header = header_of(schema, source)
+    if header is None:
+        return None
+    said = {"stream": options.stream, **options.values, **options.widths}
+    facts = {"stream": header.stream, **header.values, **header.widths}
+    for name, value in said.items():
+        if value is not None and value != facts.get(name):
+            raise TableError(
+                f"the file says {name} {facts.get(name)}", source=source, expected=f"{value}"
+            )
+    wanted = list(row_columns(header))
+    if sorted(schema.names) != sorted(wanted):
+        raise TableError(
+            f"the columns are {', '.join(schema.names)}", source=source, expected=", ".join(wanted)
+        )
+    return header
+
+
+def header_fields(header: StreamHeader) -> list[str]:
+    """Names of the fields of the stream header."""
+    return [f.name for f in layout.FIELDS[header.spec.header]] if header.spec.header else []
+
+
+def missing_fields(header: StreamHeader) -> list[str]:
+    """Fields of the stream header that nothing has told yet."""
+    return [name for name in header_fields(header) if name not in header.values]
 
 
 def complete_header(header: StreamHeader, values: Mapping[str, int]) -> StreamHeader:
     """The header with these values added, checked."""
     return build_header(header.stream, {**header.values, **values}, header.widths)
+
+
+def conform(batch: RecordBatch, schema: pa.Schema, first_row: int, source: str) -> RecordBatch:
+    """The columns of the schema out of a batch of somebody else's, each value unchanged.
+
+    Raises TableError for a missing value and one that the type of its column does not hold.
+    """
+    pa = import_arrow()
+    arrays = []
+    for wanted in schema:
+        column = batch.column(batch.schema.get_field_index(wanted.name))
+        if isinstance(column, pa.DictionaryArray):
+            column = column.dictionary_decode()
+        if column.null_count:
+            at = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+            raise TableError(
+                "a value is missing", source=source, row=first_row + at, column=wanted.name
+            )
+        if column.type != wanted.type:
+            if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+                raise TableError(
+                    f"the column is of type {column.type}", source=source, column=wanted.name,
+                    expected=f"{wanted.type}",
+                )  # fmt: skip
+            values = column.to_numpy(zero_copy_only=False)
+            column = pa.array(
+                _exactly(values, wanted.type.to_pandas_dtype(), first_row, wanted.name, source)
+            )
+        arrays.append(column)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _exactly(values: Array, dtype: Any, first_row: int, name: str, source: str) -> Array:
+    dtype = np.dtype(dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = values.astype(dtype)
+    if dtype.kind == "f":
+        lost = np.isinf(converted) & np.isfinite(values)
+    else:
+        lost = (converted != values) | ((converted < 0) != (values < 0))
+    if lost.any():
+        at = int(np.argmax(lost))
+        raise TableError(
+            f"{values[at]}", source=source, row=first_row + at, column=name,
+            expected=_range(dtype),
+        )  # fmt: skip
+    return converted
+
+
+def _range(dtype: np.dtype[Any]) -> str:
+    if dtype.kind == "f":
+        return f"a number within {np.finfo(dtype).max:.3g}"
+    limits = np.iinfo(dtype)
+    return f"a whole number from {limits.min} to {limits.max}"
+
+
+@contextmanager
+def arrow_errors(kind: str, source: str) -> Generator[None]:
+    """What pyarrow says of a broken file, in a line that names it."""
+    pa = import_arrow()
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError) as error:
+        line = " ".join(str(error).split())
+        raise TableError(f"this is no {kind} file, or a broken one ({line})", source=source) from None
 
 
 def seekable(source: Source) -> Any:
@@ -95,47 +211,13 @@ def seekable(source: Source) -> Any:
     if plain is not None:
         return plain
     copy = tempfile.TemporaryFile()  # noqa: SIM115 (closed by Table.close)
-    piece = bytearray(1 << 20)
-    view = memoryview(piece)
-    while size := source.readinto(view):
-        copy.write(view[:size])
-    copy.seek(0)
+    try:
+        piece = bytearray(1 << 20)
+        view = memoryview(piece)
+        while size := source.readinto(view):
+            copy.write(view[:size])
+        copy.seek(0)
+    except BaseException:
+        copy.close()
+        raise
     return copy
-
-
-def read_lines(source: Source, size: int) -> Iterator[bytes]:
-    """A text source in blocks of whole lines, about `size` bytes each."""
-    piece = bytearray(size)
-    view = memoryview(piece)
-    rest = b""
-    while count := source.readinto(view):
-        block = rest + bytes(view[:count])
-        if len(block) < size:
-            rest = block
-            continue
-        end = block.rfind(b"\n") + 1
-        rest = block[end:]
-        if end:
-            yield block[:end]
-    if rest:
-        yield rest
-
-
-class Lines:
-    """Which lines of a text file the batches of a table come from."""
-
-    def __init__(self, first: int) -> None:
-        self._starts = [first]
-
-    @property
-    def next(self) -> int:
-        """The line that the next batch starts at, from 1."""
-        return self._starts[-1]
-
-    def add(self, lines: int) -> None:
-        """Another batch has this many lines, a row each."""
-        self._starts.append(self._starts[-1] + lines)
-
-    def of(self, batch: int, row: int) -> int:
-        """The line of a row of a batch, both from 0."""
-        return self._starts[batch] + row

@@ -1,0 +1,75 @@
+"""Work beside the main thread. numba, pyarrow and file reads let go of the GIL, so threads
+do; what is in flight is bounded, and order is kept."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+WORKERS = min(4, os.cpu_count() or 1)
+
+
+def in_order(function: Callable[[A], B], items: Iterable[A]) -> Generator[tuple[A, B]]:
+    """Each item with function(item), some of them at once. Items are drawn in this thread,
+    so that a pipe which has nothing to say holds up nobody else."""
+    waiting: deque[tuple[A, Future[B]]] = deque()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(function, item)))
+                if len(waiting) > WORKERS:
+                    done, result = waiting.popleft()
+                    yield done, result.result()
+            while waiting:
+                done, result = waiting.popleft()
+                yield done, result.result()
+        finally:
+            for _, result in waiting:
+                result.cancel()
+
+
+def ahead(items: Iterator[A], depth: int = 4) -> Generator[A]:
+    """The same items, drawn by a thread of its own a little ahead of their use.
+
+    Only for what never waits for long: the thread is joined at the end.
+    """
+    ready: queue.Queue[tuple[A | None, BaseException | None]] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def draw() -> None:
+        end: BaseException | None = StopIteration()
+        try:
+            for item in items:
+                ready.put((item, None))
+                if stopped.is_set():
+                    return
+        except BaseException as error:
+            end = error
+        ready.put((None, end))
+
+    thread = threading.Thread(target=draw, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item  # type: ignore[misc]
+    finally:
+        stopped.set()
+        while thread.is_alive():
+            try:
+                ready.get(timeout=0.01)  # it may be waiting for room
+            except queue.Empty:
+                continue
+        thread.join()
