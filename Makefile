@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check generate golden format clean
+.PHONY: demo test check generate golden format bench clean
 
 demo: $(VENV)/runtime
 	$(BIN)/evstream demo
@@ -25,6 +25,10 @@ generate: $(VENV)/dev
 golden: $(VENV)/dev
 	$(BIN)/python tests/golden/write_golden.py
 
+# Beside the reference implementation, in an environment of its own.
+bench: .venv-bench/ready
+	.venv-bench/bin/python -m benchmarks --output docs
+
 format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -40,4 +44,9 @@ $(VENV)/runtime: pyproject.toml
 
 $(VENV)/dev: $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+.venv-bench/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' oasislmf matplotlib
 	touch $@

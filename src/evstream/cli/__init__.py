@@ -32,7 +32,7 @@ FILE may be - for stdin, and may be compressed with gzip or zstd.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status."""
-    from evstream.cli import cat, convert, demo, diff, info, seal, validate
+    from evstream.cli import cat, convert, demo, diff, info, seal, validate, warmup
 
     parser = argparse.ArgumentParser(
         prog="evstream",
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (info, cat, validate, seal, convert, diff, demo):
+    for module in (info, cat, validate, seal, convert, diff, warmup, demo):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     warnings.showwarning = _show_warning
