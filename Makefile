@@ -3,13 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check generate golden format bench clean
+.PHONY: demo test fuzz check generate golden kaitai interop format bench clean
 
 demo: $(VENV)/runtime
 	$(BIN)/evstream demo
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -q
+
+# The long run of the fuzzers, half of the time each; findings and corpus go to build/fuzz.
+FUZZ_SECONDS ?= 600
+FUZZ_SEED ?= 1
+fuzz: $(VENV)/dev
+	$(BIN)/python tests/fuzz/fuzz_stream.py \
+	  --seconds $$(($(FUZZ_SECONDS) / 2)) --seed $(FUZZ_SEED)
+	$(BIN)/python tests/fuzz/fuzz_atheris.py \
+	  --seconds $$(($(FUZZ_SECONDS) / 2)) --seed $(FUZZ_SEED)
 
 # Format, lint, types, and that the generated and golden files are fresh.
 check: $(VENV)/dev
@@ -24,6 +33,18 @@ generate: $(VENV)/dev
 
 golden: $(VENV)/dev
 	$(BIN)/python tests/golden/write_golden.py
+
+# The format as the Kaitai compiler reads it; needs node.
+kaitai: $(VENV)/dev .venv-kaitai/ready
+	$(BIN)/python -m pytest -q tests/test_kaitai.py
+
+# The reference's own programs with evstream in the place of its module: the newest version,
+# and the oldest that has the module. The model is the one that the newest ships.
+interop: .venv-interop/ready .venv-interop-2.3/ready
+	PATH="$(CURDIR)/.venv-interop/bin:$$PATH" python -m pytest -q tests/interop
+	PATH="$(CURDIR)/.venv-interop-2.3/bin:$$PATH" \
+	  EVSTREAM_INTEROP_MODEL="$$(PYTHONPATH=tests .venv-interop/bin/python -m interop.workspace)" \
+	  python -m pytest -q tests/interop
 
 # Beside the reference implementation, in an environment of its own.
 bench: .venv-bench/ready
@@ -44,6 +65,21 @@ $(VENV)/runtime: pyproject.toml
 
 $(VENV)/dev: $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+.venv-kaitai/ready:
+	npm install --silent --no-save --prefix .venv-kaitai kaitai-struct-compiler@0.11.0
+	touch $@
+
+.venv-interop/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-interop
+	.venv-interop/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'oasislmf==2.5.8' 'pytest>=8'
+	touch $@
+
+# oasislmf 2.3.4 needs pandas below 2.2, hence numpy 1 and what was built for it.
+.venv-interop-2.3/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-interop-2.3
+	.venv-interop-2.3/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'oasislmf==2.3.4' 'pyarrow<19' 'pytest>=8'
 	touch $@
 
 .venv-bench/ready: pyproject.toml

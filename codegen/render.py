@@ -8,13 +8,15 @@ The text goes through the project's formatter so that the linter is at peace.
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import jinja2
 
-from codegen import plan
+from codegen import plan, plan_c, plan_kaitai
 from codegen.model import Spec
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,6 +31,19 @@ def camel(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
+def comment(text: str, indent: str) -> str:
+    """The text as the lines of a C comment, each after `indent`."""
+    text = text.replace("/*", "/ *")  # compilers warn of a comment within a comment
+    return textwrap.fill(
+        text, 98, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+    )
+
+
+def as_json(text: str) -> str:
+    """In double quotes, as JSON and YAML have them."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def environment() -> jinja2.Environment:
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -39,6 +54,8 @@ def environment() -> jinja2.Environment:
         autoescape=False,
     )
     env.filters["camel"] = camel
+    env.filters["comment"] = comment
+    env.filters["json"] = as_json
     env.filters["repr"] = repr
     return env
 
@@ -93,6 +110,9 @@ def render(spec: Spec, spec_path: Path) -> dict[str, str]:
         streams=list(plan.stream_plans(spec)),
         variants=list(plan.record_variants(spec)),
     )
+    files["src/evstream/include/evstream.h"] = text("evstream.h.j2", header=plan_c.header(spec))
+    for file in plan_kaitai.files(spec):
+        files[f"docs/kaitai/{file.id}.ksy"] = text("stream.ksy.j2", file=file)
     return files
 
 

@@ -10,7 +10,12 @@ import os
 import tempfile
 from pathlib import Path
 
-OWNED = "src/evstream/_generated"
+OWNED = {
+    "src/evstream/_generated": "*.py",
+    "src/evstream/include": "*.h",
+    "docs/kaitai": "*.ksy",
+}
+"""Folders and the files in them that are the generator's alone."""
 
 
 def stale(root: Path, files: dict[str, str]) -> list[str]:
@@ -20,8 +25,12 @@ def stale(root: Path, files: dict[str, str]) -> list[str]:
 
 
 def leftovers(root: Path, files: dict[str, str]) -> list[str]:
-    """Generated modules on disk that are not rendered any more."""
-    present = (p.relative_to(root).as_posix() for p in (root / OWNED).glob("*.py"))
+    """Generated files on disk that are not rendered any more."""
+    present = (
+        path.relative_to(root).as_posix()
+        for folder, pattern in OWNED.items()
+        for path in (root / folder).glob(pattern)
+    )
     return sorted(path for path in present if path not in files)
 
 

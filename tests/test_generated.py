@@ -8,14 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
 from codegen.__main__ import main
 from codegen.load import load_spec
 from codegen.render import render
-from codegen.write import stale, write
+from codegen.write import OWNED, stale, write
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec" / "oasis.yaml"
@@ -43,12 +43,42 @@ def test_only_what_changed_is_written(tmp_path):
     assert (tmp_path / "docs/a.md").stat().st_mtime_ns == before
 
 
-def test_modules_of_a_width_that_is_gone_are_removed(tmp_path):
-    old = tmp_path / "src/evstream/_generated/item_i2_f4.py"
+@pytest.mark.parametrize(
+    "path",
+    [
+        "docs/kaitai/loss_i2_f4.ksy",
+        "src/evstream/_generated/item_i2_f4.py",
+        "src/evstream/include/old.h",
+    ],
+)
+def test_files_of_a_width_that_is_gone_are_removed(tmp_path, path):
+    old = tmp_path / path
     old.parent.mkdir(parents=True)
     old.touch()
-    assert write(tmp_path, {}) == ["src/evstream/_generated/item_i2_f4.py"]
+    assert write(tmp_path, {}) == [path]
     assert not old.exists()
+
+
+def test_only_generated_files_are_removed(tmp_path):
+    kept = [
+        tmp_path / "docs/analysis.md",
+        tmp_path / "docs/kaitai/README.md",
+        tmp_path / "src/evstream/include/__init__.py",
+        tmp_path / "src/evstream/window.py",
+    ]
+    for path in kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert write(tmp_path, {}) == []
+    assert all(path.exists() for path in kept)
+
+
+def test_every_folder_of_the_generator_is_its_own():
+    """So that nothing generated is left behind, wherever it is put."""
+    files = render(load_spec(SPEC), SPEC)
+    ours = {folder: PurePath(pattern).suffix for folder, pattern in OWNED.items()}
+    for path in map(PurePath, files):
+        assert str(path) == "docs/format.md" or ours[str(path.parent)] == path.suffix
 
 
 def test_the_output_does_not_depend_on_the_hash_seed(tmp_path):
@@ -64,8 +94,8 @@ def test_the_output_does_not_depend_on_the_hash_seed(tmp_path):
 
 
 def test_generated_files_carry_no_date():
-    for path in (PACKAGE / "_generated").glob("*.py"):
-        assert not re.search(r"\b20\d\d-\d\d", path.read_text()), path
+    for path, text in render(load_spec(SPEC), SPEC).items():
+        assert not re.search(r"\b20\d\d-\d\d", text), path
 
 
 def test_a_spec_error_is_told_with_its_place(tmp_path, capsys):
@@ -173,6 +203,79 @@ for widths in ({}, {"oasis_int": "i8", "areaperil_int": "u8"}):
 """
     out = run_with(package, code)
     assert out == "72 [7 7] [8 9] [0 2 3] [1.5 2.5 3.5]\n116 [7 7] [8 9] [0 2 3] [1.5 2.5 3.5]\n"
+
+
+def c_answers(folder: Path, body: str) -> None:
+    """Compile a program with the header below a folder, without a warning, and run it."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc here")
+    source = folder / "answers.c"
+    source.write_text(f'#include "evstream.h"\nint main(void)\n{{\n{body}\n}}\n')
+    warnings = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
+    include = folder / "src/evstream/include"
+    binary = folder / "answers"
+    command = ["gcc", *warnings, f"-I{include}", str(source), "-o", str(binary)]
+    compiled = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (compiled.returncode, compiled.stderr) == (0, "")
+    assert subprocess.run([str(binary)], check=False).returncode == 0
+
+
+def test_a_new_stream_is_in_the_c_header_and_has_a_kaitai_description(tmp_path):
+    changed_package(tmp_path, with_a_new_stream)
+    c_answers(
+        tmp_path,
+        """
+    unsigned char bytes[EVS_MAX_RECORD_SIZE] = {1};
+    evs_policy_header_i8_u8 block = {1, 2, 3};
+    evs_sidx_loss_i8_f4 entry;
+    evs_reader reader;
+    evs_begin(&reader, EVS_AT_BLOCK);
+    evs_feed(&reader, bytes, evs_write_policy_header_i8_u8(bytes, &block));
+    block.policy_id = 0;
+    if (evs_next_policy_i8_f4_u8(&reader, &block, &entry) != EVS_BLOCK || block.policy_id != 3)
+        return 1;
+    return EVS_TYPE_CLAIM == evs_pack_type(EVS_ITEM_STREAM, EVS_CLAIM_STREAM_ID) ? 0 : 1;
+""",
+    )
+    names = {path.stem for path in (tmp_path / "docs/kaitai").glob("claim_*")}
+    assert len(names) == 8
+    assert "claim_i8_f4_u8" in names
+
+
+def test_the_c_header_takes_words_of_c_and_extreme_numbers(tmp_path):
+    """Names of fields that C has taken, 64-bit limits, and unsigned counts: no warning."""
+
+    def change(spec: str) -> str:
+        for old, new in (
+            ("name: exposure_value, type", "name: register, type"),
+            ("[loss, exposure_value, prob_to", "[loss, register, prob_to"),
+            ("field: [loss, exposure_value]", "field: [loss, register]"),
+            ("Identifier of the coverage.", "Identifier /* of the coverage."),
+            ("name: no_of_bins, type: oasis_int", "name: no_of_bins, type: areaperil_int"),
+            (
+                "no_of_bins, type: areaperil_int, minimum: 0",
+                "no_of_bins, type: areaperil_int, minimum: 1",
+            ),
+            ("match: {sidx: 0}", "match: {sidx: -2147483648}"),
+            ("write: {sidx: 0,", "write: {sidx: -2147483648,"),
+        ):
+            assert spec.count(old) == 1, old
+            spec = spec.replace(old, new)
+        return spec
+
+    changed_package(tmp_path, change)
+    c_answers(
+        tmp_path,
+        """
+    unsigned char bytes[EVS_MAX_RECORD_SIZE];
+    evs_summary_header_i4_f4 block;
+    evs_sidx_loss_i8_f8 entry;
+    block.register_ = 1.5f;
+    evs_write_delimiter_i8_f8(bytes);
+    evs_read_sidx_loss_i8_f8(bytes, &entry);
+    return evs_is_delimiter_i8_f8(&entry) && entry.sidx == INT32_MIN && block.register_ > 1 ? 0 : 1;
+""",
+    )
 
 
 WIDTH = re.compile(r"[<>=]?[iuf][1248]")

@@ -1,0 +1,297 @@
+"""Spec -> what the C header prints: the same offsets as `plan`, under names that C allows.
+
+C has neither modules nor overloading, so the widths are part of each name:
+`evs_sidx_loss_i4_f4`. A block is planned per combination of its widths, like its kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codegen import plan
+from codegen.language import TYPE_WORD_BYTES
+from codegen.model import Record, Spec
+
+PREFIX = "evs"
+
+TYPES = {
+    "i1": "int8_t",
+    "i2": "int16_t",
+    "i4": "int32_t",
+    "i8": "int64_t",
+    "u1": "uint8_t",
+    "u2": "uint16_t",
+    "u4": "uint32_t",
+    "u8": "uint64_t",
+    "f4": "float",
+    "f8": "double",
+}
+
+# Of C99 and C++20, without those that start with an underscore or an upper-case letter.
+KEYWORDS = """
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t
+char32_t class co_await co_return co_yield compl concept const const_cast consteval constexpr
+constinit continue decltype default delete do double dynamic_cast else enum explicit export
+extern false float for friend goto if inline int long mutable namespace new noexcept not
+not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires
+restrict return short signed sizeof static static_assert static_cast struct switch template
+this thread_local throw true try typedef typeid typename union unsigned using virtual void
+volatile wchar_t while xor xor_eq
+"""
+
+INT_MAX = 2**31 - 1
+
+
+def identifier(name: str) -> str:
+    """The name of a member: the field's own, unless it is a word of C or C++."""
+    return f"{name}_" if name in KEYWORDS.split() else name
+
+
+def number(value: int) -> str:
+    """A whole number of the spec as a constant expression of a type that holds it."""
+    if -INT_MAX <= value <= INT_MAX:
+        return str(value) if value >= 0 else f"({value})"
+    if value < -(2**63 - 1):  # C has no negative literals
+        return f"(-INT64_C({2**63 - 1}) - 1)"
+    return f"INT64_C({value})" if value >= 0 else f"(-INT64_C({-value}))"
+
+
+@dataclass(frozen=True)
+class CNumber:
+    """How a number of one width is moved: through an unsigned one of the same size."""
+
+    dtype: str
+    type: str
+    size: int
+    raw: str
+
+    @property
+    def bytes(self) -> tuple[tuple[int, int], ...]:
+        """Each byte, and how many bits it is above the lowest."""
+        return tuple((i, 8 * i) for i in range(self.size))
+
+
+@dataclass(frozen=True)
+class CField:
+    name: str
+    type: str
+    dtype: str
+    offset: int
+    doc: str
+
+
+@dataclass(frozen=True)
+class CRecord:
+    """A record at one combination of widths. `minimums` are the fields that have a lowest
+    legal value which their type would let them fall below."""
+
+    name: str
+    size_macro: str
+    doc: str
+    fields: tuple[CField, ...]
+    size: int
+    minimums: tuple[tuple[CField, str], ...]
+
+    @property
+    def type(self) -> str:
+        return f"{PREFIX}_{self.name}"
+
+
+@dataclass(frozen=True)
+class CDelimiter:
+    name: str
+    doc: str
+    record: CRecord
+    field: CField
+    value: str
+    written: tuple[tuple[CField, str], ...]
+
+
+@dataclass(frozen=True)
+class CBlock:
+    name: str
+    doc: str
+    header: CRecord
+    entry: CRecord | None
+    delimiter: CDelimiter | None
+    count: CField | None
+    count_minimum: str | None
+
+
+@dataclass(frozen=True)
+class CStream:
+    """A stream that has a type word; `headed` where a stream header follows it."""
+
+    name: str
+    macro: str
+    word: str
+    doc: str
+    headed: bool
+
+
+@dataclass(frozen=True)
+class CConstant:
+    macro: str
+    value: str
+    doc: str
+
+
+@dataclass(frozen=True)
+class TypeWordPart:
+    name: str
+    shift: int
+    mask: str
+    doc: str
+
+
+@dataclass(frozen=True)
+class CHeader:
+    numbers: tuple[CNumber, ...]
+    type_word: CNumber
+    constants: tuple[CConstant, ...]
+    parts: tuple[TypeWordPart, ...]
+    streams: tuple[CStream, ...]
+    records: tuple[CRecord, ...]
+    headers: tuple[CRecord, ...]
+    delimiters: tuple[CDelimiter, ...]
+    blocks: tuple[CBlock, ...]
+    max_size: int
+
+
+def header(spec: Spec) -> CHeader:
+    by_name = {r.name: r for r in _records(spec)}
+    used = {s.header for s in spec.streams.values() if s.header is not None}
+    delimiters = {d.name: d for d in _delimiters(spec, by_name)}
+    type_word = f"u{TYPE_WORD_BYTES}"
+    dtypes = {f.dtype for r in by_name.values() for f in r.fields} | {type_word}
+    return CHeader(
+        numbers=tuple(_number(dtype) for dtype in TYPES if dtype in dtypes),
+        type_word=_number(type_word),
+        constants=tuple(
+            CConstant(f"{PREFIX.upper()}_{c.name}", number(c.value), c.doc)
+            for c in plan.constants(spec)
+        ),
+        parts=tuple(_parts(spec)),
+        streams=tuple(_streams(spec)),
+        records=tuple(by_name.values()),
+        headers=tuple(
+            by_name[_variant(spec, spec.records[name], widths)]
+            for name in spec.records
+            if name in used
+            for widths in plan.combinations(spec, plan.scalars_of(spec, name))
+        ),
+        delimiters=tuple(delimiters.values()),
+        blocks=tuple(_block(spec, m, by_name, delimiters) for m in plan.block_modules(spec)),
+        max_size=max(TYPE_WORD_BYTES, *(r.size for r in by_name.values())),
+    )
+
+
+def _variant(spec: Spec, record: Record, widths: plan.Widths) -> str:
+    """item_header, i4 -> item_header_i4; `widths` may be of more scalars than are used."""
+    own = {name: widths[name] for name in plan.scalars_of(spec, record.name)}
+    return "_".join(part for part in (record.name, plan.suffix(spec, own)) if part)
+
+
+def _records(spec: Spec) -> Iterator[CRecord]:
+    for record in spec.records.values():
+        for widths in plan.combinations(spec, plan.scalars_of(spec, record.name)):
+            placed = plan.place(record, widths)
+            name = _variant(spec, record, widths)
+            fields = tuple(_field(f) for f in placed.fields)
+            yield CRecord(
+                name=name,
+                size_macro=f"{PREFIX}_{name}_size".upper(),
+                doc=record.doc,
+                fields=fields,
+                size=placed.size,
+                minimums=tuple(
+                    (field, number(minimum))
+                    for field, of_spec in zip(fields, record.fields, strict=True)
+                    if (minimum := _minimum(field.dtype, of_spec.minimum)) is not None
+                ),
+            )
+
+
+def _field(placed: plan.PlacedField) -> CField:
+    name = identifier(placed.name)
+    return CField(name, TYPES[placed.dtype], placed.dtype, placed.offset, placed.doc)
+
+
+def _minimum(dtype: str, minimum: int | None) -> int | None:
+    """None where nothing is to be tested: a compiler warns of `unsigned < 0`."""
+    return None if dtype[0] == "u" and minimum == 0 else minimum
+
+
+def _number(dtype: str) -> CNumber:
+    return CNumber(dtype, TYPES[dtype], int(dtype[1:]), TYPES[f"u{dtype[1:]}"])
+
+
+def _parts(spec: Spec) -> Iterator[TypeWordPart]:
+    shift = 0
+    for field in spec.type_word.fields:
+        mask = (1 << 8 * field.bytes) - 1
+        yield TypeWordPart(field.name, shift, f"0x{mask:x}u", field.doc)
+        shift += 8 * field.bytes
+
+
+def _streams(spec: Spec) -> Iterator[CStream]:
+    for stream in plan.stream_plans(spec):
+        if stream.type_word is None:
+            continue
+        name = stream.stream.name
+        doc = stream.stream.doc
+        if stream.stream.deprecated is not None:
+            doc = f"{doc} Deprecated: {stream.stream.deprecated}."
+        word = f"0x{int.from_bytes(stream.type_word, 'little'):08x}u"
+        macro = f"{PREFIX}_type_{name}".upper()
+        yield CStream(name, macro, word, doc, stream.stream.header is not None)
+
+
+def _delimiters(spec: Spec, records: dict[str, CRecord]) -> Iterator[CDelimiter]:
+    for delimiter in spec.delimiters.values():
+        record = spec.records[delimiter.record]
+        for widths in plan.combinations(spec, plan.scalars_of(spec, record.name)):
+            of_entry = records[_variant(spec, record, widths)]
+            fields = {f.offset: f for f in of_entry.fields}
+            placed = plan.place_delimiter(delimiter, plan.place(record, widths))
+            yield CDelimiter(
+                name=_delimiter_name(of_entry, record, delimiter.name),
+                doc=delimiter.doc,
+                record=of_entry,
+                field=fields[placed.field.offset],
+                value=number(placed.value),
+                written=tuple((fields[f.offset], number(v)) for f, v in placed.written),
+            )
+
+
+def _delimiter_name(variant: CRecord, record: Record, name: str) -> str:
+    """The delimiter with the widths of its record."""
+    return name + variant.name.removeprefix(record.name)
+
+
+def _block(
+    spec: Spec,
+    module: plan.BlockModule,
+    records: dict[str, CRecord],
+    delimiters: dict[str, CDelimiter],
+) -> CBlock:
+    block = module.block
+    of_header = records[_variant(spec, spec.records[block.header], module.widths)]
+    entry, delimiter, count = None, None, None
+    if block.entry is not None:
+        record = spec.records[block.entry]
+        entry = records[_variant(spec, record, module.widths)]
+        if block.delimiter is not None:
+            delimiter = delimiters[_delimiter_name(entry, record, block.delimiter)]
+    if module.count is not None:
+        count = next(f for f in of_header.fields if f.offset == module.count.offset)
+    return CBlock(
+        name=module.name.removesuffix("_"),
+        doc=block.doc,
+        header=of_header,
+        entry=entry,
+        delimiter=delimiter,
+        count=count,
+        count_minimum=next((low for f, low in of_header.minimums if f is count), None),
+    )

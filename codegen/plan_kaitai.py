@@ -1,0 +1,122 @@
+"""Spec -> what the Kaitai Struct descriptions print: one file per stream and widths.
+
+Kaitai has parameters, but its web IDE and viewers open only descriptions without; a file per
+combination of widths can be dropped onto them as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codegen import plan
+from codegen.model import Spec, Stream
+
+
+@dataclass(frozen=True)
+class KaitaiField:
+    """`valid` is the lowest legal value, where there is one."""
+
+    name: str
+    type: str
+    doc: str
+    valid: int | None
+
+
+@dataclass(frozen=True)
+class KaitaiRecord:
+    name: str
+    doc: str
+    size: int
+    fields: tuple[KaitaiField, ...]
+
+
+@dataclass(frozen=True)
+class KaitaiTypeWordField:
+    name: str
+    type: str
+    enum: str
+    value: str
+    doc: str
+
+
+@dataclass(frozen=True)
+class KaitaiBlock:
+    """`until` is the field and value that close the block; `count` the field that counts."""
+
+    name: str
+    doc: str
+    header: KaitaiRecord
+    entry: KaitaiRecord | None
+    until: tuple[str, int] | None
+    count: str | None
+
+
+@dataclass(frozen=True)
+class KaitaiFile:
+    id: str
+    doc: str
+    widths: plan.Widths
+    type_word: tuple[KaitaiTypeWordField, ...]
+    header: KaitaiRecord | None
+    block: KaitaiBlock
+
+    @property
+    def records(self) -> tuple[KaitaiRecord, ...]:
+        """Each once, in the order of their bytes."""
+        records = (self.header, self.block.header, self.block.entry)
+        return tuple({r.name: r for r in records if r is not None}.values())
+
+
+def files(spec: Spec) -> Iterator[KaitaiFile]:
+    for stream in spec.streams.values():
+        block = spec.blocks[stream.block]
+        scalars = plan.scalars_of(spec, stream.header, block.header, block.entry)
+        for widths in plan.combinations(spec, scalars):
+            suffix = plan.suffix(spec, widths)
+            doc = stream.doc
+            if stream.deprecated is not None:
+                doc = f"{doc} Deprecated: {stream.deprecated}."
+            yield KaitaiFile(
+                id="_".join(part for part in (stream.name, suffix) if part),
+                doc=doc,
+                widths=widths,
+                type_word=tuple(_type_word(spec, stream)),
+                header=_record(spec, stream.header, widths) if stream.header else None,
+                block=_block(spec, stream.block, widths),
+            )
+
+
+def _type_word(spec: Spec, stream: Stream) -> Iterator[KaitaiTypeWordField]:
+    """The fields of the type word with the value that this stream has there."""
+    names = {"source": stream.source, "aggregation": stream.aggregation}
+    for field in spec.type_word.fields:
+        name = names[field.name]
+        if name is not None:
+            kaitai_type = f"b{8 * field.bytes}le"
+            yield KaitaiTypeWordField(field.name, kaitai_type, field.enum, name.lower(), field.doc)
+
+
+def _record(spec: Spec, name: str, widths: plan.Widths) -> KaitaiRecord:
+    record = spec.records[name]
+    placed = plan.place(record, widths)
+    fields = tuple(
+        KaitaiField(f.name, f.dtype.replace("i", "s"), f.doc, of_spec.minimum)
+        for f, of_spec in zip(placed.fields, record.fields, strict=True)
+    )
+    return KaitaiRecord(name, record.doc, placed.size, fields)
+
+
+def _block(spec: Spec, name: str, widths: plan.Widths) -> KaitaiBlock:
+    block = spec.blocks[name]
+    until = None
+    if block.delimiter is not None:
+        (until,) = spec.delimiters[block.delimiter].match
+    return KaitaiBlock(
+        name=f"{name}_block",
+        doc=block.doc,
+        header=_record(spec, block.header, widths),
+        entry=_record(spec, block.entry, widths) if block.entry is not None else None,
+        until=until,
+        count=block.count,
+    )

@@ -1,0 +1,265 @@
+"""evstream.h says the same as the oracle of every golden file, in C and in C++.
+
+tests/c/roundtrip.c reads with the header alone, prints what it finds and writes it again.
+It is compiled with the address and undefined-behaviour sanitizers, and gets its input in
+memory of exactly the size that it may read, so that a byte too many ends the program.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from oracle import DEFAULT_WIDTHS, Decoded, decode
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = ROOT / "tests" / "golden"
+INCLUDE = ROOT / "src" / "evstream" / "include"
+PROGRAM = ROOT / "tests" / "c" / "roundtrip.c"
+
+COMPILERS = {"c": ["gcc", "-std=c99"], "c++": ["g++", "-x", "c++"]}
+WARNINGS = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+MORE_WARNINGS = ["-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wcast-qual", "-Wundef"]
+
+ENTRIES: list[dict[str, Any]] = json.loads((GOLDEN / "manifest.json").read_text())["files"]
+SMALL_ENTRIES = [entry for entry in ENTRIES if entry["bytes"] <= 400]
+CHOICES = [("i4", "i8"), ("f4", "f8"), ("u4", "u8")]
+WIDTHS = [dict(zip(DEFAULT_WIDTHS, chosen, strict=True)) for chosen in itertools.product(*CHOICES)]
+ERRORS = {"bad_header": "negative_len_sample", "bad_count": "negative_count"}
+DELIMITER_WITH_LOSS = "loss_delimiter_with_loss.bin"
+
+
+def compile_with(language: str, *arguments: str | Path) -> None:
+    command = COMPILERS[language]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"no {command[0]} here: the header was not tried with it")
+    result = subprocess.run(
+        [*command, *WARNINGS, f"-I{INCLUDE}", *map(str, arguments)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module", params=COMPILERS)
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    binary = tmp_path_factory.mktemp("c") / "roundtrip"
+    compile_with(request.param, *SANITIZERS, PROGRAM, "-o", binary)
+    return binary
+
+
+@dataclass
+class Found:
+    """What the program printed of one stream."""
+
+    header: list[int] = field(default_factory=list)
+    records: list[tuple[int, ...]] = field(default_factory=list)
+    blocks: list[tuple[int, ...]] = field(default_factory=list)
+    ends: list[tuple[str, int, int, int]] = field(default_factory=list)
+
+
+@dataclass
+class Job:
+    widths: dict[str, str]
+    path: Path
+    chunk: int = 0
+    length: int = -1
+    out: Path | None = None
+    stream: str | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        values = ["_".join(self.widths.values()), self.stream or "-", self.chunk, self.length]
+        return [str(value) for value in (*values, self.path, self.out or "-")]
+
+
+def run(program: Path, jobs: list[Job]) -> list[Found]:
+    result = subprocess.run(
+        [str(program), *(argument for job in jobs for argument in job.arguments)],
+        capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"},
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    found: list[Found] = []
+    for line in result.stdout.splitlines():
+        kind, *words = line.split()
+        match kind:
+            case "j":
+                found.append(Found())
+            case "h":
+                found[-1].header = [int(word) for word in words]
+            case "r" | "b":
+                rows = found[-1].records if kind == "r" else found[-1].blocks
+                rows.append(tuple(_value(word) for word in words))
+            case "e":
+                status, *numbers = words
+                found[-1].ends.append((status, *map(int, numbers)))  # type: ignore[arg-type]
+    assert len(found) == len(jobs)
+    return found
+
+
+def _value(word: str) -> int:
+    """Floats are printed as their bits, after an x."""
+    return int(word[1:], 16) if word.startswith("x") else int(word)
+
+
+def stream_of(entry: dict[str, Any]) -> str | None:
+    return "event_ids" if entry["stream"] == "event_ids" else None
+
+
+def end_of(found: tuple[str, int, int, int]) -> tuple[str | None, int | None, bool | None]:
+    """(error, error_offset, whether a final delimiter is missing) as the oracle has them."""
+    status, offset, start, rest = found
+    if status in ("end", "no_final_delimiter"):
+        return None, None, status == "no_final_delimiter"
+    places = {"short_header": offset + rest, "block_without_entries": start}
+    return ERRORS.get(status, status), places.get(status, offset), None
+
+
+def expected_end(decoded: Decoded) -> tuple[str | None, int | None, bool | None]:
+    missing = None if decoded.error else decoded.final_delimiter is False
+    return decoded.error, decoded.error_offset, missing
+
+
+def file_name(entry: dict[str, Any]) -> str:
+    return str(entry["file"])
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=file_name)
+def test_a_golden_file_is_read_as_the_oracle_reads_it_at_every_width(
+    entry: dict[str, Any], program: Path
+) -> None:
+    """At the widths of other streams most files are malformed, and read alike still."""
+    path = GOLDEN / entry["file"]
+    stream = stream_of(entry)
+    chunks = (0, 13) if entry["bytes"] < 10_000 else (0, 4099)
+    jobs = [Job(widths, path, chunk, stream=stream) for widths in WIDTHS for chunk in chunks]
+    for job, found in zip(jobs, run(program, jobs), strict=True):
+        decoded = decode(path.read_bytes(), stream, job.widths)
+        assert found.header == list(decoded.header.values())
+        assert found.records == decoded.raw_records
+        assert found.blocks == decoded.blocks
+        assert [end_of(end) for end in found.ends] == [expected_end(decoded)], job
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=file_name)
+def test_a_golden_file_is_written_to_the_same_bytes(
+    entry: dict[str, Any], program: Path, tmp_path: Path
+) -> None:
+    """A malformed file as far as it was read. A delimiter is always written as (0, 0)."""
+    out = tmp_path / "again.bin"
+    job = Job(entry["widths"], GOLDEN / entry["file"], out=out, stream=stream_of(entry))
+    ((_, offset, _, _),) = run(program, [job])[0].ends
+    data = job.path.read_bytes()
+    assert entry["error"] or offset == len(data)
+    assert (out.read_bytes() == data[:offset]) == (entry["file"] != DELIMITER_WITH_LOSS)
+    assert len(out.read_bytes()) == offset
+
+
+@pytest.mark.parametrize("entry", SMALL_ENTRIES, ids=file_name)
+def test_a_golden_file_cut_at_any_length_ends_as_the_oracle_says(
+    entry: dict[str, Any], program: Path
+) -> None:
+    path, stream = GOLDEN / entry["file"], stream_of(entry)
+    data = path.read_bytes()
+    jobs = [Job(entry["widths"], path, chunk, -2, stream=stream) for chunk in (0, 1)]
+    for found in run(program, jobs):
+        assert len(found.ends) == len(data) + 1
+        for length, end in enumerate(found.ends):
+            decoded = decode(data[:length], stream, entry["widths"])
+            assert end_of(end) == expected_end(decoded), length
+
+
+def test_damaged_files_are_read_as_the_oracle_reads_them(program: Path, tmp_path: Path) -> None:
+    """Golden files with bytes changed, put in and left out, from a fixed seed."""
+    random = Random(20261122)
+    jobs = []
+    for number in range(400):
+        entry = random.choice(SMALL_ENTRIES)
+        data = bytearray((GOLDEN / entry["file"]).read_bytes())
+        for _ in range(random.randint(1, 4)):
+            at = random.randint(4, max(4, len(data)))
+            old, new = random.choice([(1, 1), (1, 1), (0, 1), (1, 0), (4, 0), (8, 8)])
+            data[at : at + old] = random.choice((random.randbytes(new), bytes(new)))
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(data)
+        widths, chunk = random.choice((entry["widths"], *WIDTHS)), random.choice((0, 1, 9))
+        jobs.append(Job(widths, path, chunk, stream=stream_of(entry)))
+    for job, found in zip(jobs, run(program, jobs), strict=True):
+        decoded = decode(job.path.read_bytes(), job.stream, job.widths)
+        assert found.records == decoded.raw_records, job
+        assert found.blocks == decoded.blocks, job
+        assert [end_of(end) for end in found.ends] == [expected_end(decoded)], job
+
+
+def test_the_sanitizers_are_awake(tmp_path: Path) -> None:
+    """A program that reads a byte beyond its input is ended."""
+    source = tmp_path / "beyond.c"
+    source.write_text(
+        """
+#include <stdlib.h>
+#include "evstream.h"
+int main(void)
+{
+    unsigned char *bytes = (unsigned char *)calloc(1, 3);
+    uint32_t type = 0;
+    evs_read_type(bytes, &type);
+    free(bytes);
+    return (int)type;
+}
+"""
+    )
+    binary = tmp_path / "beyond"
+    compile_with("c", *SANITIZERS, source, "-o", binary)
+    result = subprocess.run([str(binary)], capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "heap-buffer-overflow" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("language", "standard"),
+    [("c", "c99"), ("c", "c11"), ("c", "c17"), ("c++", "c++11"), ("c++", "c++20")],
+)
+def test_the_header_is_clean_in_every_standard(
+    language: str, standard: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "alone.c"
+    source.write_text(
+        '#include "evstream.h"\n#include "evstream.h"\nint main(void) { return 0; }\n'
+    )
+    compile_with(language, f"-std={standard}", *MORE_WARNINGS, "-fsyntax-only", source)
+
+
+def test_a_load_is_one_instruction(tmp_path: Path) -> None:
+    """Byte by byte in the source costs nothing: no shift is left after -O2."""
+    source = tmp_path / "load.c"
+    source.write_text(
+        '#include "evstream.h"\n'
+        "int64_t load(const unsigned char *at);\n"
+        "int64_t load(const unsigned char *at) { return evs_get_i8(at); }\n"
+    )
+    compile_with("c", "-O2", "-S", source, "-o", tmp_path / "load.s")
+    listing = (tmp_path / "load.s").read_text()
+    assert "shl" not in listing
+    assert "lsl" not in listing
+
+
+def test_the_header_includes_nothing_but_the_freestanding_part_of_c() -> None:
+    lines = (INCLUDE / "evstream.h").read_text().splitlines()
+    included = {line.split()[1] for line in lines if line.startswith("#include")}
+    assert included == {"<stddef.h>", "<stdint.h>", "<string.h>"}
+
+
+def test_the_folder_of_the_header_is_printed() -> None:
+    command = [sys.executable, "-m", "evstream.include"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout == f"{INCLUDE}\n"
