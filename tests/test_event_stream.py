@@ -178,6 +178,19 @@ def test_mv_write_and_mv_read_from_python_and_from_njit(dtype, value, buffer_dty
         assert buffer.tobytes()[offset : offset + size] == value.tobytes()
 
 
+@pytest.mark.parametrize("number", [np.int32, np.uint64, np.float32, np.float64])
+def test_a_scalar_type_stands_for_its_dtype(number):
+    size = np.dtype(number).itemsize
+
+    @numba.njit
+    def write_and_read(buffer, value):
+        es.mv_write(buffer, 1, number, size, value)
+        return es.mv_read(buffer, 1, number, size)
+
+    for run in (write_and_read, write_and_read.py_func):
+        assert run(np.zeros(16, np.int8), number(7)) == (7, 1 + size)
+
+
 def test_mv_read_takes_a_read_only_mapping(tmp_path):
     path = tmp_path / "loss.bin"
     path.write_bytes(LOSS)

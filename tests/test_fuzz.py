@@ -44,8 +44,7 @@ def test_mutated_streams_are_read_as_the_oracle_reads_them_or_refused(corpus: li
         try:
             targets.run(given, WIDTHS)
         except Exception as error:
-            error.add_note(f"input {number}: {given.hex()}")
-            raise
+            raise AssertionError(f"input {number}: {given.hex()}") from error
 
 
 def run_all(corpus: list[bytes]) -> None:
@@ -53,16 +52,16 @@ def run_all(corpus: list[bytes]) -> None:
         targets.run(seed, WIDTHS)
 
 
-def drop_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def misattribute_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
     decode = Decoder.decode
 
-    def dropping(self: Decoder, window: Any) -> Any:
+    def changing(self: Decoder, window: Any) -> Any:
         chunk = decode(self, window)
         if len(chunk.columns.block[0]) > 1:
             chunk.columns.block[0][-1] += 1
         return chunk
 
-    monkeypatch.setattr(Decoder, "decode", dropping)
+    monkeypatch.setattr(Decoder, "decode", changing)
 
 
 def accept_any_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +76,7 @@ def break_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Decoder, "decode", broken)
 
 
-@pytest.mark.parametrize("fault", [drop_a_block, accept_any_end, break_the_decoder])
+@pytest.mark.parametrize("fault", [misattribute_a_block, accept_any_end, break_the_decoder])
 def test_a_fault_would_be_noticed(
     fault: Any, corpus: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import gzip
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from evstream.arrow import arrow_schema, import_arrow
 from evstream.blocks import block_columns, row_columns
-from evstream.formats import Options, Table, format_of, module_of
-from evstream.formats.binary import missing_fields
-from evstream.formats.table import complete_header
-from evstream.header import StreamHeader
+from evstream.errors import EvstreamError
+from evstream.formats import COMPRESSIONS, Options, Table, format_of, module_of
+from evstream.formats.binary import checked, copy
+from evstream.formats.parallel import ahead
+from evstream.formats.table import complete_header, missing_fields
+from evstream.header import StreamHeader, stream_named
 from evstream.sinks import Sink, SinkFile
 from evstream.sources import Source
 
@@ -33,6 +36,10 @@ def convert(
 ) -> None:
     """Convert one file to another.
 
+    What comes from a file that carries a stream header (a stream, Parquet or Arrow files of
+    evstream) is written as it is. All other rows have to keep the rules of the stream,
+    whatever they become.
+
     Args:
         source: what evstream.open takes, holding a stream, CSV, Parquet, Arrow or JSON lines,
             which may be compressed with gzip or zstd.
@@ -51,37 +58,83 @@ def convert(
     import_arrow()
     options = options or Options()
     input_format = from_ or format_of(str(source))[0]
-    output_format, compression = (to, None) if to else format_of(str(target))
-    if to and isinstance(target, str) and target != "-":
-        compression = _compression(target)
+    output_format = to or format_of(str(target))[0]
+    _refuse_idle(options, output_format)
     with ExitStack() as stack:
-        opened = Source(source)
+        opened = Source(source, expand=_expands(source, input_format, options))
         stack.callback(opened.close)
         sink = stack.enter_context(Sink(target))
+        if input_format == output_format == "bin" and not sort:
+            with _compressed(SinkFile(sink), target) as out:
+                copy(opened, out, options, progress)
+            return
         table = module_of(input_format).read(opened, options)
         stack.callback(table.close)
-        table.batches = _watched(table.batches, table.offset, progress)
         _tell_missing(table, output_format, options, say)
         if sort:
             table.batches = _sorted(table.batches, table.header)
-            table.line_of = None  # the rows are not in the order of the file any more
-        with SinkFile(sink) as file, _compressed(file, compression) as out:
-            module_of(str(output_format)).write(table, out, options)
-            if options.values.get("len_sample") is None and not table.carried:
-                _tell_inferred(table, output_format, say)
+            table.is_sorted = True
+        if not table.carried and output_format != "bin":
+            table.batches = checked(table)
+        table.batches = stack.enter_context(_in_thread(table.batches, opened))
+        table.batches = _watched(table.batches, opened.offset, progress)
+        infers = not table.carried and "len_sample" in missing_fields(table.header)
+        with _compressed(SinkFile(sink), target) as out:
+            module_of(output_format).write(table, out, options)
+        if infers and output_format == "bin":
+            say(f"len_sample {table.header.len_sample}, the highest sidx (--len-sample)")
 
 
-def _compression(name: str) -> str | None:
-    from evstream.formats import COMPRESSIONS
+def _refuse_idle(options: Options, output_format: str) -> None:
+    """An option that would do nothing was meant to do something."""
+    if options.precision is not None and output_format not in {"csv", "jsonl"}:
+        raise EvstreamError(
+            f"a precision does not go with {output_format}", expected="csv or jsonl"
+        )
+    if options.compression is not None and output_format not in {"parquet", "arrow"}:
+        raise EvstreamError(
+            f"a compression of pages does not go with {output_format}",
+            expected="parquet or arrow (.gz or .zst compress a whole file)",
+        )
 
-    return COMPRESSIONS.get(name.rpartition(".")[2].lower())
+
+def _expands(source: Any, input_format: str, options: Options) -> bool:
+    """Whether the source may be compressed: a list of event ids has no header, so its first
+    bytes can look like anything."""
+    bare = options.stream is not None and stream_named(options.stream).type_word is None
+    return input_format != "bin" or not bare or _compression(source) is not None
 
 
-def _compressed(file: Any, compression: str | None) -> Any:
+def _compression(name: Any) -> str | None:
+    return COMPRESSIONS.get(str(name).rpartition(".")[2].lower())
+
+
+@contextmanager
+def _compressed(file: SinkFile, target: Any) -> Generator[Any]:
+    """The file, behind the compression that the name of the target says."""
+    compression = _compression(target)
     if compression is None:
-        return file
+        yield file
+        return
+    if compression == "gzip":
+        # pyarrow would take level 9, which is slow, and a name and time would differ each time.
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as out:
+            yield out
+        return
     pa = import_arrow()
-    return pa.CompressedOutputStream(pa.PythonFile(file, "w"), compression)
+    with closing(pa.CompressedOutputStream(pa.PythonFile(file, "w"), compression)) as out:
+        yield out
+
+
+@contextmanager
+def _in_thread(batches: Iterator[RecordBatch], source: Source) -> Generator[Iterator[RecordBatch]]:
+    """The batches, read and decoded beside their writing; not from a pipe, since a thread
+    that waits for one cannot be ended."""
+    if source.size is None:
+        yield batches
+        return
+    with closing(ahead(batches)) as drawn:
+        yield drawn
 
 
 def _watched(
@@ -93,25 +146,21 @@ def _watched(
 
 
 def _tell_missing(
-    table: Table, output_format: str | None, options: Options, say: Callable[[str], None]
+    table: Table, output_format: str, options: Options, say: Callable[[str], None]
 ) -> None:
     """Complete the header with what can be assumed, and say so."""
-    header = table.header
     if table.carried:
         return
     if options.stream is None:
-        say(f"a {header.stream} stream, by its columns")
-    if "summary_set_id" in missing_fields(header):
-        values = {**header.values, "summary_set_id": 1}
-        table.header = dataclasses.replace(header, values=values)
-        say("summary_set_id 1, as nothing tells it (--summary-set-id)")
+        say(f"a {table.header.stream} stream, by its columns")
+    if "summary_set_id" in missing_fields(table.header):
+        values = {**table.header.values, "summary_set_id": 1}
+        table.header = dataclasses.replace(table.header, values=values)
+        carries = output_format == "bin" or not missing_fields(table.header)
+        if carries and output_format not in {"csv", "jsonl"}:
+            say("summary_set_id 1, as nothing tells it (--summary-set-id)")
     if not missing_fields(table.header):
         table.header = complete_header(table.header, {})
-
-
-def _tell_inferred(table: Table, output_format: str | None, say: Callable[[str], None]) -> None:
-    if output_format == "bin" and table.header.len_sample is not None:
-        say(f"len_sample {table.header.len_sample}, the highest sidx (--len-sample)")
 
 
 def _sorted(batches: Iterator[RecordBatch], header: StreamHeader) -> Iterator[RecordBatch]:

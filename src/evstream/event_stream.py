@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numba import types
 from numba.extending import overload
+from numba.np.numpy_support import as_dtype
 
 from evstream._generated import layout
 from evstream._generated.layout import (
@@ -43,6 +46,7 @@ from evstream.memory import load, store
 from evstream.schema import choose_widths
 from evstream.sinks import write_all
 from evstream.sources import name_of
+from evstream.waiting import descriptor_of, is_waitable, wait_readable
 
 _WIDTHS = choose_widths(layout.SCALARS)
 _records = record_functions(_WIDTHS)
@@ -73,13 +77,13 @@ def mv_read(byte_mv: Any, cursor: Any, _dtype: Any, itemsize: Any) -> tuple[Any,
     Args:
         byte_mv: one-dimensional int8 or uint8 array, of any alignment.
         cursor: byte offset of the number.
-        _dtype: its numpy dtype.
+        _dtype: its numpy dtype or scalar type, e.g. np.int32.
         itemsize: its size in bytes.
 
     Returns:
         (value, offset of the byte after it).
     """
-    return load(byte_mv, cursor, _dtype), cursor + itemsize
+    return load(byte_mv, cursor, np.dtype(_dtype)), cursor + itemsize
 
 
 def mv_write(byte_mv: Any, cursor: Any, _dtype: Any, itemsize: Any, value: Any) -> Any:
@@ -90,12 +94,18 @@ def mv_write(byte_mv: Any, cursor: Any, _dtype: Any, itemsize: Any, value: Any) 
     Returns:
         Offset of the byte after it.
     """
-    store(byte_mv, cursor, _dtype, value)
+    store(byte_mv, cursor, np.dtype(_dtype), value)
     return cursor + itemsize
 
 
 @overload(mv_read)
 def _mv_read(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
+    if isinstance(_dtype, types.NumberClass):
+        number = as_dtype(_dtype.dtype)
+        return lambda byte_mv, cursor, _dtype, itemsize: (
+            load(byte_mv, cursor, number),
+            cursor + itemsize,
+        )
     return lambda byte_mv, cursor, _dtype, itemsize: (
         load(byte_mv, cursor, _dtype),
         cursor + itemsize,
@@ -104,11 +114,41 @@ def _mv_read(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
 
 @overload(mv_write)
 def _mv_write(byte_mv, cursor, _dtype, itemsize, value):  # type: ignore[no-untyped-def]
+    if isinstance(_dtype, types.NumberClass):
+        number = as_dtype(_dtype.dtype)
+
+        def write_number(byte_mv, cursor, _dtype, itemsize, value):  # type: ignore[no-untyped-def]
+            store(byte_mv, cursor, number, value)
+            return cursor + itemsize
+
+        return write_number
+
     def write(byte_mv, cursor, _dtype, itemsize, value):  # type: ignore[no-untyped-def]
         store(byte_mv, cursor, _dtype, value)
         return cursor + itemsize
 
     return write
+
+
+@jit
+def mv_write_summary_header_cached(  # type: ignore[no-untyped-def]
+    byte_mv, cursor, event_id, summary_id, exposure_value,
+    event_id_type, event_id_size, summary_id_dtype, summary_id_size,
+    exposure_value_dtype, exposure_value_size,
+):  # fmt: skip
+    """mv_write_summary_header at widths that the caller names."""
+    cursor = mv_write(byte_mv, cursor, event_id_type, event_id_size, event_id)
+    cursor = mv_write(byte_mv, cursor, summary_id_dtype, summary_id_size, summary_id)
+    return mv_write(byte_mv, cursor, exposure_value_dtype, exposure_value_size, exposure_value)
+
+
+@jit
+def mv_write_sidx_loss_cached(  # type: ignore[no-untyped-def]
+    byte_mv, cursor, sidx, loss, sidx_type, loss_type, sidx_size, loss_size
+):
+    """mv_write_sidx_loss at widths that the caller names."""
+    cursor = mv_write(byte_mv, cursor, sidx_type, sidx_size, sidx)
+    return mv_write(byte_mv, cursor, loss_type, loss_size, loss)
 
 
 @jit
@@ -180,21 +220,33 @@ def _read_counted(stream: Any, size: int) -> tuple[bytes, int]:
 
     Knowing them is the only way not to wait on the system for bytes that are here already.
     """
-    if not isinstance(stream, io.BufferedReader):
-        data = b""
-        while len(data) < size and (piece := stream.read(size - len(data))):
-            data += piece
-        return data, 0
-    data = b""
-    buffered = 0
+    data, buffered = b"", 0
+    is_buffered = isinstance(stream, io.BufferedReader)
+    waited = False
     while len(data) < size:
-        buffered = len(stream.peek(1))
-        if buffered == 0:
-            break
-        piece = stream.read(min(buffered, size - len(data)))
-        data += piece
-        buffered -= len(piece)
+        wanted = size - len(data)
+        if is_buffered:
+            buffered = len(stream.peek(1))
+            wanted = min(buffered, wanted)
+        piece = stream.read(wanted) if wanted else b""
+        if piece:
+            data += piece
+            buffered -= len(piece) if is_buffered else 0
+            waited = False
+        elif waited or not _wait_if_non_blocking(stream):
+            break  # the end; nothing on a non-blocking descriptor means it only after a wait
+        else:
+            waited = True
     return data, buffered
+
+
+def _wait_if_non_blocking(stream: Any) -> bool:
+    """Wait for a non-blocking stream to have something or to end; False for any other."""
+    descriptor = descriptor_of(stream)
+    if descriptor is None or os.get_blocking(descriptor) or not is_waitable(descriptor):
+        return False
+    wait_readable([descriptor])
+    return True
 
 
 def get_streams_in(files_in: Any, stack: contextlib.ExitStack) -> list[Any]:
@@ -295,7 +347,9 @@ __all__ = [
     "mv_write_delimiter",
     "mv_write_item_header",
     "mv_write_sidx_loss",
+    "mv_write_sidx_loss_cached",
     "mv_write_summary_header",
+    "mv_write_summary_header_cached",
     "oasis_float",
     "oasis_float_size",
     "oasis_int",

@@ -94,7 +94,7 @@ class Feed:
             self.descriptor = descriptor
             if isinstance(stream, io.BufferedReader):  # its header was read elsewhere
                 self._start = take_buffered(stream, descriptor)
-                self._read_into = stream.raw.readinto  # type: ignore[attr-defined]
+                self._read_into = stream.raw.readinto
 
     @property
     def has_input(self) -> bool:
@@ -111,7 +111,7 @@ class Feed:
         if size:
             self.received += size
             if self.tracker is not None:
-                self.tracker.see(np.frombuffer(view[:size], np.uint8))
+                self.tracker.see(np.frombuffer(view[:size], np.uint8), self.base)
         else:
             self.ended = True
         return size

@@ -40,7 +40,7 @@ def _address(
     """A pointer to `kind` at `offset` bytes into the array's data."""
     data = context.make_array(array_type)(context, builder, array).data
     bytes_pointer = builder.bitcast(data, ir.IntType(8).as_pointer())
-    return builder.bitcast(builder.gep(bytes_pointer, [offset]), kind.as_pointer())
+    return builder.bitcast(builder.gep(bytes_pointer, [offset], inbounds=True), kind.as_pointer())
 
 
 @intrinsic

@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -89,35 +89,28 @@ class Sink:
     def write(self, view: memoryview) -> None:
         """Write all of `view`. BrokenPipeError when the reader is gone, WriteError when
         the system refuses for another reason."""
-        try:
+        with self._errors_named():
             write_all(self._write, view, self._stream, self._count)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise self._failed(error) from error
 
     def _count(self, size: int) -> None:
         self.written += size
 
     def flush(self) -> None:
-        """Hand on what the target itself buffers."""
+        """Hand on what the target itself buffers; raises as `write` does."""
         if hasattr(self._stream, "flush"):
-            flush_all(self._stream)
+            with self._errors_named():
+                flush_all(self._stream)
 
     def close(self) -> None:
         """Complete: flush, close what was opened here, and give a file its name."""
-        try:
-            self.flush()
+        self.flush()
+        with self._errors_named():
             if self._owned:
                 self._owned = False
                 self._stream.close()
             if self._temporary is not None and self._final is not None:
                 os.replace(self._temporary, self._final)
                 self._temporary = None
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise self._failed(error) from error
 
     def abort(self) -> None:
         """Give up: a file leaves nothing behind, whatever else was opened is closed."""
@@ -144,9 +137,18 @@ class Sink:
         else:
             self.abort()
 
-    def _failed(self, error: OSError) -> WriteError:
-        reason = error.strerror or str(error)
-        return WriteError(f"could not write: {reason}", source=self.name, offset=self.written)
+    @contextlib.contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        """Make a WriteError of what the system says, unless the reader is gone."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise WriteError(
+                f"could not write: {reason}", source=self.name, offset=self.written
+            ) from error
 
     def _opened(self, target: Any) -> Any:
         if target == "-":

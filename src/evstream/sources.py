@@ -78,7 +78,7 @@ class Source:
     @property
     def waitable(self) -> int | None:
         """The descriptor to wait on before a read; None where bytes may lie elsewhere."""
-        hidden = self._expander is not None or isinstance(self._stream, io.BufferedReader)
+        hidden = self._start or self._expander or isinstance(self._stream, io.BufferedReader)
         return self._descriptor if self._waits and not hidden else None
 
     def readinto(self, view: memoryview) -> int:

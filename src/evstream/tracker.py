@@ -44,10 +44,12 @@ class BlockTracker:
         self._columns: list[Any] = [np.empty(0, np.int64) for _ in range(len(keys) + 2)]
         self.blocks = 0
 
-    def see(self, data: Any) -> None:
-        """Take note of the next bytes (uint8 array); the block table is that of these."""
-        self._rows = 0
-        self._make_room(len(data))
+    def see(self, data: Any, keep: int | None = None) -> None:
+        """Take note of the next bytes (uint8 array). Of the blocks seen before, those from
+        offset `keep` on stay in the table, by default none."""
+        if keep is None:
+            self._rows = 0
+        self._make_room(len(data), keep or 0)
         if self._skip:
             skipped = min(self._skip, len(data))
             self._skip -= skipped
@@ -61,12 +63,20 @@ class BlockTracker:
         self._carry = data[used:].tobytes()
         self.offset += len(data)
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, size: int, keep: int) -> None:
+        """Rows for what `size` bytes may hold, behind those from offset `keep` on."""
         smallest = self._header_size + self._delimiter_size
-        rows = size // smallest + 3
-        if len(self._columns[0]) < rows:
+        new = size // smallest + 3
+        if self._rows + new <= len(self._columns[0]):
+            return
+        first, last = self._row_at(keep)[0], self._rows
+        kept = self._rows = max(last - first, 0)
+        columns = self._columns
+        if 2 * kept + new > len(columns[0]):  # twice, so as not to move them at each call
             dtypes = [self.state.dtype[n] for n in self._keys] + [np.dtype(np.int64)] * 2
-            self._columns = [np.empty(rows, dtype) for dtype in dtypes]
+            self._columns = [np.empty(2 * kept + new, dtype) for dtype in dtypes]
+        for column, old in zip(self._columns, columns, strict=True):
+            column[:kept] = old[first:last]
 
     def _complete_carry(self, data: Any) -> Any:
         """Finish the record that the last bytes broke off; what comes after it."""
@@ -130,9 +140,9 @@ class BlockTracker:
         row, _ = self._row_at(offset)
         if row >= self._rows:
             return False
-        event = self._columns[0][row]
-        last = self.state["event_id"] if self.is_open else self._columns[0][self._rows - 1]
-        return bool(last != event)
+        events = self._columns[0][row : self._rows]
+        last = self.state["event_id"] if self.is_open else events[-1]
+        return bool(last != events[0] or (events != events[0]).any())
 
     def _row_at(self, offset: int) -> tuple[int, bool]:
         """The row of the block that holds `offset` or is the next after it, and whether

@@ -145,11 +145,12 @@ def validate(
     first: int = 10,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
+    timeout: float | None = None,
 ) -> Report:
     """Check a stream against every rule of its type.
 
     Args:
-        source, stream, widths: as for evstream.open.
+        source, stream, widths, timeout: as for evstream.open.
         expect_events: event ids that must all be there.
         seal: the path of a seal to compare with; True takes the one beside the file if there
             is one, False none.
@@ -162,7 +163,7 @@ def validate(
     sealed = _seal_of(source, seal)
     sealer = Sealer(str(source), stream=stream, widths=widths) if sealed is not None else None
     tap = sealer.update if sealer is not None else None
-    with EventStream(source, stream, widths=widths, tap=tap) as opened:
+    with EventStream(source, stream, widths=widths, tap=tap, timeout=timeout) as opened:
         return _Validation(opened, first, sealed, sealer).run(expect_events)
 
 

@@ -16,9 +16,13 @@ import sys
 from pathlib import Path
 
 os.environ["NUMBA_DISABLE_JIT"] = "1"
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "src")]
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import atheris
+try:
+    import atheris
+except ImportError:
+    sys.exit("atheris is not installed here: pip install atheris (there are wheels for Linux)")
 
 with atheris.instrument_imports(include=["evstream"]):
     import targets

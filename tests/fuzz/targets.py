@@ -13,8 +13,8 @@ and by fuzz_atheris.py (coverage-guided, kernels interpreted).
 from __future__ import annotations
 
 import io
+import os
 import random
-import sys
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
@@ -23,15 +23,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-for folder in (ROOT / "src", ROOT / "tests"):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-
 import numba
 import numpy as np
 
 import evstream
+from evstream import event_reader, feeds
 from evstream import event_stream as es
 from evstream.compressed import Expander, compression
 from evstream.errors import (
@@ -40,11 +36,12 @@ from evstream.errors import (
     StreamHeaderError,
     TruncatedStreamError,
 )
+from evstream.reader import EventStream
 from evstream.validation import WHOLE, validate
 from oracle import BLOCK_HEADERS, PAIR, STREAM_HEADERS, Bits, Decoded, decode, encode
 from support import ERROR_CLASSES, HEADER_ERRORS, Trickle, assert_same, read_all
 
-GOLDEN = ROOT / "tests" / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 Widths = dict[str, str]
 
@@ -93,6 +90,56 @@ class Pieces(io.BytesIO):
         return super().readinto(memoryview(view)[: self.size])
 
 
+class OnDemand:
+    """Pipes that are written to, in turn a piece each, when their reader would wait."""
+
+    def __init__(self, streams: list[bytes], piece: int) -> None:
+        self.streams = streams
+        self.piece = piece
+
+    def __enter__(self) -> list[Any]:
+        ends = [os.pipe() for _ in self.streams]
+        self.readers = [os.fdopen(reader, "rb") for reader, _ in ends]
+        self.writers = {}
+        for data, (_, writer) in zip(self.streams, ends, strict=True):
+            os.write(writer, data[:8])  # a stream header is waited for without us
+            self.writers[writer] = data[8:]
+            if len(data) < 8:
+                self.end(writer)
+        self.wait = feeds.wait_for_input
+        feeds.wait_for_input = event_reader.wait_for_input = self.write_and_wait
+        return self.readers
+
+    def write_and_wait(self, waiting: Any, timeout: float | None) -> list[int]:
+        for writer, left in list(self.writers.items()):
+            if left:
+                os.write(writer, left[: self.piece])
+                self.writers[writer] = left[self.piece :]
+            else:
+                self.end(writer)
+        return self.wait(waiting, 10)
+
+    def end(self, writer: int) -> None:
+        del self.writers[writer]
+        os.close(writer)
+
+    def __exit__(self, *_: object) -> None:
+        feeds.wait_for_input = event_reader.wait_for_input = self.wait
+        for writer in list(self.writers):
+            self.end(writer)
+        for reader in self.readers:
+            reader.close()
+
+
+BESIDE_EVENT = 2_000_000_000
+BESIDE = encode(
+    "loss", {"len_sample": 9},
+    [((BESIDE_EVENT + event, item), [(s, 1.0 * event * s) for s in range(1, 8)])
+     for event in range(5) for item in (1, 2)],
+)  # fmt: skip
+BESIDE_ROWS = decode(BESIDE).raw_records
+
+
 # The targets
 
 
@@ -138,28 +185,48 @@ def read_callbacks(data: bytes, widths: Widths, way: int) -> None:
 
 
 def read_documented(data: bytes, widths: Widths, way: int) -> None:
-    """A subclass of EventReader with a parsing loop of its own, in the documented form."""
+    """A subclass of EventReader with a parsing loop of its own, in the documented form, on a
+    file that gives little at a time."""
+    stream = Pieces(data)
+    stream.size = 1 + 2 * (way >> 4)
+    check_documented(data, way, [stream])
+
+
+def read_pipes(data: bytes, widths: Widths, way: int) -> None:
+    """The same on a pipe whose writer writes a piece whenever the reader waits, beside
+    another pipe with a stream of its own."""
+    piece = 1 + 7 * (way >> 4)
+    with OnDemand([data[:60_000], BESIDE], piece) as streams:
+        check_documented(data[:60_000], way, streams)
+
+
+def check_documented(data: bytes, way: int, streams: list[Any]) -> None:
     decoded = decode(data, None, DEFAULT)
     if decoded.stream not in ("gul_item", "gul_coverage", "loss"):
         return
-    stream = Pieces(data)
-    stream.size = 1 + 2 * (way >> 4)
     reader = DocumentedReader(room=1 + way % 16)
     reader.buffer_size = window_of(way)
     error = None
     try:
-        es.read_stream_info(stream)
-        reader.collect(stream)
+        for stream in streams:
+            es.read_stream_info(stream)
+        reader.collect(streams)
     except EvstreamError as caught:
         error = caught
     if any(0 in block[1:3] for block in decoded.blocks) or has_zero_header(decoded, data):
         return  # to a documented subclass, an id of 0 means that it is between two blocks
+    rows = [row for row in reader.rows if row[0] < BESIDE_EVENT]
+    beside = [row for row in reader.rows if row[0] >= BESIDE_EVENT]
+    if any(block[1] >= BESIDE_EVENT for block in decoded.blocks):
+        return  # cannot be told from those beside
+    assert beside == BESIDE_ROWS[: len(beside)]
     if decoded.error is None:
         assert error is None, error
-        assert reader.rows == decoded.raw_records
+        assert rows == decoded.raw_records
+        assert len(beside) == (len(BESIDE_ROWS) if len(streams) > 1 else 0)
     else:
         assert type(error) is ERROR_CLASSES[decoded.error], (error, decoded.error)
-        assert reader.rows == decoded.raw_records[: len(reader.rows)]
+        assert rows == decoded.raw_records[: len(rows)]
 
 
 def validate_stream(data: bytes, widths: Widths, way: int) -> None:
@@ -167,6 +234,7 @@ def validate_stream(data: bytes, widths: Widths, way: int) -> None:
     if compression(data) is not None:
         return
     decoded = decode(data, None, widths)
+    EventStream.__init__.__kwdefaults__["chunk"] = window_of(way)  # else it would see only one
     try:
         report = validate(source_of(data, way), widths=widths, first=2)
     except StreamHeaderError:
@@ -192,7 +260,7 @@ def expand_zstd(data: bytes, widths: Widths, way: int) -> None:
 
 TARGETS: list[Callable[[bytes, Widths, int], None]] = [
     read_events, read_event_ids, read_callbacks, read_documented, validate_stream,
-    expand_gzip, expand_zstd,
+    expand_gzip, expand_zstd, read_pipes,
 ]  # fmt: skip
 
 
@@ -256,8 +324,8 @@ class DocumentedReader(es.EventReader):
     def read_buffer(self, byte_mv, cursor, valid_buff, event_id, item_id, **kwargs):  # type: ignore[no-untyped-def]
         return parse(byte_mv, cursor, valid_buff, event_id, item_id, self.out, self.used)
 
-    def collect(self, stream: Any) -> None:
-        for _ in self.read_streams([stream]):
+    def collect(self, streams: list[Any]) -> None:
+        for _ in self.read_streams(streams):
             self.take()
         self.take()
 
@@ -404,7 +472,7 @@ def seeds(largest: int = 4096) -> list[bytes]:
         if len(data) > largest:
             continue
         number = next((i for i, w in enumerate(WIDTHS) if width_name(w, path.stem)), 0)
-        targets = [1] if path.stem.startswith("event_ids") else [0, 2, 3, 4]
+        targets = [1] if path.stem.startswith("event_ids") else [0, 2, 3, 4, 7]
         inputs += [bytes([target, number, 0]) + data for target in targets]
         packer = zlib.compressobj(wbits=31)
         inputs.append(bytes([5, 0, 0]) + packer.compress(data) + packer.flush())
@@ -474,7 +542,7 @@ def random_stream(chance: random.Random, widths: Widths) -> bytes:
             return Bits(chance.getrandbits(8 * int(widths[name][1])))
         return chance.choice([1, 1, 2, 2, 3, 7, 2**31 - 1])
 
-    fields = [name for name in BLOCK_HEADERS[stream]]
+    fields = list(BLOCK_HEADERS[stream])
     if stream == "cdf":
         fields.pop()
     blocks = []
@@ -491,18 +559,23 @@ def random_stream(chance: random.Random, widths: Widths) -> bytes:
     return encode(stream, header, blocks, widths, chance.random() < 0.8)
 
 
+STREAM_TARGETS = [0] * 7 + [2] * 6 + [3] * 4 + [4] * 2 + [7]
+"""Numbers of the targets that read a stream, the slow ones seldom."""
+
+
 def new_input(chance: random.Random, corpus: list[bytes], n_widths: int = len(WIDTHS)) -> bytes:
     """A mutated seed, or a random stream, whole or mutated."""
     way = chance.choice([0, 0, chance.randrange(256)])
     if chance.random() < 0.3:
         number = chance.randrange(n_widths)
         data = random_stream(chance, WIDTHS[number])
-        target = chance.choice([0, 2, 3, 4])
+        target = chance.choice(STREAM_TARGETS)
         if chance.random() < 0.6:
             data = mutated(chance, data, corpus)
         return bytes([target, number, way]) + data
     seed = chance.choice(corpus)
-    choices = bytes([*seed[:2], way])
+    target = chance.choice(STREAM_TARGETS) if seed[0] in STREAM_TARGETS else seed[0]
+    choices = bytes([target, seed[1], way])
     if chance.random() < 0.05:
         choices = bytes([chance.randrange(len(TARGETS)), chance.randrange(256), way])
     return choices + mutated(chance, seed[CHOICES:], corpus)

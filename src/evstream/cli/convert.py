@@ -39,7 +39,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--len-sample", type=int, metavar="N", help="number of samples")
     parser.add_argument("--summary-set-id", type=int, metavar="N", help="of a summary stream")
     parser.add_argument(
-        "--precision", type=int, metavar="N", help="decimals of floats in CSV and JSON lines"
+        "--precision",
+        type=_decimals,
+        metavar="N",
+        help="decimals of floats in CSV and JSON lines (default: as short as they read back;"
+        " the existing tools print 2)",
     )
     parser.add_argument(
         "--compression", choices=["zstd", "lz4", "snappy", "gzip", "none"],
@@ -67,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
         precision=options.precision,
         compression=options.compression,
     )
-    with Progress(options.input, _size(options.input)) as progress:
+    prints = options.output == "-"
+    with Progress(options.input, _size(options.input), prints=prints) as progress:
         convert(
             options.input,
             options.output,
@@ -79,6 +84,12 @@ def run(options: argparse.Namespace) -> int:
             progress=progress.update,
         )
     return 0
+
+
+def _decimals(text: str) -> int:
+    if not text.isdecimal() or int(text) > 60:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number of decimals")
+    return int(text)
 
 
 def _size(file: str) -> int | None:

@@ -8,21 +8,23 @@ from types import TracebackType
 
 _FIRST_AFTER = 1.0
 _EVERY = 0.25
+_BAR = 20
 
 
 class Progress:
     """A line that says how far the work is; use as a context manager.
 
-    `total` is the number of bytes in all, None where it is not known.
+    `total` is the number of bytes in all, None where it is not known; `prints` says whether
+    stdout is written to meanwhile, which would mix with the line on a terminal.
     """
 
-    def __init__(self, name: str, total: int | None) -> None:
+    def __init__(self, name: str, total: int | None, *, prints: bool = True) -> None:
         self._name = name
         self._total = total
         self._shown = False
         self._started = time.monotonic()
         self._next = self._started + _FIRST_AFTER
-        self._on = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._on = sys.stderr.isatty() and not (prints and sys.stdout.isatty())
 
     def update(self, done: int) -> None:
         """Tell that `done` bytes are behind us."""
@@ -33,8 +35,10 @@ class Progress:
         seconds = now - self._started
         line = f"{self._name}: {done / 1e6:,.0f} MB, {done / 1e6 / seconds:,.0f} MB/s"
         if self._total and done:
-            left = seconds * (self._total - done) / done
-            line += f", {100 * done / self._total:.0f}%, {left:.0f} s left"
+            part = min(done / self._total, 1.0)
+            bar = "#" * int(_BAR * part)
+            left = seconds * (1 - part) / part
+            line += f" [{bar:.<{_BAR}}] {100 * part:.0f}%, {left:.0f} s left"
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
         self._shown = True
 

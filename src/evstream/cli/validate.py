@@ -57,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
                 first=options.first,
                 stream=options.stream,
                 widths=dict(options.width),
+                timeout=options.timeout,
             )
         except EvstreamError as error:
             status = fail(str(error))

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from evstream.arrow import FINAL_DELIMITER, arrow_schema, header_of, import_arrow
-from evstream.formats.table import Options, Table, guess_header, seekable
+from evstream.arrow import FINAL_DELIMITER, arrow_schema, import_arrow
+from evstream.errors import EvstreamError
+from evstream.formats.table import (
+    Options,
+    Table,
+    arrow_errors,
+    carried_header,
+    conform,
+    guess_header,
+    seekable,
+)
 from evstream.sources import Source
 
 if TYPE_CHECKING:
@@ -20,23 +29,29 @@ def read(source: Source, options: Options) -> Table:
     """The rows of an Arrow IPC file or stream."""
     pa = import_arrow()
     copy = seekable(source)
-    start = copy.read(len(_FILE_MAGIC))
-    copy.seek(0)
-    is_file = start == _FILE_MAGIC
-    reader = pa.ipc.open_file(copy) if is_file else pa.ipc.open_stream(copy)
-    carried = header_of(reader.schema, source.name)
-    header = carried or guess_header(reader.schema.names, options, source.name)
-    names = arrow_schema(header).names
+    try:
+        start = copy.read(len(_FILE_MAGIC))
+        copy.seek(0)
+        is_file = start == _FILE_MAGIC
+        with arrow_errors("Arrow", source.name):
+            reader = pa.ipc.open_file(copy) if is_file else pa.ipc.open_stream(copy)
+        carried = carried_header(reader.schema, options, source.name)
+        header = carried or guess_header(reader.schema.names, options, source.name)
+    except BaseException:
+        copy.close()
+        raise
+    schema = arrow_schema(header)
 
     def batches() -> Iterator[RecordBatch]:
-        for batch, metadata in _with_metadata(reader, is_file):
-            if (metadata or {}).get(FINAL_DELIMITER) == b"false":
-                table.clean_end = False
-            yield batch.select(names)
+        row = 0
+        with arrow_errors("Arrow", source.name):
+            for batch, metadata in _with_metadata(reader, is_file):
+                if (metadata or {}).get(FINAL_DELIMITER) == b"false":
+                    table.clean_end = False
+                yield conform(batch, schema, row, source.name)
+                row += batch.num_rows
 
-    table = Table(
-        header, batches(), source.name, carried is not None, offset=source.offset, close=copy.close
-    )
+    table = Table(header, batches(), source.name, carried is not None, close=copy.close)
     return table
 
 
@@ -53,6 +68,9 @@ def write(table: Table, out: Any, options: Options) -> None:
     pa = import_arrow()
     schema = arrow_schema(table.header)
     compression = options.compression if options.compression != "none" else None
+    if compression not in COMPRESSIONS:
+        known = ", ".join(str(c or "none") for c in COMPRESSIONS)
+        raise EvstreamError(f"Arrow files have no {compression} compression", expected=known)
     style = pa.ipc.IpcWriteOptions(compression=compression)
     with pa.ipc.new_file(out, schema, options=style) as writer:
         for batch in table.batches:
@@ -60,3 +78,6 @@ def write(table: Table, out: Any, options: Options) -> None:
         if not table.clean_end:
             empty = pa.RecordBatch.from_pylist([], schema=schema)
             writer.write_batch(empty, custom_metadata={FINAL_DELIMITER.decode(): "false"})
+
+
+COMPRESSIONS = ("zstd", "lz4", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from evstream._generated import layout
 from evstream.arrow import BATCH_ROWS, arrow_schema, batch_of, rebatch, rows_of
 from evstream.blocks import Array
 from evstream.errors import TableError, WriteError
-from evstream.formats.table import Options, Table, complete_header, header_fields, missing_fields
+from evstream.formats.table import Options, Table, complete_header, missing_fields
 from evstream.header import StreamHeader
 from evstream.reader import EventStream
 from evstream.rows import iter_rows
@@ -27,14 +27,7 @@ if TYPE_CHECKING:
 
 def read(source: Source, options: Options) -> Table:
     """The rows of a stream."""
-    stream = EventStream(source, options.stream, widths=options.widths, strict=options.strict)
-    for name, value in options.values.items():
-        found = stream.header.values.get(name)
-        if found != value:
-            stream.close()
-            raise TableError(
-                f"the stream says {name} {found}", source=source.name, expected=f"{value}"
-            )
+    stream = _opened(source, options)
     schema = arrow_schema(stream.header)
 
     def batches() -> Iterator[RecordBatch]:
@@ -46,15 +39,35 @@ def read(source: Source, options: Options) -> Table:
     return table
 
 
+def copy(source: Source, out: Any, options: Options, progress: Callable[[int], None]) -> None:
+    """A stream as a stream: the same bytes, read on the way, so that a broken one is refused."""
+    with _opened(source, options, tap=out.write) as stream:
+        for _ in stream.chunks():
+            progress(source.offset())
+
+
+def _opened(source: Source, options: Options, **more: Any) -> EventStream:
+    widths, strict = options.widths, options.strict
+    stream = EventStream(source, options.stream, widths=widths, strict=strict, **more)
+    for name, value in options.values.items():
+        found = stream.header.values.get(name)
+        if found != value:
+            stream.close()
+            raise TableError(
+                f"the stream says {name} {found}", source=source.name, expected=f"{value}"
+            )
+    return stream
+
+
 def write(table: Table, out: Any, options: Options) -> None:
     """The stream; without a len_sample, that of the highest sidx, which the header gets at
     the end."""
     if not missing_fields(table.header):
-        for _ in written(table, table.header, out):
+        for _ in written(table, table.batches, table.header, out):
             pass
         return
     with tempfile.TemporaryFile() as file:
-        for _ in written(table, placeholder(table.header), file):
+        for _ in written(table, table.batches, placeholder(table.header), file):
             pass
         header = complete_header(table.header, {"len_sample": table.highest_sidx})
         file.seek(0)
@@ -66,17 +79,19 @@ def write(table: Table, out: Any, options: Options) -> None:
 
 def checked(table: Table) -> Iterator[RecordBatch]:
     """The batches of a table, refused where they break a rule of the stream."""
-    return written(table, placeholder(table.header), _Nowhere())
+    return written(table, table.batches, placeholder(table.header), _Nowhere())
 
 
-def written(table: Table, header: StreamHeader, out: Any) -> Iterator[RecordBatch]:
-    """Write a table as a stream; its batches, each once it is written.
+def written(
+    table: Table, batches: Iterator[RecordBatch], header: StreamHeader, out: Any
+) -> Iterator[RecordBatch]:
+    """Write the batches of a table as a stream; gives each once it is written.
 
     Raises TableError, with the place in the file, for what breaks a rule of the stream.
     """
     with Writer(out, header, validate=not table.carried) as writer:
         row = 0
-        for batch, rows in _whole_blocks(table, header):
+        for batch, rows in _whole_blocks(batches, header, table.name):
             try:
                 writer.write_columns(**rows)
             except WriteError as error:
@@ -100,14 +115,14 @@ def placeholder(header: StreamHeader) -> StreamHeader:
 
 
 def _whole_blocks(
-    table: Table, header: StreamHeader
+    batches: Iterator[RecordBatch], header: StreamHeader, source: str
 ) -> Iterator[tuple[RecordBatch | None, dict[str, Array]]]:
     """Each batch and the rows to write with it: its own, or for blocks that say how many
     entries they have, those of the blocks that are known to be whole."""
     index = header.block.index
     kept: dict[str, Array] = {}
-    for batch in table.batches:
-        rows = rows_of(batch, table.name)
+    for batch in batches:
+        rows = rows_of(batch, source)
         if index is not None and batch.num_rows:
             if kept:
                 rows = {name: np.concatenate([kept[name], rows[name]]) for name in rows}
@@ -133,7 +148,7 @@ def _placed(error: WriteError, table: Table, first_row: int) -> TableError:
     return TableError(problem, source=table.name, expected=error.expected, **place)
 
 
-_OF_ORDER = ("contiguous", "unique_in_event", "ascending", "not_falling")
+_OF_ORDER = ("contiguous", "unique_in_event", "not_falling")
 
 
 class _Nowhere:
@@ -141,6 +156,3 @@ class _Nowhere:
 
     def write(self, data: Any) -> int:
         return len(data)
-
-
-__all__ = ["checked", "header_fields", "read", "write"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,13 @@ from evstream.arrow import arrow_schema, import_arrow
 from evstream.blocks import row_columns
 from evstream.errors import TableError
 from evstream.formats.table import Options, Table, guess_header
-from evstream.formats.text import TextFormat, read_blocks, read_rows, write_rows
+from evstream.formats.text import TextFormat, read_blocks, read_rows, rounded, write_rows
 from evstream.header import StreamHeader
-from evstream.line_kernels import SLACK
 from evstream.sources import Source
-from evstream.text import csv_template
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow import RecordBatch
 
 _OTHER_NAMES = {"sampleid": "sidx", "impactedexposure": "exposure_value", "outputid": "item_id"}
 """Columns of the existing tools, without case, spaces and underscores -> our name."""
@@ -38,21 +38,38 @@ def read(source: Source, options: Options) -> Table:
     header = guess_header(names, options, source.name)
     schema = arrow_schema(header)
     form = TextFormat(
-        csv_template(names),
+        names,
         lambda block: _by_arrow(block, names, schema),
         lambda lines, first_line: _records(lines, names),
     )
     if rest:
-        blocks = chain([memoryview(bytearray(rest + bytes(SLACK)))[: len(rest)]], blocks)
+        blocks = chain([memoryview(rest)], blocks)
     batches = read_rows(blocks, form, schema, 2, source.name)
     return Table(header, batches, source.name, False, first_line=2)
 
 
 def write(table: Table, out: Any, options: Options) -> None:
     """A header line and a line per row; floats as short as they read back."""
+    pa = import_arrow()
+    import pyarrow.csv as pa_csv
+    import pyarrow.types as pt
+
     names = list(row_columns(table.header))
+    style = pa_csv.WriteOptions(include_header=False, quoting_style="none")
+
+    def text(batch: RecordBatch) -> memoryview:
+        if options.precision is not None:
+            columns = [
+                rounded(column, options.precision) if pt.is_floating(column.type) else column
+                for column in batch.columns
+            ]
+            batch = pa.RecordBatch.from_arrays(columns, names=names)
+        lines = io.BytesIO()
+        pa_csv.write_csv(batch, lines, style)
+        return lines.getbuffer()
+
     out.write((",".join(names) + "\n").encode())
-    write_rows(table.batches, csv_template(names), options.precision, out)
+    write_rows(table.batches, text, out)
 
 
 def _bare(name: str) -> str:

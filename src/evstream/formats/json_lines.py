@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from evstream.arrow import arrow_schema, import_arrow
 from evstream.blocks import row_columns
 from evstream.errors import TableError
 from evstream.formats.table import Options, Table, guess_header
-from evstream.formats.text import TextFormat, read_blocks, read_rows, write_rows
+from evstream.formats.text import TextFormat, read_blocks, read_rows, rounded, write_rows
+from evstream.header import StreamHeader, stream_named
 from evstream.sources import Source
-from evstream.text import json_template
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow import RecordBatch
 
 
 def read(source: Source, options: Options) -> Table:
@@ -25,13 +28,13 @@ def read(source: Source, options: Options) -> Table:
     blocks = read_blocks(source)
     first = next(blocks, None)
     if first is None:
-        raise TableError("the file is empty", source=source.name, line=1, expected="an object")
+        return _without_rows(source, options)
     line = bytes(first).partition(b"\n")[0].decode("utf-8-sig", "replace")
     names = list(next(_records([line], 1, source.name)))
     header = guess_header(names, options, source.name)
     schema = arrow_schema(header)
     form = TextFormat(
-        json_template(names, compact='": ' not in line),
+        names,
         lambda block: _by_arrow(block, schema),
         lambda lines, first_line: _records(lines, first_line, source.name),
     )
@@ -39,10 +42,39 @@ def read(source: Source, options: Options) -> Table:
     return Table(header, batches, source.name, False, first_line=1)
 
 
+def _without_rows(source: Source, options: Options) -> Table:
+    if options.stream is None:
+        raise TableError("the file is empty", source=source.name, expected="an object, or --stream")
+    stream = stream_named(options.stream).name
+    names = list(row_columns(StreamHeader(stream)))
+    return Table(guess_header(names, options, source.name), iter(()), source.name, False)
+
+
 def write(table: Table, out: Any, options: Options) -> None:
     """An object per row; JSON has no NaN or infinity, so these become strings."""
-    template = json_template(row_columns(table.header))
-    write_rows(table.batches, template, options.precision, out)
+    write_rows(table.batches, lambda batch: _lines(batch, options.precision), out)
+
+
+def _lines(batch: RecordBatch, precision: int | None) -> memoryview:
+    pa = import_arrow()
+    import pyarrow.compute as pc
+    import pyarrow.types as pt
+
+    if not batch.num_rows:
+        return memoryview(b"")
+    parts: list[Any] = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if not pt.is_floating(column.type):
+            text = pc.cast(column, pa.string())
+        else:
+            text = pc.cast(column, pa.string()) if precision is None else rounded(column, precision)
+            quoted = pc.binary_join_element_wise('"', text, '"', "")
+            text = pc.if_else(pc.is_finite(column), text, quoted)
+        parts += [f'{", " if parts else "{"}"{name}": ', text]
+    lines = pc.binary_join_element_wise(*parts, "}\n", "")
+    start, end = lines.offset, lines.offset + len(lines)
+    bounds = np.frombuffer(lines.buffers()[1], np.int32)[[start, end]]
+    return memoryview(lines.buffers()[2])[bounds[0] : bounds[1]]  # the texts lie end to end
 
 
 def _by_arrow(block: memoryview, schema: pa.Schema) -> pa.Table:

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream.arrow import FINAL_DELIMITER, arrow_schema, header_of, import_arrow
-from evstream.formats.table import Options, Table, guess_header, seekable
+from evstream.arrow import FINAL_DELIMITER, arrow_schema, import_arrow, numbers_of
+from evstream.formats.table import (
+    Options,
+    Table,
+    arrow_errors,
+    carried_header,
+    conform,
+    guess_header,
+    seekable,
+)
 from evstream.sources import Source
 
 if TYPE_CHECKING:
@@ -30,20 +38,27 @@ def read(source: Source, options: Options) -> Table:
     import pyarrow.parquet as pq
 
     copy = seekable(source)
-    file = pq.ParquetFile(copy, buffer_size=1 << 20, pre_buffer=False)
-    carried = header_of(file.schema_arrow, source.name)
-    header = carried or guess_header(file.schema_arrow.names, options, source.name)
+    try:
+        with arrow_errors("Parquet", source.name):
+            file = pq.ParquetFile(copy, buffer_size=1 << 20, pre_buffer=False)
+            found = file.schema_arrow
+        carried = carried_header(found, options, source.name)
+        header = carried or guess_header(found.names, options, source.name)
+    except BaseException:
+        copy.close()
+        raise
     schema = arrow_schema(header)
     metadata = file.metadata.metadata or {}
 
     def batches() -> Iterator[RecordBatch]:
-        for batch in file.iter_batches(BATCH_ROWS, columns=schema.names):
-            yield batch if carried else batch.select(schema.names)
+        row = 0
+        with arrow_errors("Parquet", source.name):
+            for batch in file.iter_batches(BATCH_ROWS):
+                yield conform(batch, schema, row, source.name)
+                row += batch.num_rows
         table.clean_end = metadata.get(FINAL_DELIMITER) != b"false"
 
-    table = Table(
-        header, batches(), source.name, carried is not None, offset=source.offset, close=copy.close
-    )
+    table = Table(header, batches(), source.name, carried is not None, close=copy.close)
     return table
 
 
@@ -74,23 +89,27 @@ def _groups(batches: Iterator[RecordBatch], schema: pa.Schema) -> Iterator[pa.Ta
     """Tables of whole events, GROUP_ROWS or a little more."""
     pa = import_arrow()
     waiting: list[RecordBatch] = []
-    rows = 0
+    rows = whole = 0  # rows that wait, and those of them that are of finished events
+    last = None
     for batch in batches:
-        waiting.append(batch)
-        rows += batch.num_rows
-        if rows < GROUP_ROWS:
+        if not batch.num_rows:
             continue
-        events = batch.column(0).to_numpy(zero_copy_only=False)
-        starts = np.flatnonzero(events[1:] != events[:-1])
-        rest = 0
+        events = numbers_of(batch.column(0))
+        starts = np.flatnonzero(events[1:] != events[:-1]) + 1
         if len(starts):
-            rest = len(events) - int(starts[-1]) - 1
-        elif rows < LARGEST_GROUP_ROWS:
-            continue
-        group = pa.Table.from_batches(waiting, schema)
-        yield group.slice(0, rows - rest)
-        waiting = [batch.slice(batch.num_rows - rest)] if rest else []
-        rows = rest
+            whole = rows + int(starts[-1])
+        elif last is not None and events[0] != last:
+            whole = rows
+        last = events[-1]
+        waiting.append(batch)
+        rows += len(events)
+        if rows >= LARGEST_GROUP_ROWS and not whole:
+            whole = rows
+        if rows >= GROUP_ROWS and whole:
+            table = pa.Table.from_batches(waiting, schema)
+            yield table.slice(0, whole)
+            waiting = table.slice(whole).to_batches()
+            rows, whole = rows - whole, 0
     if rows:
         yield pa.Table.from_batches(waiting, schema)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evstream._generated import layout
-from evstream.arrow import header_of, import_arrow
+from evstream.arrow import header_of, import_arrow, numbers_of
 from evstream.blocks import Array, row_columns
 from evstream.errors import TableError
 from evstream.header import StreamHeader, build_header, stream_named
@@ -71,7 +71,7 @@ class Table:
     highest_sidx: int = 0
     close: Callable[[], None] = lambda: None
 
-    def place(self, row: int | None) -> dict[str, int]:
+    def place(self, row: int | None) -> dict[str, Any]:
         """Where a row is in the file, as TableError takes it."""
         if row is None or self.is_sorted:
             return {}
@@ -161,10 +161,9 @@ def conform(batch: RecordBatch, schema: pa.Schema, first_row: int, source: str) 
                     f"the column is of type {column.type}", source=source, column=wanted.name,
                     expected=f"{wanted.type}",
                 )  # fmt: skip
-            values = column.to_numpy(zero_copy_only=False)
-            column = pa.array(
-                _exactly(values, wanted.type.to_pandas_dtype(), first_row, wanted.name, source)
-            )
+            values = numbers_of(column)
+            dtype = wanted.type.to_pandas_dtype()
+            column = pa.array(_exactly(values, dtype, first_row, wanted.name, source))
         arrays.append(column)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -201,7 +200,9 @@ def arrow_errors(kind: str, source: str) -> Generator[None]:
         yield
     except (pa.ArrowException, OSError, EOFError) as error:
         line = " ".join(str(error).split())
-        raise TableError(f"this is no {kind} file, or a broken one ({line})", source=source) from None
+        raise TableError(
+            f"this is no {kind} file, or a broken one ({line})", source=source
+        ) from None
 
 
 def seekable(source: Source) -> Any:

@@ -1,8 +1,7 @@
 """What the formats of text have in common: a line per row, a number per column.
 
-Lines are parsed in blocks, several at once, by the first of three readers that can: the
-kernel, which takes what is ordinary; pyarrow, which takes what is unusual; and Python, one
-value at a time, which takes what is odd and says exactly what is wrong and where.
+Lines are parsed in blocks, several at once, by pyarrow; a block that it refuses is read by
+Python, one value at a time, which takes what is odd and says exactly what is wrong and where.
 """
 
 from __future__ import annotations
@@ -14,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream.arrow import batch_of, import_arrow, rows_of
+from evstream.arrow import batch_of, import_arrow
 from evstream.errors import TableError
 from evstream.formats.parallel import in_order
-from evstream.line_kernels import SLACK
 from evstream.sources import Source
-from evstream.text import Template, parse_rows, print_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,25 +31,24 @@ class TextFormat:
     """What tells one format of text from another.
 
     Attributes:
-        template: of its lines.
+        names: of the columns, in the order of the file.
         by_arrow: parses a block, or raises pyarrow.ArrowInvalid.
         records: (lines, number of the first) -> column name -> value, one line after the other.
     """
 
-    template: Template
+    names: list[str]
     by_arrow: Callable[[memoryview], pa.Table]
     records: Callable[[list[str], int], Iterable[Mapping[str, Any]]]
 
 
 def read_blocks(source: Source, size: int = BLOCK) -> Iterator[memoryview]:
     """A text source in blocks of whole lines, about `size` bytes each or one line if that is
-    longer. Each has its last newline, and SLACK bytes of room behind it. Blank lines at the
-    end of the file are left out."""
+    longer. Each has its last newline. Blank lines at the end of the file are left out."""
     rest = b""
     while True:
-        block = bytearray(len(rest) + max(size, len(rest)) + 1 + SLACK)
+        block = bytearray(len(rest) + max(size, len(rest)) + 1)
         block[: len(rest)] = rest
-        filled, room = len(rest), len(block) - 1 - SLACK
+        filled, room = len(rest), len(block) - 1
         with memoryview(block) as view:
             while filled < room and (count := source.readinto(view[filled:room])):
                 filled += count
@@ -77,25 +73,22 @@ def read_rows(
 ) -> Generator[RecordBatch]:
     """The rows of blocks of lines. Raises TableError for the first bad value."""
     pa = import_arrow()
-    dtypes = {f.name: np.dtype(f.type.to_pandas_dtype()) for f in schema}
+    dtypes = {name: np.dtype(schema.field(name).type.to_pandas_dtype()) for name in form.names}
 
     def parse(block: memoryview) -> RecordBatch | None:
-        data = np.frombuffer(block.obj, np.uint8)
-        rows = parse_rows(data, len(block), form.template, dtypes)
-        if rows is not None:
-            return batch_of(schema, rows)
         try:
             table = form.by_arrow(block)
         except pa.ArrowInvalid:
             return None
-        whole = table.num_rows == int(np.count_nonzero(data[: len(block)] == _NEWLINE))
+        whole = table.num_rows == int(np.count_nonzero(np.frombuffer(block, np.uint8) == _NEWLINE))
         if not whole or any(_is_odd(table.column(name)) for name in schema.names):
             return None
         batches = table.select(schema.names).cast(schema).combine_chunks().to_batches()
         return batches[0] if len(batches) == 1 else None
 
     line = first_line
-    for block, batch in in_order(parse, blocks):
+    for block, parsed in in_order(parse, blocks):
+        batch = parsed
         if batch is None:
             text = bytes(block).decode("utf-8", "replace").split("\n")[:-1]
             records = form.records([piece.removesuffix("\r") for piece in text], line)
@@ -105,15 +98,18 @@ def read_rows(
 
 
 def write_rows(
-    batches: Iterable[RecordBatch], template: Template, precision: int | None, out: Any
+    batches: Iterable[RecordBatch], text: Callable[[RecordBatch], Any], out: Any
 ) -> None:
-    """A line per row; several batches are printed at once."""
-
-    def text(batch: RecordBatch) -> memoryview:
-        return print_rows(rows_of(batch), template, precision)
-
+    """The lines of each batch, as `text` makes them; several batches at once."""
     for _, lines in in_order(text, batches):
         out.write(lines)
+
+
+def rounded(column: Any, precision: int) -> Any:
+    """A float column as text with a fixed number of decimals, rounded as printf does."""
+    pa = import_arrow()
+    values = column.to_numpy(zero_copy_only=False).tolist()
+    return pa.array([f"{value:.{precision}f}" for value in values], pa.string())
 
 
 def _is_odd(column: Any) -> bool:

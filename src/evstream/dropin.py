@@ -1,0 +1,205 @@
+"""The switch that puts evstream where a program expects the reference's event-stream module.
+
+    python -m evstream.dropin -- eltpy -i summary.bin -s selt.csv
+
+runs a program with the switch on, for itself and for every Python process that it starts;
+`install()` does the same for one process, before it imports the reference. No file of the
+reference is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import os
+import runpy
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from evstream.module_names import missing_names, source_of
+
+MODULE = "oasislmf.pytools.common.event_stream"
+"""The module that evstream stands in for."""
+
+STAND_IN = "evstream.event_stream"
+
+_USAGE = "usage: python -m evstream.dropin -- PROGRAM [ARGUMENT ...] | -m MODULE [ARGUMENT ...]"
+_SITE = str(Path(__file__).parent / "_dropin")
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Answers the import of one module with the stand-in."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+        self.cache_before = os.environ.get("NUMBA_CACHE_DIR")
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname == self.module else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        stand_in = importlib.import_module(STAND_IN)
+        _check_widths(module.__name__, stand_in)
+        # The import system hands out what sys.modules holds afterwards.
+        sys.modules[module.__name__] = stand_in
+
+
+def install(module: str = MODULE, *, check: bool = True) -> None:
+    """From now on, importing `module` gives `evstream.event_stream`.
+
+    Compiled code is cached apart (see docs/compatibility.md). Subprocesses are not affected:
+    for these there is `python -m evstream.dropin`. Installing twice does nothing.
+
+    Args:
+        module: full name of the module to stand in for.
+        check: compare names first (`missing_names`); some tenths of a second.
+
+    Raises:
+        RuntimeError: the module was imported before, or another one is stood in for.
+        ImportError: it is not installed, or names are missing in evstream.
+    """
+    if (finder := _installed()) is not None:
+        if finder.module != module:
+            raise RuntimeError(f"evstream already stands in for {finder.module}; uninstall() first")
+        return
+    if module in sys.modules:
+        raise RuntimeError(
+            f"{module} was imported before evstream.dropin.install(): programs hold its functions "
+            "already. Call install() before the first import of the reference."
+        )
+    if not is_available(module):
+        raise ModuleNotFoundError(f"{module} is not installed here: nothing to stand in for")
+    if check and (missing := missing_names(module, STAND_IN)):
+        lines = [f"  {name}: {', '.join(places)}" for name, places in missing.items()]
+        raise ImportError("\n".join([f"{STAND_IN} lacks names of {module} that are used:", *lines]))
+    finder = _Finder(module)
+    sys.meta_path.insert(0, finder)
+    _set_cache(_cache_folder(finder.cache_before))
+
+
+def uninstall() -> None:
+    """Importing the module gives the reference's again.
+
+    What a program imported meanwhile stays what it is; modules of the reference that are
+    loaded keep evstream's functions until the process ends.
+    """
+    if (finder := _installed()) is None:
+        return
+    sys.meta_path.remove(finder)
+    if sys.modules.pop(finder.module, None) is not None:
+        package, _, name = finder.module.rpartition(".")
+        with contextlib.suppress(KeyError, AttributeError):
+            delattr(sys.modules[package], name)
+    _set_cache(finder.cache_before)
+
+
+def installed() -> bool:
+    """Whether the switch is on in this process."""
+    return _installed() is not None
+
+
+def is_available(module: str = MODULE) -> bool:
+    """Whether the reference has `module`; found without importing anything of it."""
+    return source_of(module) is not None
+
+
+def environment(base: dict[str, str] | None = None) -> dict[str, str]:
+    """The environment (os.environ by default) with the switch on for every Python process."""
+    result = dict(os.environ if base is None else base)
+    paths = [p for p in result.get("PYTHONPATH", "").split(os.pathsep) if p and p != _SITE]
+    result["PYTHONPATH"] = os.pathsep.join([_SITE, *paths])
+    result["EVSTREAM_DROPIN"] = "1"
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a program with the switch on: a console script of this environment, `-m MODULE`, a
+    Python file, or any other program, whose Python processes then have it on."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["--"]:
+        del arguments[0]
+    if not arguments or arguments in (["-m"], ["-h"], ["--help"]):
+        sys.exit(_USAGE)
+    try:
+        install()
+    except (ImportError, RuntimeError) as error:
+        sys.exit(f"evstream.dropin: {error}")
+    os.environ.update(environment())
+    program, *rest = arguments
+    scripts = importlib.metadata.entry_points(group="console_scripts", name=program)
+    if program == "-m":
+        sys.argv = rest
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif scripts:
+        sys.argv = [shutil.which(program) or program, *rest]
+        sys.exit(next(iter(scripts)).load()())
+    elif program.endswith(".py"):
+        sys.argv = arguments
+        sys.path[0] = str(Path(program).resolve().parent)
+        runpy.run_path(program, run_name="__main__")
+    else:
+        os.execvp(program, arguments)
+
+
+def _installed() -> _Finder | None:
+    return next((finder for finder in sys.meta_path if isinstance(finder, _Finder)), None)
+
+
+def _check_widths(module: str, stand_in: ModuleType) -> None:
+    """Refuse widths at which the reference and evstream would mean different bytes.
+
+    oasislmf 2.3 takes the width of ids from OASIS_INT, as evstream does; 2.5 has them fixed.
+    """
+    data = importlib.import_module(module.rpartition(".")[0] + ".data")
+    if not hasattr(data, "def_to_type_and_size"):
+        return
+    theirs, _ = data.def_to_type_and_size("event_id")
+    if theirs != stand_in.event_id_type:
+        raise ImportError(
+            f"OASIS_INT={os.environ.get('OASIS_INT')} makes ids {stand_in.event_id_type} in "
+            f"evstream, while this reference has them {theirs} whatever it says: unset OASIS_INT"
+        )
+
+
+def _cache_folder(given: str | None) -> str:
+    """Where numba keeps compiled code while the switch is on.
+
+    Numba recompiles a function when its own file changes, not when a function that it calls
+    does, nor when a global (a width) has another value. Hence a folder for each version of
+    what evstream has compiled into others, and each choice of widths; never the reference's.
+    """
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    base = Path(given) if given else user / "evstream"
+    if base.parent.name == "dropin":  # inherited from the process that switched it on
+        base = base.parent.parent
+    home = Path(__file__).parent
+    inlined = [home / "event_stream.py", home / "memory.py", *home.glob("_generated/records_*.py")]
+    newest = max(path.stat().st_mtime_ns for path in inlined)
+    names = ("OASIS_INT", "OASIS_FLOAT", "OASIS_AREAPERIL_TYPE")
+    widths = "-".join(os.environ.get(name, "default") for name in names)
+    return str(base / "dropin" / f"{newest:x}-{widths}")
+
+
+def _set_cache(folder: str | None) -> None:
+    if folder is None:
+        os.environ.pop("NUMBA_CACHE_DIR", None)
+    else:
+        os.environ["NUMBA_CACHE_DIR"] = folder
+    if "numba" in sys.modules:
+        sys.modules["numba"].config.reload_config()
+
+
+if __name__ == "__main__":
+    # As a module of its own, not as __main__: the finder's class must be the one that
+    # `evstream.dropin` knows.
+    importlib.import_module("evstream.dropin").main()

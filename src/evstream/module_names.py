@@ -1,0 +1,58 @@
+"""Which names one module lacks that another has, told without importing the other."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+
+def missing_names(module: str, stand_in: str) -> dict[str, list[str]]:
+    """Names that `stand_in` lacks -> where they are used.
+
+    These are the functions, classes and variables that `module` defines, and what the other
+    modules of its package import from it.
+    """
+    found: dict[str, list[str]] = {}
+    if (source := source_of(module)) is None:
+        return found
+    package = source.parents[module.count(".") - 1]
+    for name in _defined(_parse(source)):
+        found.setdefault(name, []).append(f"defined in {module}")
+    word = module.rpartition(".")[2].encode()
+    for path in sorted(package.rglob("*.py")):
+        if path == source or word not in path.read_bytes():
+            continue
+        for node in ast.walk(_parse(path)):
+            if isinstance(node, ast.ImportFrom) and node.module == module:
+                place = f"{path.relative_to(package.parent)}:{node.lineno}"
+                for alias in node.names:
+                    found.setdefault(alias.name, []).append(place)
+    there = importlib.import_module(stand_in)
+    return {n: at for n, at in found.items() if n != "*" and not hasattr(there, n)}
+
+
+def source_of(module: str) -> Path | None:
+    """The source file of a module, found without importing the packages above it."""
+    top, *rest = module.split(".")
+    spec = PathFinder.find_spec(top)
+    for folder in (spec and spec.submodule_search_locations) or []:
+        path = Path(folder, *rest).with_suffix(".py")
+        if path.is_file():
+            return path
+    return None
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes(), str(path))
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            names = (n for target in node.targets for n in ast.walk(target))
+            yield from (n.id for n in names if isinstance(n, ast.Name))
