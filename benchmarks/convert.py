@@ -18,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import evstream as package
 from benchmarks.convert_1gb import write_stream
 
 RUNS = 3
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("--oasislmf", type=Path, help="folder of bintocsv and csvtobin")
     options = parser.parse_args()
     tools = {name: find(name, options.oasislmf) for name in ("bintocsv", "csvtobin")}
+    os.environ["PYTHONPATH"] = str(Path(package.__file__).parents[1])
     with tempfile.TemporaryDirectory() as name:
         os.chdir(name)
         write_stream(Path("gul.bin"), options.megabytes * 1_000_000)

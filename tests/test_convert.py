@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import evstream
 import oracle
@@ -48,6 +50,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("zstandard")
 
 from evstream.convert import convert  # noqa: E402
+from evstream.formats.text import rounded  # noqa: E402
 
 LOSS = GOLDEN / "loss_i4_f4.bin"
 needs_corpus = pytest.mark.skipif(not corpus_entries(), reason="no corpus beside the project")
@@ -949,6 +952,35 @@ def test_an_event_id_that_looks_like_gzip_is_one(tmp_path: Path) -> None:
     packed = gzip.compress(ids)
     out = converted(tmp_path, "a.bin.gz", packed, to="a.csv", options=Options(stream="event_ids"))
     assert out.split() == [b"event_id", b"559903", b"5"]
+
+
+# Decimals
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.floats(width=32), st.integers(-(10**7), 10**7).map(lambda n: n / 2**10)),
+        min_size=1,
+    ),
+    st.integers(0, 8),
+)
+def test_decimals_are_rounded_as_printf_does(values: list[float], precision: int) -> None:
+    """Ties to even, and a minus before what was below zero."""
+    for dtype in (np.float32, np.float64):
+        column = np.array(values, dtype)
+        wanted = [f"{value:.{precision}f}" for value in column.tolist()]
+        assert rounded(pa.array(column), precision).to_pylist() == wanted
+
+
+@pytest.mark.parametrize("precision", range(8))
+def test_many_decimals_are_rounded_as_printf_does(precision: int) -> None:
+    rng = np.random.default_rng(precision)
+    for scale in (1e-6, 1.0, 1e3, 1e8):
+        for dtype in (np.float32, np.float64):
+            column = (rng.random(10_000) * scale + scale / 1000).astype(dtype)
+            wanted = [f"{value:.{precision}f}" for value in column.tolist()]
+            assert rounded(pa.array(column), precision).to_pylist() == wanted
 
 
 # Progress

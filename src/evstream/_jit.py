@@ -22,11 +22,6 @@ def jit(function: Callable[..., Any]) -> Any:
     return numba.njit(nogil=True, cache=CACHE)(function)
 
 
-def jit_inline(function: Callable[..., Any]) -> Any:
-    """Compile a small function that becomes part of each kernel which calls it."""
-    return numba.njit(nogil=True, cache=CACHE, forceinline=True)(function)
-
-
 def jit_closure(function: Callable[..., Any]) -> Any:
     """Compile a kernel around a user's njit callbacks: never cached, since numba cannot
     tell on disk whether a callback is still the same."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,9 @@ from evstream.sources import Source
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import RecordBatch
+
+_PRINTED_ROWS = 1 << 14
+"""Rows that pyarrow prints at once, few enough to stay in the processor's cache."""
 
 _OTHER_NAMES = {"sampleid": "sidx", "impactedexposure": "exposure_value", "outputid": "item_id"}
 """Columns of the existing tools, without case, spaces and underscores -> our name."""
@@ -55,18 +57,20 @@ def write(table: Table, out: Any, options: Options) -> None:
     import pyarrow.types as pt
 
     names = list(row_columns(table.header))
-    style = pa_csv.WriteOptions(include_header=False, quoting_style="none")
+    style = pa_csv.WriteOptions(
+        include_header=False, quoting_style="none", batch_size=_PRINTED_ROWS
+    )
 
-    def text(batch: RecordBatch) -> memoryview:
+    def text(batch: RecordBatch) -> Any:
         if options.precision is not None:
             columns = [
                 rounded(column, options.precision) if pt.is_floating(column.type) else column
                 for column in batch.columns
             ]
             batch = pa.RecordBatch.from_arrays(columns, names=names)
-        lines = io.BytesIO()
+        lines = pa.BufferOutputStream()
         pa_csv.write_csv(batch, lines, style)
-        return lines.getbuffer()
+        return lines.getvalue()
 
     out.write((",".join(names) + "\n").encode())
     write_rows(table.batches, text, out)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream.arrow import batch_of, import_arrow
+from evstream.arrow import batch_of, import_arrow, numbers_of
+from evstream.blocks import Array
 from evstream.errors import TableError
 from evstream.formats.parallel import in_order
 from evstream.sources import Source
@@ -108,8 +109,38 @@ def write_rows(
 def rounded(column: Any, precision: int) -> Any:
     """A float column as text with a fixed number of decimals, rounded as printf does."""
     pa = import_arrow()
-    values = column.to_numpy(zero_copy_only=False).tolist()
-    return pa.array([f"{value:.{precision}f}" for value in values], pa.string())
+    values = numbers_of(column)
+    decimals = _as_decimals(values, precision)
+    if decimals is not None:
+        return decimals.cast(pa.string())
+    return pa.array([f"{value:.{precision}f}" for value in values.tolist()], pa.string())
+
+
+def _as_decimals(values: Array, precision: int) -> Any:
+    """The rounded values as decimal numbers of pyarrow, which prints them quickly; None where
+    one needs more care: it is not finite, large, or rounds to -0."""
+    if precision > _MOST_DECIMALS:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = values.astype(np.float64) * 10.0**precision
+        number = np.rint(scaled)
+        sure = (np.abs(scaled) < _EXACT) & ~((number == 0) & np.signbit(values))
+        if values.dtype.itemsize == 8:  # the product is rounded, and may have become a tie so
+            sure &= np.abs(np.abs(scaled - number) - 0.5) > np.abs(scaled) * 2.0**-52
+    if not sure.all():
+        return None
+    pa = import_arrow()
+    halves = np.empty((len(values), 2), np.int64)  # of 128 bits each, the lower one first
+    halves[:, 0] = number
+    halves[:, 1] = halves[:, 0] >> 63
+    kind = pa.decimal128(_DIGITS, precision)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(halves)])
+
+
+_EXACT = 2.0**53
+_DIGITS = 19
+_MOST_DECIMALS = 6
+"""pyarrow prints a decimal number with an exponent only beyond this."""
 
 
 def _is_odd(column: Any) -> bool:
