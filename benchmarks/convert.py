@@ -44,7 +44,7 @@ def main() -> None:
                 for command, taken in zip((ours, theirs), times, strict=True):
                     if command is not None:
                         taken.append(seconds(command))
-            line(label, size, *times)
+            line(label, 0 if "without" in label else size, *times)
 
 
 def cases(tools: dict[str, str | None]) -> list[tuple[str, list[str], list[str] | None]]:
@@ -52,7 +52,7 @@ def cases(tools: dict[str, str | None]) -> list[tuple[str, list[str], list[str] 
     to_csv, to_bin = tools["bintocsv"], tools["csvtobin"]
     loss = ["--stream", "loss", "--len-sample", "100"]
     return [
-        ("nothing (12 bytes)", evstream("empty.csv", "empty.bin", *loss), None),
+        ("a stream without events", evstream("empty.csv", "empty.bin", *loss), None),
         (
             "bin to csv, 2 decimals",
             evstream("gul.bin", "gul2.csv", "--precision", "2"),
@@ -91,7 +91,7 @@ def seconds(command: list[str]) -> float:
 
 def line(label: str, size: float, ours: list[float], theirs: list[float]) -> None:
     taken = statistics.median(ours)
-    cells = [f"{taken:.2f}", f"{size / taken:,.0f}", "", ""]
+    cells = [f"{taken:.2f}", f"{size / taken:,.0f}" if size else "", "", ""]
     if theirs:
         other = statistics.median(theirs)
         cells[2:] = [f"{other:.2f}", f"{other / taken:.1f}"]

@@ -61,7 +61,8 @@ def convert(
     output_format = to or format_of(str(target))[0]
     _refuse_idle(options, output_format)
     with ExitStack() as stack:
-        opened = Source(source, expand=_expands(source, input_format, options))
+        expand = _expands(source, input_format, options)
+        opened = Source(source, expand=expand, timeout=options.timeout)
         stack.callback(opened.close)
         sink = stack.enter_context(Sink(target))
         if input_format == output_format == "bin" and not sort:

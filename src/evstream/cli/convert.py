@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
         values={name: value for name, value in given.items() if value is not None},
         widths=dict(options.width),
         strict=options.strict,
+        timeout=options.timeout,
         precision=options.precision,
         compression=options.compression,
     )

@@ -29,7 +29,7 @@ class Options:
 
     Attributes:
         stream, values, widths: of the stream, as for evstream.create.
-        strict: as for evstream.open.
+        strict, timeout: as for evstream.open.
         precision: decimals of floats in text formats.
         compression: of Parquet and Arrow pages: "zstd", "lz4", "snappy", "gzip", "none".
     """
@@ -38,6 +38,7 @@ class Options:
     values: Mapping[str, int] = field(default_factory=dict)
     widths: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
+    timeout: float | None = None
     precision: int | None = None
     compression: str | None = None
 
