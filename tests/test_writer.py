@@ -8,6 +8,7 @@ anything else ends in bytes that a reader refuses.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import socket
@@ -1257,3 +1258,29 @@ def test_a_stream_interrupted_at_any_byte_of_a_write_is_refused_by_a_reader() ->
         if read_all(io.BytesIO(bytes(target.data))).error is None:
             accepted.append(size)
     assert accepted == []
+
+
+class FailsOnce:
+    """Refuses one write, as a disk does that is full for a moment."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.has_failed = False
+
+    def write(self, view: memoryview) -> int:
+        if not self.has_failed:
+            self.has_failed = True
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.data += view
+        return len(view)
+
+
+def test_a_writer_that_has_lost_bytes_does_not_go_on() -> None:
+    target = FailsOnce()
+    with new_writer(target, "loss") as out:
+        write_something(out)
+        with pytest.raises(WriteError, match="No space left"):
+            out.flush()
+        with pytest.raises(ValueError, match="closed"):
+            out.write_event(9, [1], [[1.0, 2.0, 3.0]])
+    assert read_all(io.BytesIO(bytes(target.data))).error is not None

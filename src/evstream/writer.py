@@ -311,7 +311,11 @@ class Writer:
     def _flush_buffer(self) -> None:
         view = self._buffer.data[: self._cursor]
         self._cursor = 0
-        self._sink.write(view)
+        try:
+            self._sink.write(view)
+        except BaseException:
+            self.abort()  # what was not taken is gone: no later write may go on behind it
+            raise
         if self._sealer is not None:
             self._sealer.update(view)
 
