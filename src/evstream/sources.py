@@ -71,9 +71,12 @@ class Source:
 
     def offset(self) -> int:
         """Bytes read of the file, compressed ones where it is compressed; for progress."""
-        if self.size is None or self._stream.closed:
+        if self.size is None:
             return self._count
-        return int(self._stream.tell())
+        try:
+            return int(self._stream.tell())
+        except (OSError, ValueError):  # closed at its end, maybe by a thread just now
+            return self._count
 
     @property
     def waitable(self) -> int | None:
