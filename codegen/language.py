@@ -106,6 +106,8 @@ CHECKS = {
     "known_special": RuleCheck("entry"),
     "at_most": RuleCheck("entry", limit=True),
     "unique_in_block": RuleCheck("entry"),
+    "samples_ascend": RuleCheck("entry"),
+    "specials_ascend": RuleCheck("entry"),
     "required_special": RuleCheck("entry"),
     "finite": RuleCheck("header or entry"),
     "not_negative": RuleCheck("header or entry"),

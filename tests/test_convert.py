@@ -137,13 +137,11 @@ BREAKS_A_RULE = {
     "loss_item_repeated.bin", "loss_nan.bin", "loss_nan_payload.bin", "loss_negative_ids.bin",
     "loss_sidx_above_len_sample.bin", "loss_sidx_duplicate.bin", "loss_sidx_minus_6.bin",
     "loss_sidx_not_ascending.bin", "loss_specials_last.bin", "loss_values_f8.bin",
-    "loss_zero_ids.bin", "summary_exposure_nan.bin", "summary_specials_python_order.bin",
-    "summary_zero_ids.bin",
+    "loss_zero_ids.bin", "summary_exposure_nan.bin", "summary_zero_ids.bin",
     # of the corpus
     "e06_interleaved_events.bin", "e08_items_descending_and_double.bin",
     "e10_nan_inf_negative_zero.bin", "e12_duplicate_sidx.bin",
-    "e20_summary_expval_zero_and_nan.bin", "e27_sidx_minus_6.bin", "summary_converters.bin",
-    "summary_lec_part1.bin", "summary_warmup_tiny.bin",
+    "e20_summary_expval_zero_and_nan.bin", "e27_sidx_minus_6.bin",
 }  # fmt: skip
 
 
@@ -329,6 +327,7 @@ BAD_ROWS = [
     (b"1,0,1,3\n", "line 4: event_id 1, item_id 0: item_id 0 breaks block-id-positive"),
     (b"1,1,1,3\n", "line 4: event_id 1, item_id 1: sidx 1 breaks sidx-unique"),
     (b"1,1,-3,3\n", "line 4: event_id 1, item_id 1: sidx -3 breaks sidx-ascending"),
+    (b"1,1,-1,3\n", "line 4: event_id 1, item_id 1: sidx -1 breaks sidx-"),
     (b"1,2,1,3\n1,1,2,3\n", "line 5: event_id 1, item_id 1: item_id 1 breaks block-unique"),
     (b"2,1,1,3\n1,2,2,3\n", "line 5: event_id 1, item_id 2: event_id 1 breaks events-contiguous"),
 ]
@@ -935,6 +934,22 @@ def test_what_is_given_is_not_said(tmp_path: Path, capsys: Any) -> None:
     assert (header.len_sample, header.summary_set_id) == (5, 3)
     main(["convert", source, str(tmp_path / "out.jsonl"), "--stream=summary"])
     assert capsys.readouterr().err == ""
+
+
+def test_a_summary_table_of_the_reference_keeps_its_order_of_specials(
+    tmp_path: Path, capsys: Any
+) -> None:
+    rows = [(7, 2, sidx, 0.5 * place, 900.0) for place, sidx in enumerate((-1, -4, -5, 1, 3))]
+    lines = [",".join(map(str, row)) for row in rows]
+    source, target = tmp_path / "summary.csv", tmp_path / "summary.bin"
+    source.write_text("\n".join(["EventId,SummaryId,SampleId,Loss,ImpactedExposure", *lines]))
+    options = ["--len-sample=3", "--summary-set-id=1"]
+    assert main(["convert", str(source), str(target), *options]) == 0
+    assert [
+        (e, s, sidx, x, v) for e, s, v, sidx, x in oracle.decode(target.read_bytes()).records
+    ] == rows
+    assert main(["validate", str(target)]) == 0
+    assert "specials-ascending" in capsys.readouterr().out
 
 
 def test_what_rows_do_not_say_is_said(tmp_path: Path, capsys: Any) -> None:

@@ -45,6 +45,7 @@ class Checker:
         self.last: dict[str, float] = {}
         self.seen_specials: set[int] = set()
         self.entries_before = 0
+        self._specials = {special.sidx for special in header.spec.specials}
         self._later: list[Callable[[], None]] = []
         self._block_at = {name: i for i, name in enumerate(block_columns(header))}
         self._entry_at = {name: i for i, name in enumerate(entry_columns(header))}
@@ -77,9 +78,13 @@ class Checker:
             remember()
 
     def _count(self, columns: Columns) -> None:
-        counts = np.diff(columns.offsets)
-        before = self.entries_before if self.continues and len(counts) == 1 else 0
-        self.entries_before = before + int(counts[-1])
+        if not self.continues or len(columns.block[0]) > 1:
+            self.entries_before = 0
+            self.seen_specials.clear()
+        self.entries_before += int(columns.offsets[-1] - columns.offsets[-2])
+        if self._specials:
+            sidx = self.column("sidx", columns)[columns.offsets[-2] :]
+            self.seen_specials |= self._specials.intersection(sidx[sidx < 0].tolist())
 
     def goes_on(self, columns: Columns) -> bool:
         """Whether the first entry of the stretch follows one of the same block before it."""
@@ -171,7 +176,24 @@ def _at_most(checker: Checker, name: str, values: Array, columns: Columns) -> Ar
     return values > min(checker.header.values[str(limit)] for limit in limits)
 
 
-def _not_falling(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+def _samples_ascend(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
+    falls = _falling(checker, name, sidx, columns)
+    return falls & (_previous(checker, name, sidx) > 0) if falls.any() else falls
+
+
+def _specials_ascend(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
+    falls = _falling(checker, name, sidx, columns)
+    return falls & (_previous(checker, name, sidx) < 0) if falls.any() else falls
+
+
+def _previous(checker: Checker, name: str, values: Array) -> Array:
+    """The value before each one; before the first, the last of the stretch before."""
+    first = checker.last.get(name, 0)
+    return np.concatenate([np.array([first], values.dtype), values[:-1]])
+
+
+def _falling(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    """Where a value is below the one before it in its block."""
     falls = np.zeros(len(values), bool)
     if len(values):
         falls[1:] = values[1:] < values[:-1]
@@ -187,8 +209,8 @@ def _not_falling(checker: Checker, name: str, values: Array, columns: Columns) -
 
 
 def _unique_in_block(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    """Exact within a stretch; a block that spans several is compared with its last value
-    only, and any other repetition in it breaks the order as well."""
+    """Exact within a stretch. Of a block that spans several, the special sidx and the last
+    value are remembered: any other repetition breaks the order of the samples as well."""
     again = np.zeros(len(values), bool)
     if not len(values):
         return again
@@ -203,6 +225,8 @@ def _unique_in_block(checker: Checker, name: str, values: Array, columns: Column
         again[order[1:]] = same
     if checker.goes_on(columns):
         again[0] |= values[0] == checker.last[name]
+        special = np.flatnonzero(values[: columns.offsets[1]] < 0)
+        again[special] |= np.isin(values[special], list(checker.seen_specials))
     return again
 
 
@@ -212,22 +236,14 @@ def _required_special(checker: Checker, name: str, sidx: Array, columns: Columns
     missing = np.zeros(len(counts), bool)
     special = np.flatnonzero(sidx < 0)
     block = np.searchsorted(columns.offsets, special, side="right") - 1
-    seen_last: set[int] = set()
     for value in required:
         has = np.zeros(len(counts), bool)
         has[block[sidx[special] == value]] = True
         if checker.continues:
             has[0] |= value in checker.seen_specials
-        if has[-1]:
-            seen_last.add(value)
         missing |= ~has
     if checker.is_open:
         missing[-1] = False
-
-    def remember() -> None:
-        checker.seen_specials = seen_last
-
-    checker.when_passed(remember)
     return missing
 
 
@@ -297,8 +313,10 @@ CHECKS: dict[str, Callable[[Checker, str, Array, Columns], Array]] = {
     "finite": _finite,
     "known_special": _known_special,
     "at_most": _at_most,
-    "not_falling": _not_falling,
+    "not_falling": _falling,
     "unique_in_block": _unique_in_block,
+    "samples_ascend": _samples_ascend,
+    "specials_ascend": _specials_ascend,
     "required_special": _required_special,
     "not_empty": _not_empty,
     "unique_in_event": _unique_in_event,

@@ -148,7 +148,7 @@ def _placed(error: WriteError, table: Table, first_row: int) -> TableError:
     return TableError(problem, source=table.name, expected=error.expected, **place)
 
 
-_OF_ORDER = ("contiguous", "unique_in_event", "not_falling")
+_OF_ORDER = ("contiguous", "unique_in_event", "not_falling", "samples_ascend")
 
 
 class _Nowhere:
