@@ -15,7 +15,8 @@ import numpy as np
 
 from evstream._generated import layout
 from evstream.blocks import Array, row_columns
-from evstream.errors import MissingExtraError, TableError, WriteError
+from evstream.errors import TableError, WriteError
+from evstream.extras import import_arrow
 from evstream.header import StreamHeader, build_header
 from evstream.reader import EventStream
 from evstream.rows import Ids, iter_rows, join_rows, whole_blocks
@@ -32,15 +33,6 @@ FINAL_DELIMITER = b"evstream.final_delimiter"
 """Metadata of what was written at the end: "false" for a stream without its last delimiter."""
 
 BATCH_ROWS = 1 << 17
-
-
-def import_arrow() -> Any:
-    """The pyarrow module, or an error that names the extra."""
-    try:
-        import pyarrow
-    except ImportError:
-        raise MissingExtraError("this needs pyarrow: pip install 'evstream[arrow]'") from None
-    return pyarrow
 
 
 def arrow_schema(header: StreamHeader) -> pa.Schema:

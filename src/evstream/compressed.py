@@ -11,7 +11,8 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from evstream.errors import CorruptStreamError, MissingExtraError, TruncatedStreamError
+from evstream.errors import CorruptStreamError, TruncatedStreamError
+from evstream.extras import import_extra
 
 PIECE = {"gzip": 1 << 14, "zstd": 1 << 10}
 """Compressed bytes per step: gzip expands at most a thousandfold, zstd far more."""
@@ -74,10 +75,4 @@ class Expander:
 def _decompressor(kind: str) -> Any:
     if kind == "gzip":
         return zlib.decompressobj(wbits=31)
-    try:
-        import zstandard
-    except ImportError:
-        raise MissingExtraError(
-            "reading zstd needs zstandard: pip install 'evstream[zstd]'"
-        ) from None
-    return zstandard.ZstdDecompressor().decompressobj()
+    return import_extra("zstandard").ZstdDecompressor().decompressobj()

@@ -8,9 +8,10 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from evstream.arrow import arrow_schema, import_arrow
+from evstream.arrow import arrow_schema
 from evstream.blocks import block_columns, row_columns
 from evstream.errors import EvstreamError
+from evstream.extras import import_arrow
 from evstream.formats import COMPRESSIONS, Options, Table, format_of, module_of
 from evstream.formats.binary import checked, copy
 from evstream.formats.parallel import ahead
@@ -88,10 +89,8 @@ def convert(
 
 def _refuse_idle(options: Options, output_format: str) -> None:
     """An option that would do nothing was meant to do something."""
-    if options.precision is not None and output_format not in {"csv", "jsonl"}:
-        raise EvstreamError(
-            f"a precision does not go with {output_format}", expected="csv or jsonl"
-        )
+    if options.precision is not None and output_format != "csv":
+        raise EvstreamError(f"a precision does not go with {output_format}", expected="csv")
     if options.compression is not None and output_format not in {"parquet", "arrow"}:
         raise EvstreamError(
             f"a compression of pages does not go with {output_format}",

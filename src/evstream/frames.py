@@ -6,14 +6,14 @@ the stream header, so writing it back (evstream.write_arrow) asks for what that 
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from evstream.arrow import arrow_schema, read_arrow
 from evstream.blocks import block_columns, row_columns
-from evstream.errors import EvstreamError, MissingExtraError
+from evstream.errors import EvstreamError
+from evstream.extras import import_extra
 from evstream.reader import EventStream
 from evstream.rows import Ids, keep_blocks, named_rows, read_columns, watched_chunks
 
@@ -40,7 +40,7 @@ def read_polars(
     The frame takes over what was decoded without a copy, as many pieces: `rechunk()` makes
     them one.
     """
-    pl = _import("polars")
+    pl = import_extra("polars")
     table = read_arrow(source, events, sidx, stream=stream, widths=widths, strict=strict)
     return pl.from_arrow(table, rechunk=False)
 
@@ -55,7 +55,7 @@ def read_pandas(
     strict: bool = False,
 ) -> pandas.DataFrame:
     """Read a whole stream into a pandas.DataFrame; arguments as for evstream.read_columns."""
-    pd = _import("pandas")
+    pd = import_extra("pandas")
     columns = read_columns(source, events, sidx, stream=stream, widths=widths, strict=strict)
     return pd.DataFrame(columns, copy=False)
 
@@ -82,7 +82,7 @@ def scan_polars(
         read once: the second query that reads it raises EvstreamError, also where both are
         sides of one join.
     """
-    _import("polars")
+    import_extra("polars")
     from polars.io.plugins import register_io_source
 
     scan = _Scan(source, stream, widths, strict)
@@ -112,7 +112,7 @@ class _Scan:
         if self._is_file:
             self._unread.pop().close()
         empty = arrow_schema(self._header).empty_table()
-        self.schema = _import("polars").from_arrow(empty).schema
+        self.schema = import_extra("polars").from_arrow(empty).schema
 
     def read(
         self,
@@ -122,7 +122,7 @@ class _Scan:
         batch_size: int | None,
     ) -> Iterator[DataFrame]:
         """The frames that Polars asks for: of the first `n_rows` rows those that pass."""
-        pl = _import("polars")
+        pl = import_extra("polars")
         names = list(row_columns(self._header))
         wanted = names if with_columns is None else with_columns
         of_blocks, of_rows = None, predicate
@@ -193,12 +193,3 @@ def _conjuncts(predicate: Expr) -> Iterator[Expr]:
                 yield from _conjuncts(right)
                 return
     yield predicate
-
-
-def _import(extra: str) -> Any:
-    """A module that an extra of its name brings, or an error that names the extra."""
-    try:
-        return importlib.import_module(extra)
-    except ImportError:
-        text = f"this needs {extra}: pip install 'evstream[{extra}]'"
-        raise MissingExtraError(text) from None

@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
         "--precision",
         type=_decimals,
         metavar="N",
-        help="decimals of floats in CSV and JSON lines (default: as short as they read back;"
+        help="decimals of floats in CSV (default: as short as they read back;"
         " the existing tools print 2)",
     )
     parser.add_argument(

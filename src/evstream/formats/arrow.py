@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from evstream.arrow import FINAL_DELIMITER, arrow_schema, import_arrow
+from evstream.arrow import FINAL_DELIMITER, arrow_schema
 from evstream.errors import EvstreamError
+from evstream.extras import import_arrow
 from evstream.formats.table import (
     Options,
     Table,

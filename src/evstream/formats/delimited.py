@@ -8,20 +8,18 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from evstream._generated import layout
-from evstream.arrow import arrow_schema, import_arrow
+from evstream.arrow import arrow_schema
 from evstream.blocks import row_columns
 from evstream.errors import TableError
+from evstream.extras import import_arrow
 from evstream.formats.table import Options, Table, guess_header
-from evstream.formats.text import TextFormat, read_blocks, read_rows, rounded, write_rows
+from evstream.formats.text import TextFormat, read_blocks, read_rows, write_frames
 from evstream.header import StreamHeader
 from evstream.sources import Source
 
 if TYPE_CHECKING:
+    import polars as pl
     import pyarrow as pa
-    from pyarrow import RecordBatch
-
-_PRINTED_ROWS = 1 << 14
-"""Rows that pyarrow prints at once, few enough to stay in the processor's cache."""
 
 _OTHER_NAMES = {"sampleid": "sidx", "impactedexposure": "exposure_value", "outputid": "item_id"}
 """Columns of the existing tools, without case, spaces and underscores -> our name."""
@@ -51,29 +49,14 @@ def read(source: Source, options: Options) -> Table:
 
 
 def write(table: Table, out: Any, options: Options) -> None:
-    """A header line and a line per row; floats as short as they read back."""
-    pa = import_arrow()
-    import pyarrow.csv as pa_csv
-    import pyarrow.types as pt
+    """A header line and a line per row; floats as short as they read back, or with a fixed
+    number of decimals, rounded as printf does."""
 
-    names = list(row_columns(table.header))
-    style = pa_csv.WriteOptions(
-        include_header=False, quoting_style="none", batch_size=_PRINTED_ROWS
-    )
+    def lines(frame: pl.DataFrame, out: Any) -> None:
+        frame.write_csv(out, include_header=False, float_precision=options.precision)
 
-    def text(batch: RecordBatch) -> Any:
-        if options.precision is not None:
-            columns = [
-                rounded(column, options.precision) if pt.is_floating(column.type) else column
-                for column in batch.columns
-            ]
-            batch = pa.RecordBatch.from_arrays(columns, names=names)
-        lines = pa.BufferOutputStream()
-        pa_csv.write_csv(batch, lines, style)
-        return lines.getvalue()
-
-    out.write((",".join(names) + "\n").encode())
-    write_rows(table.batches, text, out)
+    head = ",".join(row_columns(table.header)) + "\n"
+    write_frames(table.batches, lines, out, head.encode())
 
 
 def _bare(name: str) -> str:
@@ -89,6 +72,9 @@ def _by_arrow(block: memoryview, names: list[str], schema: pa.Schema) -> pa.Tabl
     pa = import_arrow()
     import pyarrow.csv as pa_csv
 
+    text: Any = block.obj
+    if b"x" in text or b"X" in text:
+        raise pa.ArrowInvalid("pyarrow would take 0x10 for a whole number")
     return pa_csv.read_csv(
         pa.BufferReader(pa.py_buffer(block)),
         read_options=pa_csv.ReadOptions(

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream.arrow import arrow_schema, import_arrow
+from evstream.arrow import arrow_schema
 from evstream.blocks import row_columns
 from evstream.errors import TableError
+from evstream.extras import import_arrow
 from evstream.formats.table import Options, Table, guess_header
-from evstream.formats.text import TextFormat, read_blocks, read_rows, rounded, write_rows
+from evstream.formats.text import TextFormat, read_blocks, read_rows, write_frames
 from evstream.header import StreamHeader, stream_named
 from evstream.sources import Source
+from evstream.text import json_lines
 
 if TYPE_CHECKING:
+    import polars as pl
     import pyarrow as pa
-    from pyarrow import RecordBatch
 
 
 def read(source: Source, options: Options) -> Table:
@@ -52,29 +54,15 @@ def _without_rows(source: Source, options: Options) -> Table:
 
 def write(table: Table, out: Any, options: Options) -> None:
     """An object per row; JSON has no NaN or infinity, so these become strings."""
-    write_rows(table.batches, lambda batch: _lines(batch, options.precision), out)
+    write_frames(table.batches, _lines, out)
 
 
-def _lines(batch: RecordBatch, precision: int | None) -> memoryview:
-    pa = import_arrow()
-    import pyarrow.compute as pc
-    import pyarrow.types as pt
-
-    if not batch.num_rows:
-        return memoryview(b"")
-    parts: list[Any] = []
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if not pt.is_floating(column.type):
-            text = pc.cast(column, pa.string())
-        else:
-            text = pc.cast(column, pa.string()) if precision is None else rounded(column, precision)
-            quoted = pc.binary_join_element_wise('"', text, '"', "")
-            text = pc.if_else(pc.is_finite(column), text, quoted)
-        parts += [f'{", " if parts else "{"}"{name}": ', text]
-    lines = pc.binary_join_element_wise(*parts, "}\n", "")
-    start, end = lines.offset, lines.offset + len(lines)
-    bounds = np.frombuffer(lines.buffers()[1], np.int32)[[start, end]]
-    return memoryview(lines.buffers()[2])[bounds[0] : bounds[1]]  # the texts lie end to end
+def _lines(frame: pl.DataFrame, out: Any) -> None:
+    rows = {column.name: column.to_numpy() for column in frame}
+    if all(np.isfinite(column).all() for column in rows.values()):
+        frame.write_ndjson(out)
+    else:  # polars would write null
+        out.write(json_lines(rows).encode())
 
 
 def _by_arrow(block: memoryview, schema: pa.Schema) -> pa.Table:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream.arrow import FINAL_DELIMITER, arrow_schema, import_arrow, numbers_of
+from evstream.arrow import FINAL_DELIMITER, arrow_schema, numbers_of
+from evstream.extras import import_arrow
 from evstream.formats.table import (
     Options,
     Table,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evstream._generated import layout
-from evstream.arrow import header_of, import_arrow, numbers_of
+from evstream.arrow import header_of, numbers_of
 from evstream.blocks import Array, row_columns
 from evstream.errors import TableError
+from evstream.extras import import_arrow
 from evstream.header import StreamHeader, build_header, stream_named
 from evstream.schema import choose_widths
 from evstream.sources import Source
@@ -30,7 +31,7 @@ class Options:
     Attributes:
         stream, values, widths: of the stream, as for evstream.create.
         strict, timeout: as for evstream.open.
-        precision: decimals of floats in text formats.
+        precision: decimals of floats in CSV.
         compression: of Parquet and Arrow pages: "zstd", "lz4", "snappy", "gzip", "none".
     """
 
