@@ -950,6 +950,16 @@ def test_what_is_given_is_not_said(tmp_path: Path, capsys: Any) -> None:
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(("module", "name"), [("polars", "a.csv"), ("pyarrow", "a.parquet")])
+def test_a_missing_extra_is_named_and_leaves_no_file(
+    module: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(evstream.MissingExtraError, match=f"this needs {module}: pip install"):
+        convert(str(LOSS), str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_summary_table_of_the_reference_keeps_its_order_of_specials(
     tmp_path: Path, capsys: Any
 ) -> None:

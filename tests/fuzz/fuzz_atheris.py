@@ -36,7 +36,7 @@ with atheris.instrument_imports(include=["evstream"]):
         for block in layout.BLOCKS.values():
             block_kernels(block, widths)
 
-RESIDENT_MB = 1024
+RESIDENT_MB = 2048
 """Resident memory at which the fuzzer stops."""
 
 STUCK = 30
