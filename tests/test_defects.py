@@ -435,6 +435,40 @@ def test_15_a_stream_header_of_wide_ids_has_its_own_size():
     assert event.loss.tolist() == [4.0]
 
 
+@numba.njit
+def add_bin(seen, prob_to, bin_mean):
+    seen[1] += 1
+
+
+@numba.njit
+def add_block(seen, event_id, areaperil_id, vulnerability_id, no_of_bins):
+    seen[0] += 1
+
+
+@pytest.mark.parametrize("pieces", [1 << 20, 7])
+def test_what_comes_before_a_negative_count_is_given(pieces):
+    """Complete events, then an error that names the block."""
+    bins = [(0.5, 0.1), (1.0, 0.2)]
+    data = oracle.encode("cdf", {}, [((1, 2, 3), bins), ((2, 2, 3), bins), ((2, 3, 3), bins)])
+    offset = len(data)
+    data += np.array([3, 4, 5, -6], "<i4").tobytes() + bytes(32)
+
+    class InPieces(io.BytesIO):
+        def readinto(self, view):
+            return super().readinto(memoryview(view)[:pieces])
+
+    seen = np.zeros(2)
+    events = []
+    with pytest.raises(evstream.CorruptStreamError) as caught:
+        events.extend(evstream.reader_class("cdf", add_block, add_bin)(seen).read(InPieces(data)))
+    with pytest.raises(evstream.CorruptStreamError) as opened:
+        list(evstream.open(InPieces(data)))
+    assert str(caught.value) == str(opened.value)
+    assert f"byte {offset}, event_id 3, areaperil_id 4" in str(caught.value)
+    assert "no_of_bins is -6, expected 0 or more" in str(caught.value)
+    assert seen.tolist() == [3, 6]
+
+
 def test_16_a_cdf_block_larger_than_the_window_is_read():
     bins = [(i / 20_000, i / 20_000) for i in range(1, 20_001)]
     data = oracle.encode("cdf", {}, [((1, 2, 3), bins), ((2, 2, 3), bins[:1])])

@@ -724,6 +724,39 @@ def test_a_reader_names_every_stream_that_gives_nothing(tmp_path: Path) -> None:
     assert "no byte came for 0.3 s" in str(caught.value)
 
 
+@pytest.mark.parametrize("sent", [0, 5])
+def test_opening_the_documented_way_names_the_fifo_that_gives_nothing(
+    sent: int, tmp_path: Path
+) -> None:
+    good, bad = new_fifos(tmp_path, "good", "bad")
+
+    def work() -> None:
+        with open(good, "wb", 0) as first, open(bad, "wb", 0) as second:
+            first.write(STREAM[:8])
+            second.write(STREAM[:sent])
+            time.sleep(SECONDS)
+
+    with child(work), ExitStack() as stack, pytest.raises(evstream.StallError) as caught:
+        es.init_streams_in([good, bad], stack, timeout=0.3)
+    assert str(caught.value) == f"{bad}: byte {sent}: no byte came for 0.3 s"
+
+
+def test_opening_the_documented_way_waits_for_no_order_of_fifos(tmp_path: Path) -> None:
+    paths = new_fifos(tmp_path, "a", "b", "c")
+
+    def work() -> None:
+        outs = [open(path, "wb", 0) for path in reversed(paths)]  # noqa: SIM115
+        for out in outs:
+            out.write(STREAM)
+
+    with child(work) as pid, ExitStack() as stack:
+        streams, _ = in_time(lambda: es.init_streams_in(paths, stack))
+        assert all(os.get_blocking(stream.fileno()) for stream in streams)
+        event_ids, _ = RowReader().collect(streams)
+        assert exit_status(pid) == 0
+    assert sorted(event_ids) == sorted(3 * list(range(1, 61)))
+
+
 def catching(work: Callable[[], Any]) -> Callable[[], Any]:
     """A function that does again, in this thread, what `work` did."""
     try:

@@ -24,7 +24,7 @@ import numba
 import numpy as np
 
 from evstream._generated import layout
-from evstream.errors import CorruptStreamError, StreamMismatchError
+from evstream.errors import StreamMismatchError
 from evstream.event_reader import EventReader
 from evstream.feeds import KNOWN, KnownStream
 from evstream.header import StreamHeader, read_header, stream_named
@@ -107,12 +107,6 @@ class CallbackReader(EventReader):
         cursor, event, status = self._read_buffer(
             byte_mv, cursor + skip, valid_buff, self._walks[file_idx], self.state
         )
-        if status < 0:
-            raise CorruptStreamError(
-                f"{self.header.block.count} is negative",
-                ids={"event_id": event},
-                expected="0 or more",
-            )
         in_event = self._walks[file_idx]["in_event"]
         return cursor, int(event) if status or in_event else 0, 0, bool(status)
 

@@ -6,8 +6,7 @@ import numpy as np
 
 from evstream._jit import BAD_COUNT, ENTRIES
 from evstream.blocks import Array, Chunk, Columns, block_columns, entry_columns
-from evstream.endings import block_ids, check_end
-from evstream.errors import CorruptStreamError
+from evstream.endings import bad_count, check_end
 from evstream.header import StreamHeader, record_dtype
 from evstream.kernels import block_kernels
 from evstream.window import Window
@@ -55,18 +54,7 @@ class Decoder:
         """Raise CorruptStreamError if the last window was decoded up to a negative count."""
         if not self._bad_count:
             return
-        dtype = record_dtype(self.header.block.header, self.header.widths)
-        at = window.cursor
-        record = window.buffer[at : at + dtype.itemsize].view(dtype)[0]
-        name = str(self.header.block.count)
-        ids = block_ids(self.header, record)
-        raise CorruptStreamError(
-            f"{name} is {ids.pop(name)}",
-            source=self._source,
-            offset=window.offset,
-            ids=ids,
-            expected="0 or more",
-        )
+        raise bad_count(self.header, window.buffer[window.cursor :], self._source, window.offset)
 
     def finish(self, window: Window, strict: bool) -> None:
         """Judge the end of the stream; see endings.check_end."""

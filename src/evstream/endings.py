@@ -1,4 +1,4 @@
-"""What the end of a stream means: whether it is clean, a warning, or an error.
+"""Where a stream can be read no further, and whether that is its end or an error.
 
 End of file inside a record or a counted block is an error, and so is a block header with
 nothing after it. End of file between two entries without a delimiter is what the C++ tools
@@ -12,7 +12,7 @@ from typing import Any
 
 from evstream._generated import layout
 from evstream._jit import HEADER
-from evstream.errors import MissingDelimiterWarning, TruncatedStreamError
+from evstream.errors import CorruptStreamError, MissingDelimiterWarning, TruncatedStreamError
 from evstream.header import StreamHeader, record_dtype
 
 
@@ -21,6 +21,17 @@ def block_ids(header: StreamHeader, state: Any) -> dict[str, int]:
     names = (f.name for f in layout.FIELDS[header.block.header])
     integers = [n for n in names if n in state.dtype.names and state.dtype[n].kind != "f"]
     return {name: int(state[name]) for name in integers}
+
+
+def bad_count(header: StreamHeader, data: Any, source: str, offset: int) -> CorruptStreamError:
+    """The error of a block header, the first bytes of `data`, whose count is negative."""
+    dtype = record_dtype(header.block.header, header.widths)
+    ids = block_ids(header, data[: dtype.itemsize].view(dtype)[0])
+    name = str(header.block.count)
+    count = ids.pop(name)
+    return CorruptStreamError(
+        f"{name} is {count}", source=source, offset=offset, ids=ids, expected="0 or more"
+    )
 
 
 def check_end(

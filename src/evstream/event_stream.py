@@ -7,11 +7,7 @@ widths are those of the environment when this module is imported.
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
-import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,23 +33,26 @@ from evstream._generated.layout import (
     TIV_IDX,
 )
 from evstream._jit import jit
-from evstream.errors import StreamHeaderError, StreamMismatchError
 from evstream.event_reader import PIPE_CAPACITY, EventReader
-from evstream.feeds import KNOWN, KnownStream
-from evstream.header import StreamHeader, find_stream, record_dtype
+from evstream.header import record_dtype
+from evstream.inputs import (
+    bytes_to_stream_types,
+    get_and_check_header_in,
+    get_streams_in,
+    init_streams_in,
+    read_stream_info,
+    stream_info_to_bytes,
+)
 from evstream.kernels import record_functions
 from evstream.memory import load, store
 from evstream.schema import choose_widths
 from evstream.sinks import write_all
-from evstream.sources import name_of
-from evstream.waiting import descriptor_of, is_waitable, wait_readable
 
 _WIDTHS = choose_widths(layout.SCALARS)
 _records = record_functions(_WIDTHS)
 _item = record_dtype("item_header", _WIDTHS)
 _summary = record_dtype("summary_header", _WIDTHS)
 _pair = record_dtype("sidx_loss", _WIDTHS)
-_sample_header = record_dtype("sample_stream_header", _WIDTHS)
 
 oasis_int = np.dtype(_WIDTHS["oasis_int"])
 oasis_float = np.dtype(_WIDTHS["oasis_float"])
@@ -165,136 +164,6 @@ def reservation_overflows(idx, reservation, capacity, name):  # type: ignore[no-
     return not fits
 
 
-def stream_info_to_bytes(stream_source_type: int, stream_agg_type: int) -> bytes:
-    """The type word that opens a stream, 4 bytes."""
-    numbers = {"source": stream_source_type, "aggregation": stream_agg_type}
-    return layout.pack_type_word(**numbers)
-
-
-def bytes_to_stream_types(stream_header: bytes) -> tuple[np.int8, np.int32]:
-    """(source type, aggregation type) of the first 4 bytes of a stream, as numpy integers."""
-    aggregation, source = layout.unpack_type_word(stream_header[: layout.TYPE_WORD_SIZE])
-    return np.uint8(source).astype(np.int8), np.int32(aggregation)
-
-
-def read_stream_info(stream_obj: Any) -> tuple[np.int8, np.int32, np.int32]:
-    """Read the type word and len_sample from an open stream, 8 bytes.
-
-    The summary_set_id of a summary stream stays unread: it is the first of the body.
-
-    Returns:
-        (source type, aggregation type, len_sample) as numpy integers.
-
-    Raises:
-        StreamHeaderError: the stream ends before, or len_sample is negative.
-    """
-    name = name_of(stream_obj)
-    size = layout.TYPE_WORD_SIZE + _sample_header.itemsize
-    data, buffered = _read_counted(stream_obj, size)
-    if len(data) < size:
-        raise StreamHeaderError(
-            "the stream ends inside the stream header",
-            source=name,
-            offset=len(data),
-            expected=f"{size - len(data)} more bytes",
-        )
-    source, aggregation = bytes_to_stream_types(data)
-    len_sample = np.frombuffer(data, _sample_header, 1, layout.TYPE_WORD_SIZE)[0]["len_sample"]
-    found = find_stream(int(source), int(aggregation))
-    header = None
-    if found is not None and found.header is not None:
-        if len_sample < 0:
-            raise StreamHeaderError(
-                f"len_sample is {len_sample}",
-                source=name, offset=layout.TYPE_WORD_SIZE, expected="0 or more",
-            )  # fmt: skip
-        header = StreamHeader(found.name, {"len_sample": int(len_sample)}, _WIDTHS)
-    left = header.size - size if header is not None else 0
-    with contextlib.suppress(TypeError):  # an object without hash or weak references
-        KNOWN[stream_obj] = KnownStream(header, size, left, buffered)
-    return source, aggregation, len_sample
-
-
-def _read_counted(stream: Any, size: int) -> tuple[bytes, int]:
-    """`size` bytes, and how many more a BufferedReader holds in its buffer then.
-
-    Knowing them is the only way not to wait on the system for bytes that are here already.
-    """
-    data, buffered = b"", 0
-    is_buffered = isinstance(stream, io.BufferedReader)
-    waited = False
-    while len(data) < size:
-        wanted = size - len(data)
-        if is_buffered:
-            buffered = len(stream.peek(1))
-            wanted = min(buffered, wanted)
-        piece = stream.read(wanted) if wanted else b""
-        if piece:
-            data += piece
-            buffered -= len(piece) if is_buffered else 0
-            waited = False
-        elif waited or not _wait_if_non_blocking(stream):
-            break  # the end; nothing on a non-blocking descriptor means it only after a wait
-        else:
-            waited = True
-    return data, buffered
-
-
-def _wait_if_non_blocking(stream: Any) -> bool:
-    """Wait for a non-blocking stream to have something or to end; False for any other."""
-    descriptor = descriptor_of(stream)
-    if descriptor is None or os.get_blocking(descriptor) or not is_waitable(descriptor):
-        return False
-    wait_readable([descriptor])
-    return True
-
-
-def get_streams_in(files_in: Any, stack: contextlib.ExitStack) -> list[Any]:
-    """Open the inputs: None is stdin, else a path or a list of paths, closed by `stack`."""
-    if files_in is None:
-        return [getattr(sys.stdin, "buffer", sys.stdin)]
-    files = files_in if isinstance(files_in, list) else [files_in]
-    return [stack.enter_context(open(file, "rb")) for file in files]
-
-
-def get_and_check_header_in(streams_in: Sequence[Any]) -> tuple[np.int8, np.int32, np.int32]:
-    """Read the header of each stream; they must be the same.
-
-    Raises:
-        StreamHeaderError: a header is cut short.
-        StreamMismatchError: two streams have different headers.
-    """
-    infos = [read_stream_info(stream) for stream in streams_in]
-    for stream, info in zip(streams_in, infos, strict=True):
-        if info != infos[0]:
-            raise StreamMismatchError(
-                f"source, aggregation and len_sample are {_plain(info)}",
-                source=name_of(stream),
-                offset=0,
-                expected=f"{_plain(infos[0])} as in {name_of(streams_in[0])}",
-            )
-    return infos[0]
-
-
-def init_streams_in(
-    files_in: Any, stack: contextlib.ExitStack
-) -> tuple[list[Any], tuple[np.int8, np.int32, np.int32]]:
-    """Open the inputs and read their headers.
-
-    Args:
-        files_in: None for stdin, a path, or a list of paths.
-        stack: an ExitStack that closes them.
-
-    Returns:
-        (open streams past their headers, (source type, aggregation type, len_sample)).
-
-    Raises:
-        StreamHeaderError, StreamMismatchError.
-    """
-    streams_in = get_streams_in(files_in, stack)
-    return streams_in, get_and_check_header_in(streams_in)
-
-
 def write_mv_to_stream(stream: Any, byte_mv: Any, cursor: int) -> None:
     """Write byte_mv[:cursor] to a stream, all of it, waiting while the reader is slow.
 
@@ -309,10 +178,6 @@ def write_mv_to_stream(stream: Any, byte_mv: Any, cursor: int) -> None:
     else:
         # An object of somebody's own may keep what it is given, and byte_mv is reused.
         write_all(lambda part: stream.write(bytes(part)), view, stream)
-
-
-def _plain(info: tuple[Any, ...]) -> str:
-    return ", ".join(str(int(value)) for value in info)
 
 
 __all__ = [

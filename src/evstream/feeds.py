@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream.errors import ReaderError, StallError, TruncatedStreamError
+from evstream.errors import CorruptStreamError, ReaderError, StallError, TruncatedStreamError
 from evstream.header import StreamHeader
 from evstream.sources import Source, name_of
 from evstream.tracker import BlockTracker
@@ -74,6 +74,7 @@ class Feed:
         self.others: Iterable[Feed] = ()
         self.timeout: float | None = None
         self._start = b""
+        self._corrupt: CorruptStreamError | None = None
         self._backlog: _Backlog | None = None
         raw = getattr(stream, "raw", None)
         if known is not None and isinstance(raw, (io.FileIO, socket.SocketIO)):
@@ -102,18 +103,26 @@ class Feed:
         return bool(self._start) or bool(self._backlog) or self.descriptor is None or self.ended
 
     def readinto(self, view: memoryview) -> int:
-        """Read into `view`, waiting for at least one byte; 0 at the end."""
+        """Read into `view`, waiting for at least one byte; 0 at the end. Of a corrupt stream
+        the bytes before that place are given, and the next read raises."""
+        if self._corrupt is not None:
+            raise self._corrupt
         while True:
             size = self._read_now(view)
             if size is not None:
                 break
             self._wait()
-        if size:
-            self.received += size
-            if self.tracker is not None:
+        if size and self.tracker is not None:
+            try:
                 self.tracker.see(np.frombuffer(view[:size], np.uint8), self.base)
-        else:
+            except CorruptStreamError as error:
+                size = int(self.tracker.state["start"]) - self.received
+                if size <= 0:
+                    raise
+                self._corrupt = error
+        if not size:
             self.ended = True
+        self.received += size
         return size
 
     def _read_now(self, view: memoryview) -> int | None:

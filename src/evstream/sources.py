@@ -110,7 +110,7 @@ class Source:
         if source == "-":
             return getattr(sys.stdin, "buffer", sys.stdin)
         if isinstance(source, (str, os.PathLike)):
-            opener = _without_waiting if self._timeout is not None else None
+            opener = open_without_waiting if self._timeout is not None else None
             file = open(source, "rb", 0, opener=opener)  # noqa: SIM115 (closed by `close`)
             self._close = file.close
             return file
@@ -169,7 +169,7 @@ class Source:
             raise StallError(problem, source=self.name, offset=None if self._expander else offset)
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def open_without_waiting(path: str, flags: int) -> int:
     """Open a file; a FIFO that has no writer too."""
     return os.open(path, flags | os.O_NONBLOCK)
 

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from evstream._jit import BAD_COUNT, ENTRIES
-from evstream.endings import block_ids, check_end
-from evstream.errors import CorruptStreamError
+from evstream.endings import bad_count, block_ids, check_end
 from evstream.header import StreamHeader, record_dtype
 from evstream.kernels import block_kernels
 
@@ -99,10 +98,8 @@ class BlockTracker:
         )
         self.blocks += self._rows - before
         if status == BAD_COUNT:
-            raise CorruptStreamError(
-                f"{self.header.block.count} is negative", source=self._source,
-                offset=int(self.state["start"]), expected="0 or more",
-            )  # fmt: skip
+            start = int(self.state["start"])
+            raise bad_count(self.header, data[start - base :], self._source, start)
         return int(used)
 
     @property
