@@ -15,6 +15,9 @@ from codegen.model import Block, Delimiter, Field, Record, Spec, Stream
 
 Widths = dict[str, str]
 
+CACHE_LINE = 64
+"""Bytes, of the processors that streams are read on."""
+
 
 @dataclass(frozen=True)
 class PlacedField:
@@ -71,6 +74,16 @@ class BlockModule:
     delimiter: PlacedDelimiter | None
     count: PlacedField | None
     dtypes: tuple[str, ...]
+
+    @property
+    def entries_per_line(self) -> int:
+        """How many whole entries a cache line holds, at least one."""
+        return max(CACHE_LINE // self.entry.size, 1) if self.entry else 0
+
+    @property
+    def line_size(self) -> int:
+        """Bytes of those entries."""
+        return self.entries_per_line * self.entry.size if self.entry else 0
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from evstream.inputs import (
     stream_info_to_bytes,
 )
 from evstream.kernels import record_functions
-from evstream.memory import load, store
+from evstream.memory import load, prefetch, store
 from evstream.schema import choose_widths
 from evstream.sinks import write_all
 
@@ -99,16 +99,21 @@ def mv_write(byte_mv: Any, cursor: Any, _dtype: Any, itemsize: Any, value: Any) 
 
 @overload(mv_read)
 def _mv_read(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
-    if isinstance(_dtype, types.NumberClass):
-        number = as_dtype(_dtype.dtype)
-        return lambda byte_mv, cursor, _dtype, itemsize: (
-            load(byte_mv, cursor, number),
-            cursor + itemsize,
-        )
-    return lambda byte_mv, cursor, _dtype, itemsize: (
-        load(byte_mv, cursor, _dtype),
-        cursor + itemsize,
-    )
+    is_class = isinstance(_dtype, types.NumberClass)
+    number = as_dtype(_dtype.dtype)
+    is_integer = number.kind == "i"  # once per pair is enough: with its sidx
+
+    def read_number(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
+        if is_integer:
+            prefetch(byte_mv, cursor)
+        return load(byte_mv, cursor, number), cursor + itemsize
+
+    def read(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
+        if is_integer:
+            prefetch(byte_mv, cursor)
+        return load(byte_mv, cursor, _dtype), cursor + itemsize
+
+    return read_number if is_class else read
 
 
 @overload(mv_write)

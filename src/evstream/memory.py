@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import config
+from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
 
 
@@ -32,6 +32,19 @@ def store(buffer: Any, offset: Any, dtype: Any, value: Any) -> None:
     """Put `value`, converted to `dtype`, at byte `offset` of a one-dimensional byte array."""
     offset = int(offset)
     buffer[offset : offset + dtype.itemsize].view(dtype)[0] = value
+
+
+def prefetch(buffer: Any, offset: Any) -> None:
+    """Have the processor fetch the cache line that lies `AHEAD` bytes behind `offset`.
+
+    A loop over entries waits for memory at every line otherwise: what the processor sees
+    ahead by itself ends with each mispredicted branch, so with each block, and its own
+    prefetching at each page. A line that does not exist is no error.
+    """
+
+
+AHEAD = 4096
+"""Bytes; measured with streams that lie in memory, not in a cache."""
 
 
 def _address(
@@ -77,6 +90,35 @@ def _is_byte_array(buffer):
         and buffer.layout == "C"
         and buffer.dtype in (types.int8, types.uint8)
     )
+
+
+@intrinsic
+def _prefetch(typing_context: Any, buffer: Any, offset: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bytes_pointer = ir.IntType(8).as_pointer()
+        data = context.make_array(buffer)(context, builder, arguments[0]).data
+        number = ir.IntType(32)
+        function = ir.FunctionType(ir.VoidType(), [bytes_pointer, number, number, number])
+        # Not inbounds: the address may lie outside of the array.
+        line = builder.gep(
+            builder.bitcast(data, bytes_pointer),
+            [builder.add(arguments[1], ir.Constant(ir.IntType(64), AHEAD))],
+        )
+        read, keep, data_cache = (ir.Constant(number, value) for value in (0, 3, 1))
+        builder.call(
+            cgutils.get_or_insert_function(builder.module, function, "llvm.prefetch.p0"),
+            [line, read, keep, data_cache],
+        )
+        return context.get_dummy_value()
+
+    return types.void(buffer, types.uint64), generate
+
+
+@overload(prefetch)
+def _prefetch_overload(buffer, offset):
+    if not _is_byte_array(buffer):
+        return None
+    return lambda buffer, offset: _prefetch(buffer, np.uint64(offset))
 
 
 @overload(load)
