@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.cases import Inputs, all_cases
-from benchmarks.measure import table
+from benchmarks import commands, kernels, peers, readers
+from benchmarks.inputs import Inputs
+from benchmarks.measure import Fact, Result, table
 
 BEGIN, END = "<!-- table: make bench -->", "<!-- end of table -->"
 
@@ -23,11 +26,13 @@ def main() -> None:
     options = parser.parse_args()
     results = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        inputs = Inputs(folder, options.megabytes)
-        for result in all_cases(inputs, folder):
+        for result in all_cases(Path(name), options.megabytes):
             results.append(result)
-            print(table([result]).splitlines()[-1], flush=True)
+            print(
+                *([result.row()] if isinstance(result, Fact) else result.rows()),
+                sep="\n",
+                flush=True,
+            )
     told = table(results)
     print(f"\n{platform.machine()}, Python {platform.python_version()}\n\n{told}")
     if options.output is not None:
@@ -36,6 +41,16 @@ def main() -> None:
         page = options.output / "performance.md"
         before, _, rest = page.read_text().partition(BEGIN)
         page.write_text(f"{before}{BEGIN}\n\n{told}\n\n{END}{rest.partition(END)[2]}")
+
+
+def all_cases(folder: Path, megabytes: int) -> Iterator[Result | Fact]:
+    """Every case, in the order of the table."""
+    c, reference = peers.compile_c(), peers.reference()
+    inputs = Inputs(folder, megabytes)
+    yield from kernels.cases(inputs, c, reference)
+    yield from readers.cases(inputs, folder, reference)
+    tools = Path(sys.executable).parent if reference else None
+    yield from commands.cases(inputs, folder, tools)
 
 
 if __name__ == "__main__":

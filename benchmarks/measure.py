@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 ROUNDS = 7
@@ -21,7 +21,7 @@ class Result:
 
     Attributes:
         name: what is done.
-        size: bytes of stream that each run works on.
+        size: bytes of stream that each run works on; 0 where only the time counts.
         seconds: contestant -> its time in each round; evstream is the first.
         target: peer -> how many times as fast evstream shall be.
         note: what else there is to say.
@@ -38,9 +38,24 @@ class Result:
         ours = next(iter(self.seconds.values()))
         return statistics.median(t / o for o, t in zip(ours, self.seconds[peer], strict=True))
 
-    def speed(self, name: str) -> float:
-        """GB of stream per second."""
-        return self.size / statistics.median(self.seconds[name]) / 1e9
+    def told(self, name: str) -> str:
+        """GB of stream per second, or the time."""
+        median = statistics.median(self.seconds[name])
+        return f"{self.size / median / 1e9:.2f} GB/s" if self.size else f"{median:.2f} s"
+
+    def rows(self) -> list[str]:
+        """A row of the table per peer."""
+        ours, *peers = self.seconds
+        rows = []
+        for peer in peers:
+            goal, ratio = self.target.get(peer), self.ratio(peer)
+            verdict = "" if goal is None else ("met" if ratio >= goal else "**missed**")
+            wanted = "" if goal is None else f"{goal:.3g}x"
+            rows.append(
+                f"| {self.name} | {self.told(ours)} | {peer} | {self.told(peer)} "
+                f"| {ratio:.2f}x | {wanted} | {verdict} |"
+            )
+        return rows or [f"| {self.name} | {self.told(ours)} | | | | | |"]
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -51,6 +66,25 @@ class Result:
             "target": self.target,
             "note": self.note,
         }
+
+
+@dataclass
+class Fact:
+    """A number that has no peer, with its limit if there is one."""
+
+    name: str
+    value: float
+    unit: str
+    limit: float | None = None
+
+    def row(self) -> str:
+        """A row of the table."""
+        verdict = "" if self.limit is None else "met" if self.value <= self.limit else "**missed**"
+        limit = "" if self.limit is None else f"{self.limit:g} {self.unit}"
+        return f"| {self.name} | {self.value:.3g} {self.unit} | {limit} | {verdict} |"
+
+    def to_json(self) -> dict[str, object]:
+        return {"case": self.name, "value": self.value, "unit": self.unit, "limit": self.limit}
 
 
 def race(
@@ -73,18 +107,16 @@ def race(
     return Result(name, size, seconds, known, note)
 
 
-def table(results: list[Result]) -> str:
-    """The results as a Markdown table, a row per case and peer."""
-    lines = ["| What | evstream | Peer | GB/s of peer | Ratio | Target | |", "|---" * 7 + "|"]
+def table(results: Sequence[Result | Fact]) -> str:
+    """The results as Markdown: a table with a row per case and peer, and one of the facts."""
+    races, facts = [HEAD, "|---" * 7 + "|"], [FACTS_HEAD, "|---" * 4 + "|"]
     for result in results:
-        ours, *peers = result.seconds
-        for peer in peers:
-            goal = result.target.get(peer)
-            ratio = result.ratio(peer)
-            verdict = "" if goal is None else ("met" if ratio >= goal else "**missed**")
-            wanted = "" if goal is None else f"{goal:g}x"
-            lines.append(
-                f"| {result.name} | {result.speed(ours):.2f} GB/s | {peer} "
-                f"| {result.speed(peer):.2f} | {ratio:.2f}x | {wanted} | {verdict} |"
-            )
-    return "\n".join(lines)
+        if isinstance(result, Fact):
+            facts.append(result.row())
+        else:
+            races += result.rows()
+    return "\n".join(races) + "\n\n" + "\n".join(facts)
+
+
+HEAD = "| What | evstream | Peer | of the peer | Ratio | Target | |"
+FACTS_HEAD = "| What | Measured | Limit | |"

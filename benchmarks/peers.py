@@ -108,9 +108,10 @@ def write_with(module: Any) -> Any:
     return write_blocks
 
 
-def template_reader(module: Any) -> Any:
-    """A subclass of the module's EventReader in the documented form, which sums losses."""
-    mv_read = module.mv_read
+def template_reader(module: Any, kernel_of: Any = None) -> Any:
+    """A subclass of the module's EventReader in the documented form, which sums losses;
+    with the mv_read of another module if that is given."""
+    mv_read = (kernel_of or module).mv_read
     integer, real = np.dtype("i4"), np.dtype("f4")
 
     @numba.njit

@@ -1,0 +1,248 @@
+"""Readers over files and pipes, beside the reference's and a bare read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+import evstream
+from benchmarks import peers
+from benchmarks.inputs import Inputs, named
+from benchmarks.measure import Result, race
+from evstream import event_stream
+
+
+def cases(inputs: Inputs, folder: Path, reference: Any) -> Iterator[Result]:
+    """In the order of the table."""
+    yield reader_over_file(inputs, reference)
+    yield reader_over_pipe(inputs, reference)
+    yield import_changed(inputs, reference)
+    yield callbacks_over_file(inputs, reference)
+    yield callbacks_over_pipe(inputs)
+    yield tiny_events(folder, reference)
+    yield tiny_events_in_chunks(folder, reference)
+    yield two_threads(inputs, folder)
+    yield two_threads_of_numpy(inputs)
+
+
+def read_all(module: Any, reader_class: Any, streams: list[Any]) -> None:
+    module.get_and_check_header_in(streams)
+    for _ in reader_class().read_streams(streams):
+        pass
+
+
+def reader_over_file(inputs: Inputs, reference: Any) -> Result:
+    def run(module: Any) -> Callable[[], None]:
+        reader = peers.template_reader(module, event_stream)
+
+        def read() -> None:
+            with open(inputs.path, "rb") as stream:
+                read_all(module, reader, [stream])
+
+        return read
+
+    return race(
+        "EventReader subclass over a file",
+        inputs.size,
+        named(evstream=run(event_stream), reference=reference and run(reference)),
+        {"reference": 1.1},
+        note="the same njit read_buffer under both",
+    )
+
+
+def import_changed(inputs: Inputs, reference: Any) -> Result:
+    """What a program gains that changes its import: each with the mv_read of its module."""
+
+    def run(module: Any) -> Callable[[], None]:
+        reader = peers.template_reader(module)
+        return lambda: through_pipe(inputs, lambda s: read_all(module, reader, [s]))
+
+    return race(
+        "EventReader subclass over a pipe, its import changed",
+        inputs.size,
+        named(evstream=run(event_stream), reference=reference and run(reference)),
+    )
+
+
+def through_pipe(inputs: Inputs, read: Callable[[Any], None], wide: bool = False) -> None:
+    """Feed the stream into a pipe from another process (`cat`), and read it."""
+    read_end, write_end = os.pipe()
+    if wide:
+        import fcntl
+
+        fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 1 << 20)
+    child = os.posix_spawnp(
+        "cat", ["cat", inputs.path], os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, write_end, 1), (os.POSIX_SPAWN_CLOSE, read_end)],
+    )  # fmt: skip
+    os.close(write_end)
+    with open(read_end, "rb") as stream:
+        read(stream)
+    os.waitpid(child, 0)
+
+
+def reader_over_pipe(inputs: Inputs, reference: Any) -> Result:
+    def run(module: Any) -> Callable[[], None]:
+        reader = peers.template_reader(module, event_stream)
+        return lambda: through_pipe(inputs, lambda s: read_all(module, reader, [s]))
+
+    return race(
+        "EventReader subclass over a pipe",
+        inputs.size,
+        named(evstream=run(event_stream), reference=reference and run(reference)),
+        {"reference": 2},
+    )
+
+
+@numba.njit
+def add_loss(total, sidx, loss):  # type: ignore[no-untyped-def]
+    total[0] += loss
+
+
+SumReader = evstream.reader_class("loss", on_entry=add_loss)
+
+
+def callbacks_over_file(inputs: Inputs, reference: Any) -> Result:
+    make_reader: Any = peers.reference_gul_reader() if reference else None
+
+    def theirs() -> None:
+        reader = make_reader(inputs.len_sample)
+        with ExitStack() as stack:
+            streams, _ = reference.init_streams_in(inputs.path, stack)
+            for _ in reader.read_streams(streams):
+                reader.data["loss"][: reader.idx[0]].sum()
+                reader.idx[0] = 0
+
+    return race(
+        "callback reader summing losses over a file",
+        inputs.size,
+        named(
+            evstream=lambda: list(SumReader(np.zeros(1)).read(inputs.path)),
+            reference=reference and theirs,
+        ),
+        {"reference": 2.5},
+    )
+
+
+def callbacks_over_pipe(inputs: Inputs) -> Result:
+    def bare(stream: Any) -> None:
+        view = memoryview(bytearray(1 << 20))
+        while stream.raw.readinto(view):
+            pass
+
+    def ours(stream: Any) -> None:
+        for _ in SumReader(np.zeros(1)).read(stream.raw):
+            pass
+
+    return race(
+        "callback reader summing losses over a pipe",
+        inputs.size,
+        named(
+            evstream=lambda: through_pipe(inputs, ours, wide=True),
+            bare_reader=lambda: through_pipe(inputs, bare, wide=True),
+        ),
+        {"bare_reader": 0.9},
+    )
+
+
+def tiny_stream(folder: Path) -> tuple[str, int]:
+    """Path and size of a stream of 100,000 events of two records."""
+    path = str(folder / "tiny.bin")
+    events = np.repeat(np.arange(1, 100_001, dtype=np.int32), 2)
+    sidx = np.tile(np.array([-1, 1], np.int32), 100_000)
+    with evstream.create(path, "loss", len_sample=1) as out:
+        out.write_columns(events, 1, sidx, 5.0)
+    return path, Path(path).stat().st_size
+
+
+def tiny_by_reference(path: str, reference: Any) -> Callable[[], None] | None:
+    if reference is None:
+        return None
+    template = peers.template_reader(reference)
+
+    def read() -> None:
+        with open(path, "rb") as stream:
+            read_all(reference, template, [stream])
+
+    return read
+
+
+def tiny_events(folder: Path, reference: Any) -> Result:
+    path, size = tiny_stream(folder)
+
+    def ours() -> None:
+        for _ in evstream.open(path):
+            pass
+
+    return race(
+        "100,000 tiny events, one by one",
+        size,
+        named(evstream=ours, reference=tiny_by_reference(path, reference)),
+        {"reference": 5},
+    )
+
+
+def tiny_events_in_chunks(folder: Path, reference: Any) -> Result:
+    path, size = tiny_stream(folder)
+
+    def ours() -> None:
+        for _ in chunks_of(path):
+            pass
+
+    return race(
+        "100,000 tiny events, in chunks",
+        size,
+        named(evstream=ours, reference=tiny_by_reference(path, reference)),
+        {"reference": 50},
+    )
+
+
+def chunks_of(path: str) -> Iterator[Any]:
+    with evstream.open(path) as stream:
+        yield from stream.chunks()
+
+
+def one_and_two(work: Callable[[Any], object], items: list[Any]) -> dict[str, Callable[[], object]]:
+    """Two items, each in a thread of its own, beside one after the other."""
+
+    def one() -> None:
+        for item in items:
+            work(item)
+
+    def two() -> None:
+        threads = [threading.Thread(target=work, args=(item,)) for item in items]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return {"two_threads": two, "one_thread": one}
+
+
+def two_threads(inputs: Inputs, folder: Path) -> Result:
+    paths = [inputs.path, str(folder / "copy.bin")]
+    shutil.copyfile(*paths)
+    contestants = one_and_two(
+        lambda path: sum(len(c.columns.offsets) for c in chunks_of(path)), paths
+    )
+    name = "two threads on two files, decoded in chunks"
+    return race(name, 2 * inputs.size, contestants, {"one_thread": 1.7})
+
+
+def two_threads_of_numpy(inputs: Inputs) -> Result:
+    """What two threads gain on this machine at best."""
+    half = inputs.size // 16 * 8
+    words = [inputs.body[at : at + half].view(np.int64) for at in (0, half)]
+    return race(
+        "two threads: np.sum of two halves, for comparison",
+        2 * half,
+        one_and_two(lambda data: data.sum(), words),
+    )
