@@ -309,6 +309,35 @@ def test_the_other_widths_are_decoded_in_pieces_and_with_little_room(
     check_decoding(case, list(pieces_of(case.body, 5)), 1)
 
 
+def make_long_case(block: str, widths: Widths) -> Case:
+    """Blocks of 0 to 40 entries, so that delimiters stand at every place of a cache line; an
+    index or value whose lower bytes are zero is no delimiter."""
+    stream = STREAMS[block]
+    low = 1 << 32 if widths["oasis_int"] == "i8" else 1 << 16
+    ids = (1.5,) if block == "summary" else ((7,) if block == "cdf" else ())
+    pairs = [(0.0, 0.5), (0.5, 0.0)] if block == "cdf" else [(low, 0.0), (5, 1.0), (-3, 0.0)]
+    blocks = [
+        ((event, item, *ids), [pairs[(item + k) % len(pairs)] for k in range(count)])
+        for event, counts in enumerate((range(41), range(40, -1, -1)), 1)
+        for item, count in enumerate(counts, 1)
+    ]
+    data = encode(stream, HEADERS[stream], blocks, widths)
+    header = StreamHeader(stream, HEADERS[stream], widths | {"sample_count": "i4"})
+    kernels = block_kernels(header.block, header.widths)
+    return Case(kernels, header, data[header.size :], decode(data, stream, widths))
+
+
+@pytest.mark.parametrize(
+    ("block", "widths"), [(b, w) for b in (*DELIMITED, "cdf") for w in widths_of(b)]
+)
+def test_blocks_of_any_length_are_decoded(block: str, widths: Widths) -> None:
+    case = make_long_case(block, widths)
+    check_decoding(case, [case.body], 2000)
+    check_decoding(case, [case.body], 17)
+    for size in (64, 100, 1000):
+        check_decoding(case, list(pieces_of(case.body, size)), 33)
+
+
 @pytest.mark.parametrize("block", [*DELIMITED, "cdf"])
 @pytest.mark.parametrize(("blocks", "entries"), [(1, 100), (100, 1), (2, 3)])
 def test_room_may_run_out_for_blocks_or_for_entries(block: str, blocks: int, entries: int) -> None:

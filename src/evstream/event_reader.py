@@ -24,6 +24,12 @@ from evstream.waiting import check_timeout, wait_readable
 PIPE_CAPACITY = 65536
 """Bytes in the window that read_buffer parses."""
 
+READ_SIZE = 1 << 19
+"""Bytes read at once, where there are that many: several windows, and still in the cache."""
+
+READ_SIZES = 1 << 26
+"""Bytes of them for all streams together."""
+
 
 class EventReader:
     """Abstract class to read event streams.
@@ -80,7 +86,10 @@ class EventReader:
             StallError: no stream gave a byte for `timeout` seconds.
         """
         check_timeout(self.timeout)
-        main_selector, stream_data = _register(InputSelector, streams_in, self.buffer_size)
+        room = min(READ_SIZE, READ_SIZES // max(len(streams_in), 1))
+        main_selector, stream_data = _register(
+            InputSelector, streams_in, max(room, self.buffer_size)
+        )
         feeds = [data["feed"] for data in stream_data]
         for feed in feeds:
             feed.others, feed.timeout = feeds, self.timeout
@@ -177,10 +186,10 @@ class EventReader:
         event_id, item_id = feed.resume_ids(cursor)
         moved = False
         while True:
-            if cursor < valid_buff:
-                before = cursor
+            while cursor < valid_buff:
+                before, end = cursor, min(valid_buff, cursor + self.buffer_size)
                 cursor, event_id, item_id, yield_event = self._parse(
-                    byte_mv, cursor, valid_buff, event_id, item_id, file_idx, feed
+                    byte_mv, cursor, end, event_id, item_id, file_idx, feed
                 )
                 moved |= cursor > before
                 # A yield that took nothing is a full output, or a subclass that yields per
@@ -190,16 +199,16 @@ class EventReader:
                 elif yield_event:
                     feed.idle_yields += 1
                 if yield_event and feed.idle_yields < 2:
-                    if 2 * cursor > valid_buff:
-                        cursor, valid_buff = _to_front(mv, cursor, valid_buff, feed)
                     return event_id, cursor, valid_buff
+                if cursor == before and end - cursor >= self.buffer_size:
+                    raise ReaderError(
+                        f"read_buffer takes nothing of a full window of {end - cursor} bytes",
+                        source=feed.name,
+                        offset=feed.base + cursor,
+                    )
+                if end == valid_buff:
+                    break
             cursor, valid_buff = _to_front(mv, cursor, valid_buff, feed)
-            if valid_buff == len(mv):
-                raise ReaderError(
-                    f"read_buffer takes nothing of a full window of {valid_buff} bytes",
-                    source=feed.name,
-                    offset=feed.base,
-                )
             size = feed.readinto(mv[valid_buff:])
             valid_buff += size
             if size == 0:
@@ -222,11 +231,17 @@ class EventReader:
         file_idx: int,
         feed: Feed,
     ) -> tuple[int, int, int, Any]:
+        start = 0
+        if len(byte_mv) > self.buffer_size:  # a part of it is the window
+            start = cursor
+            byte_mv, cursor, valid_buff = byte_mv[cursor:valid_buff], 0, valid_buff - cursor
         arguments = (byte_mv, cursor, valid_buff, event_id, item_id)
         try:
             if _takes_file_idx(self):
-                return self.read_buffer(*arguments, file_idx=file_idx)
-            return self.read_buffer(*arguments)
+                cursor, *rest = self.read_buffer(*arguments, file_idx=file_idx)
+            else:
+                cursor, *rest = self.read_buffer(*arguments)
+            return (start + cursor, *rest)
         except EvstreamError:
             raise
         except Exception as error:
@@ -234,7 +249,7 @@ class EventReader:
             raise ReaderError(
                 f"read_buffer of {type(self).__name__} raised {type(error).__name__}: {reason}",
                 source=feed.name,
-                offset=feed.base + cursor,
+                offset=feed.base + start + cursor,
                 ids={"event_id": event_id, "item_id": item_id} if event_id else {},
             ) from error
 
