@@ -27,6 +27,7 @@ import pytest
 
 import evstream
 import oracle
+from documented import row_parser
 from evstream import event_stream as es
 
 PAIR = np.dtype([("sidx", "<i4"), ("loss", "<f4")])
@@ -45,30 +46,7 @@ def samples(number: int, start: int = 1) -> list[tuple[int, float]]:
     return [(sidx, float(sidx)) for sidx in range(start, start + number)]
 
 
-@numba.njit
-def parse(byte_mv, cursor, valid_buff, event_id, item_id, rows, used):
-    """A read_buffer in the documented form: rows of (event_id, item_id, sidx, loss)."""
-    last_event_id = event_id
-    while valid_buff - cursor >= 8:
-        if item_id:
-            if used[0] == len(rows):
-                return cursor, event_id, item_id, 1
-            sidx, cursor = es.mv_read(byte_mv, cursor, es.oasis_int, es.oasis_int_size)
-            loss, cursor = es.mv_read(byte_mv, cursor, es.oasis_float, es.oasis_float_size)
-            if sidx:
-                row = rows[used[0]]
-                row[0], row[1], row[2], row[3] = event_id, item_id, sidx, loss
-                used[0] += 1
-            else:
-                item_id = 0
-        else:
-            event_id, cursor = es.mv_read(byte_mv, cursor, es.oasis_int, es.oasis_int_size)
-            if event_id != last_event_id:
-                if last_event_id:
-                    return cursor - es.oasis_int_size, last_event_id, 0, 1
-                last_event_id = event_id
-            item_id, cursor = es.mv_read(byte_mv, cursor, es.oasis_int, es.oasis_int_size)
-    return cursor, event_id, item_id, 0
+parse = row_parser(es.oasis_float)
 
 
 class RowReader(es.EventReader):

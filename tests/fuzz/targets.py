@@ -27,6 +27,7 @@ import numba
 import numpy as np
 
 import evstream
+from documented import row_parser
 from evstream import event_reader, feeds
 from evstream import event_stream as es
 from evstream.compressed import Expander, compression
@@ -335,29 +336,7 @@ class DocumentedReader(es.EventReader):
         self.used[0] = 0
 
 
-@numba.njit(cache=False)
-def parse(byte_mv, cursor, valid_buff, event_id, item_id, out, used):  # type: ignore[no-untyped-def]
-    last_event_id = event_id
-    while valid_buff - cursor >= 8:
-        if item_id:
-            if used[0] == len(out):
-                return cursor, event_id, item_id, 1
-            sidx, cursor = es.mv_read(byte_mv, cursor, es.oasis_int, es.oasis_int_size)
-            loss, cursor = es.mv_read(byte_mv, cursor, es.oasis_int, es.oasis_int_size)
-            if sidx:
-                row = out[used[0]]
-                row[0], row[1], row[2], row[3] = event_id, item_id, sidx, loss
-                used[0] += 1
-            else:
-                item_id = 0
-        else:
-            event_id, cursor = es.mv_read(byte_mv, cursor, es.oasis_int, es.oasis_int_size)
-            if event_id != last_event_id:
-                if last_event_id:
-                    return cursor - es.oasis_int_size, last_event_id, 0, 1
-                last_event_id = event_id
-            item_id, cursor = es.mv_read(byte_mv, cursor, es.oasis_int, es.oasis_int_size)
-    return cursor, event_id, item_id, 0
+parse = row_parser(es.oasis_int)
 
 
 def has_zero_header(decoded: Decoded, data: bytes) -> bool:
