@@ -79,7 +79,7 @@ $(VENV)/dev: $(VENV)/runtime
 # oasislmf 2.3.4 needs pandas below 2.2, hence numpy 1 and what was built for it.
 .venv-interop-2.3/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-interop-2.3
-	.venv-interop-2.3/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'oasislmf==2.3.4' 'pyarrow<19' 'pytest>=8'
+	.venv-interop-2.3/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'oasislmf==2.3.4' 'ods_tools<5' 'pyarrow<19' 'pytest>=8'
 	touch $@
 
 .venv-bench/ready: pyproject.toml

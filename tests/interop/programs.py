@@ -31,7 +31,7 @@ class Case:
 
 PROGRAMS = (
     "bintocsv", "csvtobin", "summarypy", "eltpy", "pltpy", "aalpy", "lecpy", "plapy", "fmpy",
-    "katpy", "gulpy", "gulmc", "modelpy", "gultocsv", "summarycalctocsv", "fmtocsv", "eltcalc",
+    "katpy", "gulpy", "gulmc", "modelpy", "gultocsv", "summarycalctocsv", "fmtocsv", "eltcalc", "gultobin",
 )  # fmt: skip
 
 LEC = "-F -W -S -M -f -w -s -m"
@@ -64,6 +64,11 @@ CASES = [
         " && katpy -S -i 1.csv 2.csv -o out/splt.csv",
     ),
     Case("gulpy", f"cat input/events.bin | modelpy | gulpy {SAMPLED} > out/gul.bin", "model"),
+    Case(
+        "gulpy --ignore-correlation",
+        f"cat input/events.bin | modelpy | gulpy {SAMPLED} --ignore-correlation > out/gul.bin",
+        "model",
+    ),
     Case("gulmc", f"cat input/events.bin | gulmc {SAMPLED} > out/gul.bin", "model"),
     Case(
         "pipeline: plapy | fmpy | summarypy | eltpy",
@@ -80,6 +85,12 @@ CASES = [
         "plapy < gul.bin | fmpy -a2 -p input | tee fm.bin | summarypy -t il -p input -2 2.bin;"
         " summarycalctocsv < 2.bin > out/s.csv; fmtocsv < fm.bin > out/fm.csv;"
         " eltcalc < 2.bin > out/elt.csv",
+    ),
+    Case(
+        "pipeline with C++: gultobin | fmpy | summarypy | eltcalc",
+        "gultocsv < gul.bin | gultobin -S 20 -t 2 | fmpy -a2 -p input | tee fm.bin"
+        " | summarypy -t il -p input -2 2.bin; fmtocsv < fm.bin > out/fm.csv;"
+        " summarycalctocsv < 2.bin > out/s.csv; eltcalc < 2.bin > out/elt.csv",
     ),
     Case(
         "FIFOs: one summarypy feeds eltpy and pltpy",
