@@ -31,7 +31,8 @@ class Case:
 
 PROGRAMS = (
     "bintocsv", "csvtobin", "summarypy", "eltpy", "pltpy", "aalpy", "lecpy", "plapy", "fmpy",
-    "katpy", "gulpy", "gulmc", "modelpy", "gultocsv", "summarycalctocsv", "fmtocsv", "eltcalc", "gultobin",
+    "katpy", "gulpy", "gulmc", "modelpy", "gultocsv", "gultobin", "summarycalctocsv", "fmtocsv",
+    "eltcalc",
 )  # fmt: skip
 
 LEC = "-F -W -S -M -f -w -s -m"

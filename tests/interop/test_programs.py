@@ -11,7 +11,6 @@ import pytest
 from interop.programs import CASES, TIMES, Case, run, run_case
 from interop.workspace import amplified
 
-
 # Programs that 2.3.4 does not do right on its own.
 BROKEN_IN_2_3 = {
     "plapy": "plapy of 2.3 is wrong without evstream: test_plapy_of_2_3",
