@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import importlib.util
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -30,8 +30,19 @@ def missing_names(module: str, stand_in: str) -> dict[str, list[str]]:
                 place = f"{path.relative_to(package.parent)}:{node.lineno}"
                 for alias in node.names:
                     found.setdefault(alias.name, []).append(place)
-    there = importlib.import_module(stand_in)
-    return {n: at for n, at in found.items() if n != "*" and not hasattr(there, n)}
+    there = _names_of(stand_in)
+    return {name: at for name, at in found.items() if name != "*" and name not in there}
+
+
+def _names_of(module: str) -> set[str]:
+    """What a module of this package defines or imports at its top; read, since importing it
+    would import numba into a process that may only start others."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    tree = _parse(Path(spec.origin))
+    imported = (node for node in tree.body if isinstance(node, ast.ImportFrom))
+    return {*_defined(tree), *(a.asname or a.name for node in imported for a in node.names)}
 
 
 def source_of(module: str) -> Path | None:
