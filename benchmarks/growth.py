@@ -18,7 +18,7 @@ import numpy as np
 
 import evstream
 
-MEGABYTES = [10, 40, 160, 640, 2500]
+MEGABYTES = [10, 40, 160, 640, 2500, 4000]
 RECORDS_PER_ITEM = [1, 3, 10, 30, 100, 300, 1000, 10_000]
 STREAMS = [1, 4, 16, 64, 256]
 SIZE = 160  # MB, where something else grows

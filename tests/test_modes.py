@@ -7,11 +7,14 @@ checks, the same tests see an access outside an array that would otherwise go un
 from __future__ import annotations
 
 import ast
+import gzip
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import evstream
 from support import ROOT, run_python
 
 SMALL_TESTS = [
@@ -73,6 +76,29 @@ def test_the_package_needs_neither_the_generator_nor_optional_packages() -> None
 def test_the_facts_of_the_format_are_there_without_numba() -> None:
     imported = imported_by("from evstream._generated import layout; assert layout.STREAMS")
     assert not imported & {"numba", "llvmlite"}
+
+
+@pytest.mark.parametrize("command", ["info", "validate"])
+@pytest.mark.parametrize(("name", "compiles"), [("loss_i4_f4.bin", False), ("large", True)])
+def test_a_small_file_is_read_without_numba(
+    command: str, name: str, compiles: bool, tmp_path: Path
+) -> None:
+    path = ROOT / "tests/golden" / name
+    if compiles:
+        path = tmp_path / name
+        with evstream.create(path, "loss", len_sample=100) as out:
+            out.write_event(1, range(1, 101), np.ones((100, 100)), mean=1.0, tiv=1.0)
+    result = run_python("-X", "importtime", "-m", "evstream", command, str(path))
+    assert result.returncode == 0, result.stderr
+    assert str(path) in result.stdout
+    assert ("numba.core" in result.stderr) == compiles
+
+
+def test_a_small_file_that_expands_is_read_by_compiled_kernels(tmp_path: Path) -> None:
+    path = tmp_path / "small.bin.gz"
+    path.write_bytes(gzip.compress((ROOT / "tests/golden/loss_i4_f4.bin").read_bytes()))
+    result = run_python("-X", "importtime", "-m", "evstream", "info", str(path))
+    assert "numba.core" in result.stderr
 
 
 def imports_of(path: Path) -> set[str]:

@@ -2,6 +2,6 @@
 
 import sys
 
-from evstream.cli import main
+from evstream.cli import console
 
-sys.exit(main())
+sys.exit(console())

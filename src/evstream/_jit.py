@@ -8,24 +8,34 @@ status instead and the runtime raises.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from typing import Any
-
-import numba
 
 CACHE = os.environ.get("EVSTREAM_CACHE", "1") != "0"
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile a kernel lazily, without the GIL, cached on disk unless switched off."""
-    return numba.njit(nogil=True, cache=CACHE)(function)
+    """Compile a kernel lazily, without the GIL, cached on disk unless switched off.
+
+    With NUMBA_DISABLE_JIT=1 kernels stay plain Python, and numba, which takes longer to load
+    than a small file takes to read, is not even imported.
+    """
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+        return function
+    return _numba().njit(nogil=True, cache=CACHE)(function)
 
 
 def jit_closure(function: Callable[..., Any]) -> Any:
     """Compile a kernel around a user's njit callbacks: never cached, since numba cannot
     tell on disk whether a callback is still the same."""
-    return numba.njit(nogil=True)(function)
+    return _numba().njit(nogil=True)(function)
+
+
+def _numba() -> Any:
+    importlib.import_module("evstream._intrinsics")  # before anything is compiled
+    return importlib.import_module("numba")
 
 
 # What a kernel keeps and returns.

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from evstream.compressed import MAGIC_SIZE, compression
 from evstream.errors import EvstreamError, MissingDelimiterWarning, RowsWarning
 
 _DESCRIPTION = """\
@@ -30,7 +32,12 @@ FILE may be - for stdin, and may be compressed with gzip or zstd.
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def console() -> int:
+    """`main` in a process that does nothing else."""
+    return main(alone=True)
+
+
+def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
     """Run one command; the exit status."""
     from evstream.cli import cat, convert, demo, diff, info, seal, validate, warmup
 
@@ -44,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in (info, cat, validate, seal, convert, diff, warmup, demo):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
+    if alone and _are_small(getattr(options, "files", [])):
+        os.environ["NUMBA_DISABLE_JIT"] = "1"
     warnings.showwarning = _show_warning
     for category in (MissingDelimiterWarning, RowsWarning):
         warnings.simplefilter("always", category)
@@ -62,6 +71,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         return fail(f"{name}{error.strerror or error}")
+
+
+def _are_small(files: Sequence[str]) -> bool:
+    """Whether plain Python has read the files before numba is loaded."""
+    size = 0
+    for file in files:
+        try:
+            found = os.stat(file)
+            if not stat.S_ISREG(found.st_mode):
+                return False
+            with open(file, "rb") as stream:
+                if compression(stream.read(MAGIC_SIZE)):
+                    return False
+        except OSError:
+            return False
+        size += found.st_size
+    return 0 < size <= _SMALL
+
+
+_SMALL = 1 << 16
+"""Bytes of streams; each takes about a microsecond then."""
 
 
 def fail(line: str) -> int:
