@@ -32,18 +32,19 @@ import pyarrow.csv, pyarrow.parquet
 from evstream.convert import convert
 from evstream.formats import Options
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def status(name):
+    (line,) = [line for line in open("/proc/self/status") if line.startswith(name)]
+    return int(line.split()[1]) * 1024
 
-imports = peak()
-(data,) = [line for line in open("/proc/self/status") if line.startswith("VmData")]
-limit = int(data.split()[1]) * 1024 + int(room)
+# Not ru_maxrss, which begins with the peak of the process that started this one.
+imports = status("VmHWM")
+limit = status("VmData") + int(room)
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 text = source.endswith(".csv")
 said = Options(stream="loss", values={"len_sample": 100}) if text else Options()
 start = time.perf_counter()
 convert(source, target, options=said)
-print(json.dumps([time.perf_counter() - start, imports, peak()]))
+print(json.dumps([time.perf_counter() - start, imports, status("VmHWM")]))
 """
 
 

@@ -32,10 +32,15 @@ source, target, room = sys.argv[1:]
 import pyarrow.parquet
 from evstream.convert import convert
 from evstream.formats import Options
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+def kilobytes(name):
+    (line,) = [line for line in open("/proc/self/status") if line.startswith(name)]
+    return int(line.split()[1])
+
+# Not ru_maxrss, which begins with the peak of the process that started this one.
+peak = lambda: kilobytes("VmHWM") / 1024
 imports = peak()
-data = [line for line in open("/proc/self/status") if line.startswith("VmData")]
-limit = int(data[0].split()[1]) * 1024 + int(room) * 2**20
+limit = kilobytes("VmData") * 1024 + int(room) * 2**20
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 text = source.endswith((".csv", ".jsonl"))
 values = {"len_sample": 100} if text else {}
