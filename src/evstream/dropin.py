@@ -11,19 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.metadata
 import os
-import runpy
-import shutil
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-from evstream.module_names import missing_names, source_of
 
 MODULE = "oasislmf.pytools.common.event_stream"
 """The module that evstream stands in for."""
@@ -62,7 +57,8 @@ def install(module: str = MODULE, *, check: bool = True) -> None:
 
     Args:
         module: full name of the module to stand in for.
-        check: compare names first (`missing_names`); some tenths of a second.
+        check: compare names first (`missing_names`), unless that was done with these two
+            versions before; a tenth of a second.
 
     Raises:
         RuntimeError: the module was imported before, or another one is stood in for.
@@ -79,12 +75,12 @@ def install(module: str = MODULE, *, check: bool = True) -> None:
         )
     if not is_available(module):
         raise ModuleNotFoundError(f"{module} is not installed here: nothing to stand in for")
-    if check and (missing := missing_names(module, STAND_IN)):
-        lines = [f"  {name}: {', '.join(places)}" for name, places in missing.items()]
-        raise ImportError("\n".join([f"{STAND_IN} lacks names of {module} that are used:", *lines]))
     finder = _Finder(module)
+    folder = _cache_folder(finder.cache_before)
+    if check:
+        _check_names(module, folder)
     sys.meta_path.insert(0, finder)
-    _set_cache(_cache_folder(finder.cache_before))
+    _set_cache(str(folder))
 
 
 def uninstall() -> None:
@@ -135,6 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ImportError, RuntimeError) as error:
         sys.exit(f"evstream.dropin: {error}")
     os.environ.update(environment())
+    import importlib.metadata
+    import runpy
+    import shutil
+
     program, *rest = arguments
     scripts = importlib.metadata.entry_points(group="console_scripts", name=program)
     if program == "-m":
@@ -149,6 +149,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runpy.run_path(program, run_name="__main__")
     else:
         os.execvp(program, arguments)
+
+
+def source_of(module: str) -> Path | None:
+    """The source file of a module, found without importing the packages above it."""
+    top, *rest = module.split(".")
+    spec = PathFinder.find_spec(top)
+    for folder in (spec and spec.submodule_search_locations) or []:
+        path = Path(folder, *rest).with_suffix(".py")
+        if path.is_file():
+            return path
+    return None
+
+
+def _check_names(module: str, folder: Path) -> None:
+    """Raise ImportError if evstream lacks a name; what was found complete is remembered."""
+    source = source_of(module)
+    assert source is not None
+    stat = source.stat()
+    known = folder / f"complete-{stat.st_mtime_ns:x}-{stat.st_size:x}-{stat.st_ino:x}"
+    if known.exists():
+        return
+    from evstream.module_names import missing_names
+
+    if missing := missing_names(module, STAND_IN):
+        lines = [f"  {name}: {', '.join(places)}" for name, places in missing.items()]
+        raise ImportError("\n".join([f"{STAND_IN} lacks names of {module} that are used:", *lines]))
+    with contextlib.suppress(OSError):  # then it is checked again the next time
+        folder.mkdir(parents=True, exist_ok=True)
+        known.touch()
 
 
 def _installed() -> _Finder | None:
@@ -171,7 +200,7 @@ def _check_widths(module: str, stand_in: ModuleType) -> None:
         )
 
 
-def _cache_folder(given: str | None) -> str:
+def _cache_folder(given: str | None) -> Path:
     """Where numba keeps compiled code while the switch is on.
 
     Numba recompiles a function when its own file changes, not when a function that it calls
@@ -183,11 +212,12 @@ def _cache_folder(given: str | None) -> str:
     if base.parent.name == "dropin":  # inherited from the process that switched it on
         base = base.parent.parent
     home = Path(__file__).parent
-    inlined = [home / "event_stream.py", home / "memory.py", *home.glob("_generated/records_*.py")]
+    sources = ("event_stream.py", "memory.py", "_intrinsics.py")
+    inlined = [*(home / source for source in sources), *home.glob("_generated/records_*.py")]
     newest = max(path.stat().st_mtime_ns for path in inlined)
     names = ("OASIS_INT", "OASIS_FLOAT", "OASIS_AREAPERIL_TYPE")
     widths = "-".join(os.environ.get(name, "default") for name in names)
-    return str(base / "dropin" / f"{newest:x}-{widths}")
+    return base / "dropin" / f"{newest:x}-{widths}"
 
 
 def _set_cache(folder: str | None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import importlib.util
 from collections.abc import Iterator
-from importlib.machinery import PathFinder
 from pathlib import Path
+
+from evstream.dropin import source_of
 
 
 def missing_names(module: str, stand_in: str) -> dict[str, list[str]]:
@@ -43,17 +44,6 @@ def _names_of(module: str) -> set[str]:
     tree = _parse(Path(spec.origin))
     imported = (node for node in tree.body if isinstance(node, ast.ImportFrom))
     return {*_defined(tree), *(a.asname or a.name for node in imported for a in node.names)}
-
-
-def source_of(module: str) -> Path | None:
-    """The source file of a module, found without importing the packages above it."""
-    top, *rest = module.split(".")
-    spec = PathFinder.find_spec(top)
-    for folder in (spec and spec.submodule_search_locations) or []:
-        path = Path(folder, *rest).with_suffix(".py")
-        if path.is_file():
-            return path
-    return None
 
 
 def _parse(path: Path) -> ast.Module:
