@@ -184,18 +184,30 @@ class EventReader:
         feed: Feed,
     ) -> tuple[int, int, int] | None:
         event_id, item_id = feed.resume_ids(cursor)
+        more = {"file_idx": file_idx} if _takes_file_idx(self) else {}
+        in_parts = len(byte_mv) > self.buffer_size
         moved = False
         while True:
             while cursor < valid_buff:
-                before, end = cursor, min(valid_buff, cursor + self.buffer_size)
-                cursor, event_id, item_id, yield_event = self._parse(
-                    byte_mv, cursor, end, event_id, item_id, file_idx, feed
-                )
-                moved |= cursor > before
+                # A part of a larger buffer is a window that begins at 0.
+                start, end, window = 0, valid_buff, byte_mv
+                if in_parts:
+                    start, end = cursor, min(valid_buff, cursor + self.buffer_size)
+                    window = byte_mv[start:end]
+                before = cursor
+                try:
+                    taken, event_id, item_id, yield_event = self.read_buffer(
+                        window, cursor - start, end - start, event_id, item_id, **more
+                    )
+                except EvstreamError:
+                    raise
+                except Exception as error:
+                    raise self._failed(error, feed, cursor, event_id, item_id) from error
+                cursor = start + taken
                 # A yield that took nothing is a full output, or a subclass that yields per
                 # buffer and wants more bytes: the second in a row means the latter.
                 if cursor > before:
-                    feed.idle_yields = 0
+                    moved, feed.idle_yields = True, 0
                 elif yield_event:
                     feed.idle_yields += 1
                 if yield_event and feed.idle_yields < 2:
@@ -221,37 +233,16 @@ class EventReader:
                     return event_id, cursor, valid_buff
                 return None
 
-    def _parse(
-        self,
-        byte_mv: Any,
-        cursor: int,
-        valid_buff: int,
-        event_id: int,
-        item_id: int,
-        file_idx: int,
-        feed: Feed,
-    ) -> tuple[int, int, int, Any]:
-        start = 0
-        if len(byte_mv) > self.buffer_size:  # a part of it is the window
-            start = cursor
-            byte_mv, cursor, valid_buff = byte_mv[cursor:valid_buff], 0, valid_buff - cursor
-        arguments = (byte_mv, cursor, valid_buff, event_id, item_id)
-        try:
-            if _takes_file_idx(self):
-                cursor, *rest = self.read_buffer(*arguments, file_idx=file_idx)
-            else:
-                cursor, *rest = self.read_buffer(*arguments)
-            return (start + cursor, *rest)
-        except EvstreamError:
-            raise
-        except Exception as error:
-            reason = str(error).partition("\n")[0]
-            raise ReaderError(
-                f"read_buffer of {type(self).__name__} raised {type(error).__name__}: {reason}",
-                source=feed.name,
-                offset=feed.base + start + cursor,
-                ids={"event_id": event_id, "item_id": item_id} if event_id else {},
-            ) from error
+    def _failed(
+        self, error: Exception, feed: Feed, cursor: int, event_id: int, item_id: int
+    ) -> ReaderError:
+        reason = str(error).partition("\n")[0]
+        return ReaderError(
+            f"read_buffer of {type(self).__name__} raised {type(error).__name__}: {reason}",
+            source=feed.name,
+            offset=feed.base + cursor,
+            ids={"event_id": event_id, "item_id": item_id} if event_id else {},
+        )
 
     def read_buffer(
         self, byte_mv: Any, cursor: int, valid_buff: int, event_id: int, item_id: int, **kwargs: Any

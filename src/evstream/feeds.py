@@ -11,7 +11,7 @@ import io
 import socket
 import tempfile
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ class Feed:
         self.tracker: BlockTracker | None = None
         if known is not None and known.header is not None:
             self.tracker = BlockTracker(known.header, self.name, known.offset, known.left)
-        self.others: Iterable[Feed] = ()
+        self.others: Sequence[Feed] = ()
         self.timeout: float | None = None
         self._start = b""
         self._corrupt: CorruptStreamError | None = None
@@ -136,7 +136,9 @@ class Feed:
             return self._backlog.readinto(view)
         if self.ended:
             return 0
-        if self.descriptor is not None and not wait_readable([self.descriptor], 0):
+        # Where nobody else may have something to say, the read itself can wait.
+        may_wait = self.timeout is None and len(self.others) < 2
+        if self.descriptor is not None and not may_wait and not wait_readable([self.descriptor], 0):
             return None
         try:
             return self._read_into(view)  # type: ignore[no-any-return]
