@@ -14,7 +14,7 @@ test: $(VENV)/dev
 # The long run of the fuzzers, half of the time each; findings and corpus go to build/fuzz.
 FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 1
-fuzz: $(VENV)/dev
+fuzz: $(VENV)/fuzz
 	$(BIN)/python tests/fuzz/fuzz_stream.py \
 	  --seconds $$(($(FUZZ_SECONDS) / 2)) --seed $(FUZZ_SEED)
 	$(BIN)/python tests/fuzz/fuzz_atheris.py \
@@ -65,6 +65,10 @@ $(VENV)/runtime: pyproject.toml
 
 $(VENV)/dev: $(VENV)/runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(VENV)/fuzz: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	touch $@
 
 .venv-kaitai/ready:
