@@ -114,15 +114,16 @@ def densify(
     place[special] = blocks * samples
     cells = np.zeros(blocks * samples + 1, loss.dtype)
     cells[place] = loss
-    specials = {}
+    specials: dict[str, Array] = {}
     for name, value in layout.SPECIAL_PARAMETERS.items():
         found = special[sidx[special] == value]
         if len(found):
             specials[name] = np.full(blocks, np.nan, loss.dtype)
             specials[name][row[found]] = loss[found]
     names = [str(f.plural) for f in layout.FIELDS[header.block.header] if f.plural]
-    others = dict(zip(names[2:], columns.block[2:], strict=True))
-    return columns.block[1], cells[:-1].reshape(blocks, samples), specials, others
+    others: dict[str, Array] = dict(zip(names[2:], columns.block[2:], strict=True))
+    losses: Array = cells[:-1].reshape(blocks, samples)
+    return columns.block[1], losses, specials, others
 
 
 def _refuse_misplaced(header: StreamHeader, columns: Columns, samples: int) -> None:

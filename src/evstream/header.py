@@ -77,7 +77,8 @@ class StreamHeader:
 def record_dtype(record: str, widths: Mapping[str, str]) -> np.dtype[np.void]:
     """The packed dtype of a record at the given widths."""
     used = {f.scalar for f in layout.FIELDS[record]}
-    return layout.DTYPES[(record, *(widths[name] for name in layout.SCALARS if name in used))]
+    key = (record, *(widths[name] for name in layout.SCALARS if name in used))
+    return layout.DTYPES[key]
 
 
 def find_stream(source: int, aggregation: int) -> Stream | None:

@@ -228,7 +228,7 @@ def _ids(name: str, values: Ids) -> Array | None:
     if values is None:
         return None
     several = [values] if isinstance(values, (int, np.integer)) else list(values)
-    ids = np.unique(np.asarray(several))
+    ids: Array = np.unique(np.asarray(several))
     if ids.size and ids.dtype.kind not in "iu":
         raise TypeError(f"{name} is {values!r}, expected an integer or several")
     return ids

@@ -122,7 +122,7 @@ class Comparer:
         counts["item"].reordered += len(moved)
         first_blocks = np.searchsorted(event_a, moved)
         self._add("order", "items", self._event_id(a), first_blocks)
-        differing = [np.zeros(0, np.int64)]
+        differing: list[Array] = [np.zeros(0, np.int64)]
         for i, name in self._block_values:
             x, y = a.block[i][items.a], b.block[i][items.b]
             bad = np.flatnonzero(self._differ(x, y))
@@ -175,7 +175,8 @@ class Comparer:
     def _moved(self, group: Array, matched: _Matched) -> Array:
         """The groups (ascending, one per match) in which A and B have another order."""
         back = (np.diff(matched.b) < 0) & (np.diff(group) == 0)
-        return np.unique(group[1:][back & (not self._options.ignore_order)])
+        groups: Array = np.unique(group[1:][back & (not self._options.ignore_order)])
+        return groups
 
     def _samples(self, in_b: bool, entries: _Entries, lonely: Array) -> Array:
         """Compare samples that one stream has alone with a loss of 0."""

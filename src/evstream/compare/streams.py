@@ -94,7 +94,7 @@ class _Side:
         self._stream, self._progress = stream, progress
         self._stretches = _whole_events(stream)
         self._columns: Columns
-        self._edges = np.zeros(1, np.int64)
+        self._edges: Array = np.zeros(1, np.int64)
         self._at = self._last = self._waiting_bytes = 0
         self.head = self.position = self.reached = self.waiting_events = 0
         self.ascending = True
