@@ -28,9 +28,12 @@ ROOM = 600 << 20
 CHILD = """
 import json, resource, sys, time
 source, target, room = sys.argv[1:]
-import pyarrow.csv, pyarrow.parquet
+import polars, pyarrow.csv, pyarrow.parquet
+from evstream.cli.warmup import warm_up
 from evstream.convert import convert
 from evstream.formats import Options
+
+warm_up("loss", {})  # numba and the kernels are a part of the imports
 
 def status(name):
     (line,) = [line for line in open("/proc/self/status") if line.startswith(name)]
