@@ -9,12 +9,14 @@ from __future__ import annotations
 import ast
 import gzip
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import evstream
+from evstream.cli import main
 from support import ROOT, run_python
 
 SMALL_TESTS = [
@@ -92,6 +94,22 @@ def test_a_small_file_is_read_without_numba(
     assert result.returncode == 0, result.stderr
     assert str(path) in result.stdout
     assert ("numba.core" in result.stderr) == compiles
+
+
+@pytest.mark.parametrize("command", ["info", "validate"])
+@pytest.mark.parametrize("style", [[], ["--json"]], ids=["text", "json"])
+def test_plain_python_tells_the_same_of_every_golden_file(
+    command: str, style: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(path) for path in sorted((ROOT / "tests/golden").glob("*.bin"))]
+    assert len(files) > 100
+    with warnings.catch_warnings():
+        status = main([command, *style, *files])
+    compiled = capsys.readouterr()
+    plain = run_python("-m", "evstream", command, *style, *files, NUMBA_DISABLE_JIT="1")
+    assert plain.returncode == status, plain.stderr
+    assert plain.stdout == compiled.out
+    assert plain.stderr == compiled.err
 
 
 def test_a_small_file_that_expands_is_read_by_compiled_kernels(tmp_path: Path) -> None:

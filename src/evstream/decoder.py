@@ -41,10 +41,11 @@ class Decoder:
         block = tuple(np.empty(blocks, dtype) for dtype in self._block_dtypes)
         offsets = np.empty(blocks + 1, np.int64)
         entry = tuple(np.empty(entries, dtype) for dtype in self._entry_dtypes)
-        window.cursor, b, n, status = self._kernels.decode_blocks(
+        result = self._kernels.decode_blocks(
             window.buffer, window.cursor, window.valid, window.base,
             self._state, *block, offsets, *entry, 0, 0,
         )  # fmt: skip
+        window.cursor, b, n, status = map(int, result)  # of numpy, where nothing is compiled
         self._bad_count = status == BAD_COUNT
         columns = Columns(_kept(block, b), _kept((offsets,), b + 1)[0], _kept(entry, n))
         is_open = bool(self._state["phase"] == ENTRIES)
