@@ -66,7 +66,12 @@ def streams(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 
 def peak_above_imports(source: Path, target: Path) -> float:
-    """MB."""
+    """MB; the lowest of three runs. How many blocks are in flight at the same moment depends on
+    what else the machine does; what grows with the file is there in every run."""
+    return min(one_peak(source, target) for _ in range(3))
+
+
+def one_peak(source: Path, target: Path) -> float:
     result = subprocess.run(
         [sys.executable, "-c", CHILD, source, target, str(ROOM)],
         capture_output=True, check=False, env=child_environment(), timeout=300,
