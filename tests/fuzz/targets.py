@@ -22,6 +22,7 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numba
 import numpy as np
@@ -235,9 +236,10 @@ def validate_stream(data: bytes, widths: Widths, way: int) -> None:
     if compression(data) is not None:
         return
     decoded = decode(data, None, widths)
-    EventStream.__init__.__kwdefaults__["chunk"] = window_of(way)  # else it would see only one
+    small_window = patch.dict(EventStream.__init__.__kwdefaults__, chunk=window_of(way))
     try:
-        report = validate(source_of(data, way), widths=widths, first=2)
+        with small_window:  # else it would see only one
+            report = validate(source_of(data, way), widths=widths, first=2)
     except StreamHeaderError:
         assert decoded.error in HEADER_ERRORS
         return
