@@ -115,4 +115,7 @@ CHECKS = {
     "not_empty": RuleCheck("header"),
     "not_deprecated": RuleCheck(None),
     "final_delimiter": RuleCheck(None),
+    "whole": RuleCheck(None),
+    "expected_events": RuleCheck(None),
+    "sealed": RuleCheck(None),
 }

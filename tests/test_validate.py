@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 import oracle
 from evstream._generated import layout
 from evstream.cli import main
+from evstream.errors import EvstreamError
 from evstream.reader import EventStream
-from evstream.validation import EXPECTED, WHOLE, Report, validate
+from evstream.validation import Report, validate
 
 GOLDEN = Path(__file__).parent / "golden"
 GOOD = [(-3, 9.0), (-1, 1.5), (1, 2.0), (3, 4.0)]
@@ -62,12 +63,13 @@ BROKEN = {
     "prob-ascending": (
         oracle.encode("cdf", {}, [((1, 1, 1), [(0.5, 0.1), (0.4, 0.2)])]), 28, None,
     ),
-    WHOLE.id: (loss(((1, 1), GOOD))[:-12], 40, None),
+    "stream-whole": (loss(((1, 1), GOOD))[:-12], 40, None),
 }  # fmt: skip
 
 
 def test_every_rule_of_the_spec_is_broken_here():
-    assert BROKEN.keys() == {*layout.RULES, WHOLE.id}
+    elsewhere = {"event-expected", "as-sealed"}  # take more than a stream to break
+    assert BROKEN.keys() | elsewhere == layout.RULES.keys()
 
 
 @pytest.mark.parametrize("rule", BROKEN)
@@ -82,7 +84,7 @@ def test_what_breaks_a_rule_is_found_at_its_byte(rule):
     also = {"block-not-empty": {"special-required"}}.get(rule, set())
     assert report.counts.keys() - {rule} == also
     assert report.errors == sum(
-        n for r, n in report.counts.items() if r == WHOLE.id or layout.RULES[r].severity == "error"
+        n for r, n in report.counts.items() if layout.RULES[r].severity == "error"
     )
 
 
@@ -114,7 +116,7 @@ def test_findings_do_not_depend_on_where_the_stretches_end(rule, chunk, monkeypa
 def test_expected_events_that_are_missing_are_named():
     report = check(loss(((1, 1), GOOD), ((3, 1), GOOD)), expect_events=[1, 2, 3, 4])
     assert [f.ids["event_id"] for f in report.findings] == [2, 4]
-    assert report.counts == {EXPECTED.id: 2}
+    assert report.counts == {"event-expected": 2}
 
 
 def test_only_the_first_places_are_told_and_all_are_counted():
@@ -244,3 +246,10 @@ def test_real_streams_break_no_rule_but_these():
     for path in sorted(CORPUS.glob("*.bin")):
         if path.name.startswith(("gul", "fm_", "ktools", "summary", "cdf", "many", "big", "uns")):
             assert validate(path).counts.keys() <= known, path.name
+
+
+def test_a_break_without_a_rule_of_the_spec_is_raised(monkeypatch):
+    rules = {name: rule for name, rule in layout.RULES.items() if rule.check != "whole"}
+    monkeypatch.setattr(layout, "RULES", rules)
+    with pytest.raises(EvstreamError, match=r"after 4 of its 8 bytes.*no rule with check 'whole'"):
+        check(loss(((1, 1), GOOD))[:-12])

@@ -30,37 +30,6 @@ from evstream.rules import Checker
 from evstream.schema import Rule
 from evstream.seal import Seal, Sealer, seal_path
 
-WHOLE = Rule(
-    id="stream-whole",
-    doc="The stream can be parsed to its end, and does not end inside a record or block.",
-    fix="Find the program that was stopped, or the copy that was cut, and run it again.",
-    severity="error",
-    check="whole",
-    fields=(),
-    limit=None,
-)
-"""What reading itself judges; the one rule that no spec has to declare."""
-
-EXPECTED = Rule(
-    id="event-expected",
-    doc="Every event of the list of expected events is in the stream.",
-    fix="Run the model for the events that are missing.",
-    severity="error",
-    check="expected",
-    fields=(),
-    limit=None,
-)
-
-SEALED = Rule(
-    id="as-sealed",
-    doc="The stream has the bytes, events, blocks and records that its seal says.",
-    fix="Get the file again from where it was sealed, or seal what is right now.",
-    severity="error",
-    check="sealed",
-    fields=(),
-    limit=None,
-)
-
 CONTEXT = 8
 """Bytes shown of the place of a finding."""
 
@@ -119,7 +88,7 @@ class Report:
     @property
     def errors(self) -> int:
         """Places that break a rule of severity error."""
-        return sum(n for rule, n in self.counts.items() if rule_named(rule).severity == "error")
+        return sum(n for rule, n in self.counts.items() if layout.RULES[rule].severity == "error")
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON takes it: NaN and infinity as strings."""
@@ -129,12 +98,6 @@ class Report:
             if isinstance(value, float) and not np.isfinite(value):
                 finding["value"] = str(value)
         return told
-
-
-def rule_named(rule: str) -> Rule:
-    """The rule of that id."""
-    own = {r.id: r for r in (WHOLE, EXPECTED, SEALED)}
-    return own[rule] if rule in own else layout.RULES[rule]
 
 
 def validate(
@@ -190,10 +153,9 @@ class _Validation:
 
     def run(self, expected: Iterable[int] | None) -> Report:
         spec, report = self._stream.header.spec, self._report
-        for rule in layout.RULES.values():
-            if rule.check == "not_deprecated" and spec.deprecated:
-                text = f"{spec.name} streams are deprecated: {spec.deprecated}"
-                self._add(rule, 0, {}, None, None, "", text)
+        if spec.deprecated:
+            text = f"{spec.name} streams are deprecated: {spec.deprecated}"
+            self._tell("not_deprecated", 0, {}, text)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MissingDelimiterWarning)
             try:
@@ -201,20 +163,18 @@ class _Validation:
                     self._look_at(chunk)
             except (TruncatedStreamError, CorruptStreamError) as error:
                 text = error.problem + (f", expected {error.expected}" if error.expected else "")
-                self._add(WHOLE, error.offset, error.ids, None, None, "", text)
+                self._tell("whole", error.offset, error.ids, text)
         if self._stream.clean_end is False:
-            for rule in layout.RULES.values():
-                if rule.check == "final_delimiter":
-                    text = "the stream ends without the final delimiter"
-                    self._add(rule, self._stream.offset, {}, None, None, "", text)
+            text = "the stream ends without the final delimiter"
+            self._tell("final_delimiter", self._stream.offset, {}, text)
         if self._sealed is not None and self._sealer is not None:
             with warnings.catch_warnings(), contextlib.suppress(EvstreamError):
                 warnings.simplefilter("ignore", MissingDelimiterWarning)
                 self._sealer.finish()  # what is wrong with the end is told already
             for offset, text in self._sealed.differences(self._sealer.seal):
-                self._add(SEALED, offset, {}, None, None, "", text)
+                self._tell("sealed", offset, {}, text)
         for event in sorted(set(expected or ()) - self._events):
-            self._add(EXPECTED, None, {"event_id": event}, None, None, "", "the event is missing")
+            self._tell("expected_events", None, {"event_id": event}, "the event is missing")
         report.bytes = self._stream.offset
         report.events = len(self._events)
         report.findings.sort(key=lambda f: (f.offset is None, f.offset or 0))
@@ -256,6 +216,15 @@ class _Validation:
     @property
     def _has_sidx(self) -> bool:
         return self._stream.header.len_sample is not None
+
+    def _tell(self, check: str, offset: int | None, ids: dict[str, int], text: str) -> None:
+        """Add a finding about the stream as a whole, under the rule that the spec has for it."""
+        rules = [rule for rule in layout.RULES.values() if rule.check == check]
+        if not rules:
+            problem = f"{text}; the spec has no rule with check {check!r}"
+            raise EvstreamError(problem, source=self._stream.name, offset=offset, ids=ids)
+        for rule in rules:
+            self._add(rule, offset, ids, None, None, "", text)
 
     def _add(
         self,

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
 def text(report: Any) -> str:
     """The lines for people."""
-    from evstream.validation import rule_named
+    from evstream._generated import layout
 
     looked_at = (
         f"{report.stream}, {report.bytes:,} bytes, {report.events:,} events, "
@@ -84,7 +84,7 @@ def text(report: Any) -> str:
         data = f" [{finding.bytes}]" if finding.bytes else ""
         lines.append(f"  {finding.severity}: {finding.text}{data}")
     for rule, count in report.counts.items():
-        lines.append(f"  {count:,} x {rule}: {rule_named(rule).fix}")
+        lines.append(f"  {count:,} x {rule}: {layout.RULES[rule].fix}")
     return "\n".join(lines)
 
 
