@@ -32,6 +32,7 @@ class Checker:
         event: the last event.
         ids_in_event: block ids of that event so far.
         last: field -> its last value so far.
+        falls: field -> where it falls in the stretch, once a rule has asked.
         seen_specials: special sidx that the open block had so far.
         entries_before: entries that the open block had so far.
     """
@@ -43,6 +44,7 @@ class Checker:
         self.event: int | None = None
         self.ids_in_event: Array = np.empty(0, np.int64)
         self.last: dict[str, float] = {}
+        self.falls: dict[str, Array] = {}
         self.seen_specials: set[int] = set()
         self.entries_before = 0
         self._specials = {special.sidx for special in header.spec.specials}
@@ -64,6 +66,7 @@ class Checker:
         or blocks; see `is_over_entries`."""
         self.continues, self.is_open = continues, is_open
         self._later.clear()
+        self.falls.clear()
         if not len(columns.block[0]):
             return
         for rule, name, check in self._checks:
@@ -194,7 +197,9 @@ def _previous(checker: Checker, name: str, values: Array) -> Array:
 
 def _falling(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
     """Where a value is below the one before it in its block."""
-    falls = np.zeros(len(values), bool)
+    if name in checker.falls:
+        return checker.falls[name]
+    falls = checker.falls[name] = np.zeros(len(values), bool)
     if len(values):
         falls[1:] = values[1:] < values[:-1]
         falls[_first_entries(columns)] = False
