@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from evstream.arrow import arrow_reader as arrow_reader
     from evstream.arrow import iter_batches as iter_batches
     from evstream.arrow import read_arrow as read_arrow
-    from evstream.arrow import write_arrow as write_arrow
     from evstream.callback_reader import CallbackReader as CallbackReader
     from evstream.callback_reader import reader_class as reader_class
     from evstream.errors import CorruptStreamError as CorruptStreamError
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from evstream.reader import EventStream as EventStream
     from evstream.reader import open as open
     from evstream.rows import read_columns as read_columns
+    from evstream.tables import write_arrow as write_arrow
     from evstream.validation import validate as validate
     from evstream.writer import Writer as Writer
     from evstream.writer import create as create
@@ -85,7 +85,7 @@ _HOME = {
     "reader_class": "callback_reader",
     "scan_polars": "frames",
     "validate": "validation",
-    "write_arrow": "arrow",
+    "write_arrow": "tables",
 }
 """Public name -> the module that it comes from."""
 
