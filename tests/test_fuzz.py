@@ -65,8 +65,8 @@ def misattribute_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def accept_any_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Decoder, "finish", lambda self, window, strict: None)
-    monkeypatch.setattr(BlockTracker, "check_end", lambda self, strict: True)
+    monkeypatch.setattr(Decoder, "finish", lambda self, window: None)
+    monkeypatch.setattr(BlockTracker, "check_end", lambda self: None)
 
 
 def break_the_decoder(monkeypatch: pytest.MonkeyPatch) -> None:

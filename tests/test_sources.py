@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -524,6 +525,21 @@ def test_a_gzip_stream_that_is_cut_anywhere_is_an_error() -> None:
 
 def test_a_gzip_stream_that_is_changed_anywhere_is_an_error() -> None:
     assert_change_is_noticed(gzip.compress(SMALL, mtime=0))
+
+
+def test_an_event_that_compressed_data_breaks_off_in_is_not_given() -> None:
+    """What cannot be expanded has no ids: the event before it may go on there."""
+    with evstream.create(data := io.BytesIO(), "loss", len_sample=100) as out:
+        out.write_event(1, [1], np.ones((1, 100)))
+        out.write_event(2, range(1, 1001), np.random.default_rng(1).random((1000, 100)))
+    whole = expected(data.getvalue()).events
+    for part in (100_000, 500_000):
+        compressor = zlib.compressobj(wbits=31)
+        compressed = compressor.compress(data.getvalue()[:part])
+        compressed += compressor.flush(zlib.Z_FULL_FLUSH) + b"\x07"  # a block of no known type
+        reading = read_all(io.BytesIO(compressed), chunk=1 << 15)
+        assert type(reading.error) is CorruptStreamError
+        assert reading.events == whole[:1]
 
 
 @pytest.mark.parametrize("cut", [1, 50, 100, 191])

@@ -8,6 +8,8 @@ import random
 import struct
 import subprocess
 import sys
+import threading
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 import oracle
 from evstream._generated import layout
 from evstream.cli import main
-from evstream.errors import EvstreamError
+from evstream.errors import EvstreamError, MissingDelimiterWarning
 from evstream.reader import EventStream
 from evstream.validation import Report, validate
 
@@ -253,3 +255,26 @@ def test_a_break_without_a_rule_of_the_spec_is_raised(monkeypatch):
     monkeypatch.setattr(layout, "RULES", rules)
     with pytest.raises(EvstreamError, match=r"after 4 of its 8 bytes.*no rule with check 'whole'"):
         check(loss(((1, 1), GOOD))[:-12])
+
+
+def test_validating_in_threads_leaves_the_warnings_of_others_alone():
+    """catch_warnings is of the whole process: one thread's end undoes another's beginning."""
+    unclosed = loss(*(((e, 1), GOOD) for e in range(1, 20_000)))[:-8]
+    before = list(warnings.filters)
+    threads = [threading.Thread(target=check, args=(unclosed,)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(warnings.filters) == before
+    with pytest.warns(MissingDelimiterWarning), EventStream(io.BytesIO(unclosed)) as stream:
+        for _ in stream.chunks():
+            pass
+
+
+def test_the_command_line_leaves_the_warnings_of_its_caller_alone(tmp_path, capsys):
+    path = tmp_path / "loss.bin"
+    path.write_bytes(loss(((1, 1), GOOD)))
+    before, shown = list(warnings.filters), warnings.showwarning
+    assert main(["info", str(path)]) == 0
+    assert (list(warnings.filters), warnings.showwarning) == (before, shown)

@@ -7,6 +7,7 @@ import numpy as np
 from evstream._jit import BAD_COUNT, ENTRIES
 from evstream.blocks import Array, Chunk, Columns, block_columns, entry_columns
 from evstream.endings import bad_count, check_end
+from evstream.errors import TruncatedStreamError
 from evstream.header import StreamHeader, record_dtype
 from evstream.kernels import block_kernels
 from evstream.window import Window
@@ -57,11 +58,11 @@ class Decoder:
             return
         raise bad_count(self.header, window.buffer[window.cursor :], self._source, window.offset)
 
-    def finish(self, window: Window, strict: bool) -> None:
+    def finish(self, window: Window) -> TruncatedStreamError | None:
         """Judge the end of the stream; see endings.check_end."""
-        self.clean_end = check_end(
-            self.header, self._state, window.offset, window.left, self._source, strict
-        )
+        missing = check_end(self.header, self._state, window.offset, window.left, self._source)
+        self.clean_end = missing is None
+        return missing
 
 
 def _kept(arrays: tuple[Array, ...], used: int) -> tuple[Array, ...]:

@@ -35,11 +35,12 @@ def bad_count(header: StreamHeader, data: Any, source: str, offset: int) -> Corr
 
 
 def check_end(
-    header: StreamHeader, state: Any, offset: int, left: int, source: str, strict: bool = False
-) -> bool:
+    header: StreamHeader, state: Any, offset: int, left: int, source: str
+) -> TruncatedStreamError | None:
     """Judge the end of a stream: `left` bytes from `offset` on are in no whole record.
 
-    True when it is clean, False after the warning that the final delimiter is missing.
+    None when it is clean; what only misses its final delimiter is not raised but returned,
+    for `tell_unclosed`. Raises TruncatedStreamError for any other end.
     """
     block = header.block
     at_header = int(state["phase"]) == HEADER
@@ -55,7 +56,7 @@ def check_end(
             expected=f"{size - left} more bytes",
         )
     if at_header:
-        return True
+        return None
     if block.count is not None and state["entries"] > 0:
         raise TruncatedStreamError(
             f"the stream ends after {state['entries']} of the block's {block.entry} entries",
@@ -73,10 +74,14 @@ def check_end(
             ids=ids,
             expected=f"{block.entry} entries{ending}",
         )
-    missing = TruncatedStreamError(
+    return TruncatedStreamError(
         "the stream ends without the final delimiter", source=source, offset=offset, ids=ids
     )
-    if strict:
+
+
+def tell_unclosed(missing: TruncatedStreamError | None, strict: bool) -> None:
+    """Raise what `check_end` returned, or warn of it unless `strict`."""
+    if missing is not None and strict:
         raise missing
-    warnings.warn(str(missing), MissingDelimiterWarning, stacklevel=2)
-    return False
+    if missing is not None:
+        warnings.warn(str(missing), MissingDelimiterWarning, stacklevel=3)

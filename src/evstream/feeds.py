@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream.endings import tell_unclosed
 from evstream.errors import CorruptStreamError, ReaderError, StallError, TruncatedStreamError
 from evstream.header import StreamHeader
 from evstream.sources import Source, name_of
@@ -187,7 +188,7 @@ class Feed:
     def check_end(self, left: int, strict: bool) -> None:
         """At the end of the stream, with `left` bytes that read_buffer did not take."""
         if self.tracker is not None:
-            self.tracker.check_end(strict)
+            tell_unclosed(self.tracker.check_end(), strict)
             if left and self.tracker.has_blocks:
                 raise ReaderError(
                     f"read_buffer left the last {left} bytes unread",

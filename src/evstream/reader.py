@@ -9,6 +9,7 @@ from typing import Any
 from evstream.assembler import EventAssembler
 from evstream.blocks import Chunk
 from evstream.decoder import Decoder
+from evstream.endings import tell_unclosed
 from evstream.errors import CorruptStreamError
 from evstream.event import Event
 from evstream.header import StreamHeader, read_header, stream_named
@@ -21,6 +22,12 @@ class EventStream:
 
     Memory holds one chunk and the event that is being read. What the bytes say comes out
     as it is; only what cannot be parsed raises, naming source, byte, event and item.
+
+    `evstream.open` makes one, and says what the arguments are. Those it does not have:
+
+        chunk: bytes decoded at once.
+        tap: is shown all bytes of the stream, in order, as they are read.
+        warn: False is silent of a missing final delimiter; `clean_end` tells it all the same.
 
     Attributes:
         header: the StreamHeader.
@@ -37,9 +44,10 @@ class EventStream:
         chunk: int = CHUNK,
         tap: Callable[[memoryview], None] | None = None,
         timeout: float | None = None,
+        warn: bool = True,
     ) -> None:
         bare = stream is not None and stream_named(stream).type_word is None
-        self._strict = strict
+        self._strict, self._warn = strict, warn
         if not isinstance(source, Source):
             source = Source(source, expand=not bare, timeout=timeout)
         self._source: Source = source
@@ -90,7 +98,9 @@ class EventStream:
                     decoder.refuse_bad_count(window)
                 if window.fill() == 0:
                     break
-            decoder.finish(window, self._strict)
+            missing = decoder.finish(window)
+            if self._strict or self._warn:
+                tell_unclosed(missing, self._strict)
         finally:
             self._source.close()
 
@@ -100,7 +110,7 @@ class EventStream:
             for chunk in self._chunks:
                 yield from assembler.push(chunk)
         except CorruptStreamError as error:
-            if error.event_id != assembler.event_id:  # the event before it is whole
+            if error.event_id not in {None, assembler.event_id}:  # the event before it is whole
                 yield from assembler.finish()
             raise
         yield from assembler.finish()

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from evstream.blocks import Array
-from evstream.errors import SealError, StreamHeaderError
+from evstream.errors import SealError, StreamHeaderError, TruncatedStreamError
 from evstream.header import StreamHeader, read_header
 from evstream.sinks import Sink
 from evstream.tracker import BlockTracker
@@ -93,6 +93,7 @@ class Sealer:
 
     Attributes:
         seal: of what went by so far.
+        unclosed: after `finish`, the error of a missing final delimiter; else None.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Sealer:
         widths: Mapping[str, str] | None = None,
     ) -> None:
         self.seal = Seal()
+        self.unclosed: TruncatedStreamError | None = None
         self._source = source
         self._stream, self._widths = stream, widths
         self._start = bytearray()
@@ -131,12 +133,13 @@ class Sealer:
     def finish(self) -> Seal:
         """At the end of the stream: judge it, and call the seal complete.
 
-        Raises TruncatedStreamError or StreamHeaderError for one that is cut.
+        Raises TruncatedStreamError or StreamHeaderError for one that is cut. What only misses
+        its final delimiter is whole; see `unclosed`.
         """
         if self._tracker is None:
             self._parse_header()
             raise AssertionError("a whole header was not taken")
-        self._tracker.check_end(False)
+        self.unclosed = self._tracker.check_end()
         if self._tracker.is_open:  # a last block without its delimiter
             state = self._tracker.state
             self._count_blocks(np.array([state["event_id"]]), np.array([state["entries"]]))

@@ -14,6 +14,7 @@ import numpy as np
 
 from evstream._jit import BAD_COUNT, ENTRIES
 from evstream.endings import bad_count, block_ids, check_end
+from evstream.errors import TruncatedStreamError
 from evstream.header import StreamHeader, record_dtype
 from evstream.kernels import block_kernels
 
@@ -152,9 +153,9 @@ class BlockTracker:
         end = body + int(entries[row]) * self._entry_size + self._delimiter_size
         return (row, body <= offset) if offset < end else (row + 1, False)
 
-    def check_end(self, strict: bool) -> bool:
+    def check_end(self) -> TruncatedStreamError | None:
         """Judge the end of the stream here; see endings.check_end."""
         if self._skip:
-            return True  # a stream header's rest that nobody needed
+            return None  # a stream header's rest that nobody needed
         left = len(self._carry)
-        return check_end(self.header, self.state, self.offset - left, left, self._source, strict)
+        return check_end(self.header, self.state, self.offset - left, left, self._source)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -18,12 +17,7 @@ import numpy as np
 
 from evstream._generated import layout
 from evstream.blocks import Array, Chunk
-from evstream.errors import (
-    CorruptStreamError,
-    EvstreamError,
-    MissingDelimiterWarning,
-    TruncatedStreamError,
-)
+from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError
 from evstream.header import record_dtype
 from evstream.reader import EventStream
 from evstream.rules import Checker
@@ -126,7 +120,7 @@ def validate(
     sealed = _seal_of(source, seal)
     sealer = Sealer(str(source), stream=stream, widths=widths) if sealed is not None else None
     tap = sealer.update if sealer is not None else None
-    with EventStream(source, stream, widths=widths, tap=tap, timeout=timeout) as opened:
+    with EventStream(source, stream, widths=widths, tap=tap, timeout=timeout, warn=False) as opened:
         return _Validation(opened, first, sealed, sealer).run(expect_events)
 
 
@@ -156,20 +150,17 @@ class _Validation:
         if spec.deprecated:
             text = f"{spec.name} streams are deprecated: {spec.deprecated}"
             self._tell("not_deprecated", 0, {}, text)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MissingDelimiterWarning)
-            try:
-                for chunk in self._stream.chunks():
-                    self._look_at(chunk)
-            except (TruncatedStreamError, CorruptStreamError) as error:
-                text = error.problem + (f", expected {error.expected}" if error.expected else "")
-                self._tell("whole", error.offset, error.ids, text)
+        try:
+            for chunk in self._stream.chunks():
+                self._look_at(chunk)
+        except (TruncatedStreamError, CorruptStreamError) as error:
+            text = error.problem + (f", expected {error.expected}" if error.expected else "")
+            self._tell("whole", error.offset, error.ids, text)
         if self._stream.clean_end is False:
             text = "the stream ends without the final delimiter"
             self._tell("final_delimiter", self._stream.offset, {}, text)
         if self._sealed is not None and self._sealer is not None:
-            with warnings.catch_warnings(), contextlib.suppress(EvstreamError):
-                warnings.simplefilter("ignore", MissingDelimiterWarning)
+            with contextlib.suppress(EvstreamError):
                 self._sealer.finish()  # what is wrong with the end is told already
             for offset, text in self._sealed.differences(self._sealer.seal):
                 self._tell("sealed", offset, {}, text)
@@ -242,7 +233,7 @@ class _Validation:
             place = [] if offset is None else [f"byte {offset}"]
             place += [f"{name} {number}" for name, number in ids.items()]
             place += [] if sidx is None else [f"sidx {sidx}"]
-            line = f"{', '.join(place)}: {rule.id}: {text}".rstrip(".")
+            line = ": ".join(filter(None, [", ".join(place), rule.id, text])).rstrip(".")
             finding = Finding(rule.id, rule.severity, offset, ids, sidx, value, data, line)
             self._report.findings.append(finding)
 

@@ -53,9 +53,14 @@ def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
     options = parser.parse_args(arguments)
     if alone and _are_small(getattr(options, "files", [])):
         os.environ["NUMBA_DISABLE_JIT"] = "1"
-    warnings.showwarning = _show_warning
-    for category in (MissingDelimiterWarning, RowsWarning):
-        warnings.simplefilter("always", category)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        for category in (MissingDelimiterWarning, RowsWarning):
+            warnings.simplefilter("always", category)
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         status: int = options.run(options)
         sys.stdout.flush()

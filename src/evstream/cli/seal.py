@@ -57,6 +57,7 @@ def run_seal(options: argparse.Namespace) -> int:
 
 def run_tee(options: argparse.Namespace) -> int:
     """Pass on and seal; what is wrong is told at the end, when all has been passed on."""
+    from evstream.endings import tell_unclosed
     from evstream.errors import EvstreamError
     from evstream.seal import Sealer
     from evstream.sinks import Sink
@@ -78,6 +79,7 @@ def run_tee(options: argparse.Namespace) -> int:
     try:
         if wrong is None:
             sealer.finish()
+            tell_unclosed(sealer.unclosed, strict=False)
     except EvstreamError as error:
         wrong = error
     sealer.seal.write(options.seal)
