@@ -190,13 +190,13 @@ def read_arrow(
 ) -> pa.Table:
     """Read a whole stream into a pyarrow.Table; arguments as for evstream.read_columns.
 
-    A stream without its final delimiter says so in the metadata of the schema.
+    A whole stream without its final delimiter says so in the metadata of the schema.
     """
     pa = import_arrow()
     with EventStream(source, stream, widths=widths, strict=strict) as opened:
         schema = arrow_schema(opened.header)
         batches = [batch_of(schema, rows) for rows in iter_rows(opened, events, sidx)]
         table = pa.Table.from_batches(batches, schema)
-        if opened.clean_end is False:
+        if opened.clean_end is False and events is None and sidx is None:
             table = table.replace_schema_metadata({**schema.metadata, FINAL_DELIMITER: b"false"})
     return table

@@ -83,7 +83,8 @@ class Seal:
         for number, (sealed, now) in enumerate(zip(self.checksums, found.checksums, strict=False)):
             is_last_of_cut = found.bytes < self.bytes and number == len(found.checksums) - 1
             if sealed != now and not is_last_of_cut:
-                where = f"bytes {number * RANGE} to {(number + 1) * RANGE - 1}"
+                last = min((number + 1) * RANGE, found.bytes) - 1
+                where = f"bytes {number * RANGE} to {last}"
                 told.append((number * RANGE, f"{where} are not those that were sealed"))
         return told
 

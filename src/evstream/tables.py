@@ -73,7 +73,7 @@ def write_arrow(
                     error.row += written
                 raise
             written += len(next(iter(rows.values())))
-        if (table.schema.metadata or {}).get(FINAL_DELIMITER) == b"false":
+        if (table.schema.metadata or {}).get(FINAL_DELIMITER) == b"false" and written:
             out.leave_open()
 
 

@@ -1,18 +1,12 @@
 """`evstream.create`: write a correct stream from arrays.
 
 Rows or matrices go through the rules of the spec (`rules`), then through the generated
-encoders into one reused buffer, and from there to the sink. A block stays open between two
-calls of `write_columns`; everything else writes whole blocks.
-
-What is left after a failure never looks complete: a file does not appear, and a pipe or
-other object gets a stream that ends inside a record, which a reader refuses.
+encoders into the buffer of the `outlet`. A block stays open between two calls of
+`write_columns`; everything else writes whole blocks.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -26,17 +20,10 @@ from evstream.columns import as_column, group_rows
 from evstream.dense import Matrix
 from evstream.errors import WriteError
 from evstream.event import Event
-from evstream.header import StreamHeader, build_header, record_dtype
+from evstream.header import StreamHeader, build_header
 from evstream.kernels import block_kernels, record_functions
+from evstream.outlet import Outlet
 from evstream.rules import WriteChecker
-from evstream.seal import Sealer, seal_path
-from evstream.sinks import Sink
-
-BUFFER = 1 << 18
-"""Bytes collected before they are written."""
-
-FLUSH_SECONDS = 0.1
-"""A pipe gets what is collected at the next write after this long."""
 
 
 class Writer:
@@ -59,22 +46,15 @@ class Writer:
         self._kernels = block_kernels(header.block, header.widths)
         self._records = record_functions(header.widths)
         self._state = np.zeros(1, self._kernels.STATE)[0]
-        self._buffer = np.empty(BUFFER, np.uint8)
         self._delimiter_size = sum(d.itemsize for d in entry_columns(header).values())
-        self._cursor = 0
-        self._closed = False
-        self._seal = _seal_path(target, seal)
-        self._sink = Sink(target)
-        self.name = self._sink.name
+        self._out = Outlet(target, header, seal)
+        self.name = self._out.name
         self._checker = WriteChecker(header, self.name) if validate else None
-        self._sealer = Sealer(self.name, header) if self._seal else None
-        self._put(header.to_bytes())
-        self._flushed = time.monotonic()
 
     @property
     def offset(self) -> int:
         """Bytes of the stream so far, those included that wait to be handed on."""
-        return self._sink.written + self._cursor
+        return self._out.offset
 
     def write_event(
         self,
@@ -101,7 +81,7 @@ class Writer:
         Raises:
             WriteError: for anything that breaks a rule of the stream; nothing is written.
         """
-        self._refuse_closed()
+        self._out.refuse_closed()
         matrix = Matrix(
             self.header, self.name, event_id, item_ids, losses, exposure_values, specials
         )
@@ -110,12 +90,12 @@ class Writer:
         self._close_block()
         b, k = 0, -1
         while b < matrix.rows:
-            self._cursor, b, k = self._kernels.encode_dense(
-                self._buffer, self._cursor, *matrix.kernel_arguments(), b, k
+            self._out.cursor, b, k = self._kernels.encode_dense(
+                self._out.buffer, self._out.cursor, *matrix.kernel_arguments(), b, k
             )
             if b < matrix.rows:
-                self._flush_buffer()
-        self._flush_if_due()
+                self._out.drain()
+        self._out.flush_if_due()
 
     def write_columns(self, *columns: npt.ArrayLike, **named: npt.ArrayLike) -> None:
         """Write rows, one per entry, in the order they come.
@@ -131,7 +111,7 @@ class Writer:
         Raises:
             WriteError: for anything that breaks a rule of the stream; nothing is written.
         """
-        self._refuse_closed()
+        self._out.refuse_closed()
         rows = self._rows(columns, named)
         blocks = {name: rows[name] for name in block_columns(self.header)}
         entries = tuple(rows[name] for name in entry_columns(self.header))
@@ -151,7 +131,7 @@ class Writer:
             self._encode(grouped)
         else:
             self._encode_rows(tuple(blocks.values()), entries)
-        self._flush_if_due()
+        self._out.flush_if_due()
 
     def write(self, event: Event) -> None:
         """Write an event as it was read, from a stream of the same block layout.
@@ -165,56 +145,45 @@ class Writer:
                 f"an event of a {theirs.stream} stream", source=self.name,
                 expected=f"one of a {ours.stream} stream at the same widths",
             )  # fmt: skip
-        self._refuse_closed()
+        self._out.refuse_closed()
         columns = event.own_columns()
         if self._checker is not None:
             self._checker.check(columns)
         self._close_block()
         self._encode(columns)
-        self._flush_if_due()
+        self._out.flush_if_due()
 
     def leave_open(self) -> None:
-        """Leave the last block without its delimiter, as some C++ tools do at the very end.
+        """Close the stream without the delimiter of its last block, as some C++ tools do.
 
-        For exact copies of their streams; nothing can be written after it.
+        For exact copies of their streams. Raises ValueError where no block is open: before
+        any row, and after `write` or `write_event`.
         """
+        self._out.refuse_closed()
+        if self._state["phase"] != ENTRIES:
+            raise ValueError(f"{self.name}: no block is open that could be left so")
         self._state["phase"] = HEADER
         self.close()
 
     def flush(self) -> None:
         """Hand everything written so far to the target; the open block stays open."""
-        self._flush_buffer()
-        self._sink.flush()
-        self._flushed = time.monotonic()
+        self._out.refuse_closed()
+        self._out.flush()
 
     def close(self) -> None:
         """Complete the stream; a file appears under its name."""
-        if self._closed:
+        if self._out.closed:
             return
         try:
             self._close_block()
-            self._flush_buffer()
-            self._sink.close()
-            if self._sealer is not None:
-                self._sealer.finish().write(self._seal)
         except BaseException:
             self.abort()
             raise
-        self._closed = True
+        self._out.close()
 
     def abort(self) -> None:
         """Give up: no file appears, and any other target ends inside a record."""
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            if not self._sink.is_file:
-                self._sink.write(memoryview(self._cut()))
-                self._sink.flush()
-        except (OSError, WriteError):
-            pass  # the reader is gone already, and the first failure is the one to report
-        finally:
-            self._sink.abort()
+        self._out.abort()
 
     def __enter__(self) -> Writer:
         return self
@@ -229,24 +198,6 @@ class Writer:
             self.close()
         else:
             self.abort()
-
-    def _cut(self) -> bytes:
-        """Bytes that leave the stream inside a record, wherever the sink stands.
-
-        Every boundary between two records lies on a grid of the greatest common divisor of
-        their sizes, counted from the end of the stream header. Off the grid is inside.
-        """
-        block = self.header.block
-        records = [block.header] if block.entry is None else [block.header, block.entry]
-        sizes = [record_dtype(record, self.header.widths).itemsize for record in records]
-        grid = math.gcd(*sizes)
-        inside = self._sink.written - self.header.size
-        on_boundary = inside >= 0 and inside % grid == 0
-        return b"\xff" * (grid - 1) if on_boundary or self._sink.written == 0 else b""
-
-    def _refuse_closed(self) -> None:
-        if self._closed:
-            raise ValueError(f"{self.name}: the stream is closed")
 
     def _refuse_change(self, blocks: Mapping[str, Array]) -> None:
         """A block that goes on over two calls has one exposure value."""
@@ -280,56 +231,35 @@ class Writer:
     def _encode_rows(self, blocks: tuple[Array, ...], entries: tuple[Array, ...]) -> None:
         n = 0
         while n < len(entries[0]):
-            self._cursor, n = self._kernels.encode_rows(
-                self._buffer, self._cursor, self._state, *blocks, *entries, n
+            self._out.cursor, n = self._kernels.encode_rows(
+                self._out.buffer, self._out.cursor, self._state, *blocks, *entries, n
             )
             if n < len(entries[0]):
-                self._flush_buffer()
+                self._out.drain()
 
     def _encode(self, columns: Columns) -> None:
         b, k = 0, -1
         while b < len(columns.block[0]):
-            self._cursor, b, k = self._kernels.encode_blocks(
-                self._buffer, self._cursor, *columns.block, columns.offsets, *columns.entry, b, k
+            self._out.cursor, b, k = self._kernels.encode_blocks(
+                self._out.buffer,
+                self._out.cursor,
+                *columns.block,
+                columns.offsets,
+                *columns.entry,
+                b,
+                k,
             )
             if b < len(columns.block[0]):
-                self._flush_buffer()
+                self._out.drain()
 
     def _close_block(self) -> None:
         """Write the delimiter of the block that write_columns left open."""
         if self._state["phase"] == ENTRIES:
             self._state["phase"] = HEADER
-            if len(self._buffer) - self._cursor < self._delimiter_size:
-                self._flush_buffer()
+            if len(self._out.buffer) - self._out.cursor < self._delimiter_size:
+                self._out.drain()
             write = getattr(self._records, f"mv_write_{self.header.block.delimiter}")
-            self._cursor = write(self._buffer, self._cursor)
-
-    def _put(self, data: bytes) -> None:
-        self._buffer[: len(data)] = np.frombuffer(data, np.uint8)
-        self._cursor = len(data)
-
-    def _flush_buffer(self) -> None:
-        view = self._buffer.data[: self._cursor]
-        self._cursor = 0
-        try:
-            self._sink.write(view)
-        except BaseException:
-            self.abort()  # what was not taken is gone: no later write may go on behind it
-            raise
-        if self._sealer is not None:
-            self._sealer.update(view)
-
-    def _flush_if_due(self) -> None:
-        if not self._sink.is_file and time.monotonic() - self._flushed > FLUSH_SECONDS:
-            self.flush()
-
-
-def _seal_path(target: Any, seal: str | bool) -> str | None:
-    if seal is True:
-        if not isinstance(target, (str, os.PathLike)) or target == "-":
-            raise TypeError("the seal of a target without a path needs a path: seal='out.seal'")
-        return seal_path(os.fspath(target))
-    return seal or None
+            self._out.cursor = write(self._out.buffer, self._out.cursor)
 
 
 def create(

@@ -101,7 +101,7 @@ def written(
                 table.highest_sidx = max(table.highest_sidx, int(rows["sidx"].max()))
             if batch is not None:
                 yield batch
-        if not table.clean_end:
+        if not table.clean_end and row:
             writer.leave_open()
 
 

@@ -1,0 +1,136 @@
+"""The way of a stream's bytes out: a reused buffer, the sink behind it, the seal beside it.
+
+What is left after a failure never looks complete: a file does not appear, and a pipe or
+other object gets a stream that ends inside a record, which a reader refuses.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import Any
+
+import numpy as np
+
+from evstream.errors import WriteError
+from evstream.header import StreamHeader, record_dtype
+from evstream.seal import Sealer, seal_path
+from evstream.sinks import Sink
+
+BUFFER = 1 << 18
+"""Bytes collected before they are written."""
+
+FLUSH_SECONDS = 0.1
+"""A pipe gets what is collected at the next write after this long."""
+
+
+class Outlet:
+    """Where an encoder puts its bytes: at `cursor` of `buffer`, with a `drain` when it is full.
+
+    Attributes:
+        name: of the target, for messages.
+        buffer: uint8, shape (BUFFER,).
+        cursor: bytes of it that wait to be written.
+        closed: whether the stream is complete, or given up.
+    """
+
+    def __init__(self, target: Any, header: StreamHeader, seal: str | bool) -> None:
+        self._seal = _seal_path(target, seal)
+        self._sink = Sink(target)
+        self._header = header
+        self._sealer = Sealer(self._sink.name, header) if self._seal else None
+        self._drained = time.monotonic()
+        self.name = self._sink.name
+        self.buffer = np.empty(BUFFER, np.uint8)
+        self.closed = False
+        start = header.to_bytes()
+        self.buffer[: len(start)] = np.frombuffer(start, np.uint8)
+        self.cursor = len(start)
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the stream so far, those included that wait."""
+        return self._sink.written + self.cursor
+
+    def refuse_closed(self) -> None:
+        """Raise ValueError if nothing can be written any more."""
+        if self.closed:
+            raise ValueError(f"{self.name}: the stream is closed")
+
+    def drain(self) -> None:
+        """Write what waits; a failure gives the stream up, since what was not taken is gone."""
+        view = self.buffer.data[: self.cursor]
+        self.cursor = 0
+        try:
+            self._sink.write(view)
+        except BaseException:
+            self.abort()
+            raise
+        if self._sealer is not None:
+            self._sealer.update(view)
+
+    def flush(self) -> None:
+        """Hand everything so far to the target."""
+        self.drain()
+        self._sink.flush()
+        self._drained = time.monotonic()
+
+    def flush_if_due(self) -> None:
+        """Let a pipe's reader not wait for a full buffer."""
+        if not self._sink.is_file and time.monotonic() - self._drained > FLUSH_SECONDS:
+            self.flush()
+
+    def close(self) -> None:
+        """Complete the stream; a file appears under its name, behind its seal."""
+        try:
+            self.drain()
+            if self._sealer is not None:
+                self._sealer.finish().write(self._seal)
+            self._sink.close()
+        except BaseException:
+            self.abort()
+            raise
+        self.closed = True
+
+    def abort(self) -> None:
+        """Give up: no file appears, and any other target ends inside a record."""
+        if self.closed:
+            return
+        self.closed = True
+        self.cursor = 0
+        give_up(self._sink, self._header)
+
+
+def give_up(sink: Sink, header: StreamHeader) -> None:
+    """Leave a sink that holds part of a stream so that nobody takes it for the whole."""
+    try:
+        if not sink.is_file:
+            sink.write(memoryview(_cut(sink.written, header)))
+            sink.flush()
+    except (OSError, WriteError):
+        pass  # the reader is gone already, and the first failure is the one to report
+    finally:
+        sink.abort()
+
+
+def _cut(written: int, header: StreamHeader) -> bytes:
+    """Bytes that leave a stream inside a record, after so many that were written.
+
+    Every boundary between two records lies on a grid of the greatest common divisor of
+    their sizes, counted from the end of the stream header. Off the grid is inside.
+    """
+    block = header.block
+    records = [block.header] if block.entry is None else [block.header, block.entry]
+    grid = math.gcd(*(record_dtype(record, header.widths).itemsize for record in records))
+    inside = written - header.size
+    on_boundary = inside >= 0 and inside % grid == 0
+    return b"\xff" * (grid - 1) if on_boundary or written == 0 else b""
+
+
+def _seal_path(target: Any, seal: str | bool) -> str | None:
+    if seal is True:
+        if not isinstance(target, (str, os.PathLike)) or target == "-":
+            raise TypeError("the seal of a target without a path needs a path: seal='out.seal'")
+        return seal_path(os.fspath(target))
+    return seal or None
