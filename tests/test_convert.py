@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import fcntl
+import gc
 import gzip
 import io
 import json
@@ -1072,3 +1073,33 @@ def test_progress_on_a_terminal_has_a_bar_rate_and_time_left(tmp_path: Path) -> 
         assert lines[-1] == ""  # it is wiped at the end
     assert on_terminal(tmp_path / "a.csv", tmp_path / "b.bin").count("len_sample 10") == 1
     assert "MB/s" not in on_terminal(LOSS, "-", "--to", "csv")
+
+
+@pytest.mark.parametrize("name", ["parquet", "arrow", "bin", "bin.gz", "csv.gz", "jsonl.zst"])
+def test_what_is_left_of_a_failed_conversion_is_not_a_whole_file(name: str) -> None:
+    """A library that is thrown away may complete its file: then it would look whole."""
+
+    class Target(io.BytesIO):
+        def __str__(self) -> str:
+            return f"target.{name}"
+
+    source = io.BytesIO()
+    with evstream.create(source, "loss", len_sample=1) as out:
+        out.write_columns(np.arange(1, 300_001), 1, 1, 1.0)
+    cut = source.getvalue()[: 8 + 24 * 250_000]  # between two events
+
+    class Stops(io.BytesIO):
+        def readinto1(self, view: Any) -> int:
+            size = super().readinto1(view)
+            if not size:
+                raise OSError("the line went dead")
+            return size
+
+    target = Target()
+    with pytest.raises(OSError, match="went dead"):
+        convert(Stops(cut), target, from_="bin", to=name.partition(".")[0])
+    gc.collect()
+    whole = io.BytesIO(target.getvalue())
+    whole.name = target.__str__()
+    with pytest.raises(evstream.EvstreamError):
+        convert(whole, io.BytesIO(), from_=name.partition(".")[0], to="csv")

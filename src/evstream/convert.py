@@ -15,7 +15,7 @@ from evstream.extras import import_arrow
 from evstream.formats import COMPRESSIONS, Options, Table, format_of, module_of
 from evstream.formats.binary import checked, copy
 from evstream.formats.parallel import ahead
-from evstream.formats.table import complete_header, missing_fields
+from evstream.formats.table import complete_header, completed, missing_fields
 from evstream.header import StreamHeader, stream_named
 from evstream.sinks import Sink, SinkFile
 from evstream.sources import Source
@@ -118,11 +118,11 @@ def _compressed(file: SinkFile, target: Any) -> Generator[Any]:
         return
     if compression == "gzip":
         # pyarrow would take level 9, which is slow, and a name and time would differ each time.
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0) as out:
+        with completed(gzip.GzipFile("", "wb", 6, file, mtime=0)) as out:
             yield out
         return
     pa = import_arrow()
-    with closing(pa.CompressedOutputStream(pa.PythonFile(file, "w"), compression)) as out:
+    with completed(pa.CompressedOutputStream(pa.PythonFile(file, "w"), compression)) as out:
         yield out
 
 

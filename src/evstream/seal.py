@@ -115,6 +115,11 @@ class Sealer:
         if header is not None:
             self._begin(header)
 
+    @property
+    def header(self) -> StreamHeader | None:
+        """Of the stream; None until it has come."""
+        return self._tracker.header if self._tracker is not None else None
+
     def update(self, data: Any) -> None:
         """Take the next bytes, those of the stream header included.
 

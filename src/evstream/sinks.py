@@ -68,11 +68,13 @@ class Sink:
         name: for messages: the path, "<stdout>", or what the object calls itself.
         written: number of bytes so far.
         is_file: whether the result appears under its name only on `close`.
+        given_up: whether `abort` was called; nothing can be written any more.
     """
 
     def __init__(self, target: Any) -> None:
         self.name = _name(target)
         self.written = 0
+        self.given_up = False
         self._final: str | None = None
         self._temporary: str | None = None
         self._owned = False
@@ -89,6 +91,8 @@ class Sink:
     def write(self, view: memoryview) -> None:
         """Write all of `view`. BrokenPipeError when the reader is gone, WriteError when
         the system refuses for another reason."""
+        if self.given_up:
+            raise ValueError(f"{self.name}: given up")
         with self._errors_named():
             write_all(self._write, view, self._stream, self._count)
 
@@ -114,6 +118,7 @@ class Sink:
 
     def abort(self) -> None:
         """Give up: a file leaves nothing behind, whatever else was opened is closed."""
+        self.given_up = True
         with contextlib.suppress(OSError):
             if self._owned:
                 self._owned = False
@@ -174,28 +179,37 @@ class Sink:
         self._final = os.path.realpath(path)
         folder, name = os.path.split(self._final)
         self._temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
-        descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        except OSError as error:
+            error.filename = path  # the hidden name would say nothing to anybody
+            raise
         if mode is not None:
             os.fchmod(descriptor, stat.S_IMODE(mode))
         return io.FileIO(descriptor, "wb")
 
 
 class SinkFile(io.RawIOBase):
-    """A sink as a binary file object, for libraries that write to one."""
+    """A sink as a binary file object, for libraries that write to one.
+
+    What they write after the sink was given up is dropped: some complete their file when
+    they are thrown away, and nobody is there to hear of an error then.
+    """
 
     def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+        self.sink = sink
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
-        self._sink.write(view)
+        if not self.sink.given_up:
+            self.sink.write(view)
         return len(view)
 
     def tell(self) -> int:
-        return self._sink.written
+        return self.sink.written
 
 
 def _name(target: Any) -> str:

@@ -59,6 +59,7 @@ def run_tee(options: argparse.Namespace) -> int:
     """Pass on and seal; what is wrong is told at the end, when all has been passed on."""
     from evstream.endings import tell_unclosed
     from evstream.errors import EvstreamError
+    from evstream.outlet import give_up
     from evstream.seal import Sealer
     from evstream.sinks import Sink
     from evstream.sources import CHUNK, Source
@@ -68,14 +69,19 @@ def run_tee(options: argparse.Namespace) -> int:
     wrong: EvstreamError | None = None
     view = memoryview(bytearray(CHUNK))
     with Sink(options.output) as sink:
-        while size := source.readinto(view):
-            sink.write(view[:size])
-            sink.flush()
-            if wrong is None:
-                try:
-                    sealer.update(view[:size])
-                except EvstreamError as error:
-                    wrong = error
+        try:
+            while size := source.readinto(view):
+                sink.write(view[:size])
+                sink.flush()
+                if wrong is None:
+                    try:
+                        sealer.update(view[:size])
+                    except EvstreamError as error:
+                        wrong = error
+        except BaseException:
+            if sealer.header is not None:
+                give_up(sink, sealer.header)
+            raise
     try:
         if wrong is None:
             sealer.finish()

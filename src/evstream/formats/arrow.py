@@ -13,6 +13,7 @@ from evstream.formats.table import (
     Table,
     arrow_errors,
     carried_header,
+    completed,
     conform,
     guess_header,
     seekable,
@@ -73,7 +74,7 @@ def write(table: Table, out: Any, options: Options) -> None:
         known = ", ".join(str(c or "none") for c in COMPRESSIONS)
         raise EvstreamError(f"Arrow files have no {compression} compression", expected=known)
     style = pa.ipc.IpcWriteOptions(compression=compression)
-    with pa.ipc.new_file(out, schema, options=style) as writer:
+    with completed(pa.ipc.new_file(out, schema, options=style)) as writer:
         for batch in table.batches:
             writer.write_batch(batch)
         if not table.clean_end:

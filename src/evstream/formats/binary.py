@@ -16,8 +16,10 @@ from evstream.blocks import Array
 from evstream.errors import TableError, WriteError
 from evstream.formats.table import Options, Table, complete_header, missing_fields
 from evstream.header import StreamHeader
+from evstream.outlet import give_up
 from evstream.reader import EventStream
 from evstream.rows import iter_rows
+from evstream.sinks import SinkFile
 from evstream.sources import Source
 from evstream.writer import Writer
 
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
 def read(source: Source, options: Options) -> Table:
     """The rows of a stream."""
     stream = _opened(source, options)
+    try:
+        _refuse_other_values(stream, options)
+    except BaseException:
+        stream.close()
+        raise
     schema = arrow_schema(stream.header)
 
     def batches() -> Iterator[RecordBatch]:
@@ -42,21 +49,28 @@ def read(source: Source, options: Options) -> Table:
 def copy(source: Source, out: Any, options: Options, progress: Callable[[int], None]) -> None:
     """A stream as a stream: the same bytes, read on the way, so that a broken one is refused."""
     with _opened(source, options, tap=out.write) as stream:
-        for _ in stream.chunks():
-            progress(source.offset())
+        try:
+            _refuse_other_values(stream, options)
+            for _ in stream.chunks():
+                progress(source.offset())
+        except BaseException:
+            if isinstance(out, SinkFile):  # any other one compresses, and shows a cut by itself
+                give_up(out.sink, stream.header)
+            raise
 
 
 def _opened(source: Source, options: Options, **more: Any) -> EventStream:
     widths, strict = options.widths, options.strict
-    stream = EventStream(source, options.stream, widths=widths, strict=strict, **more)
+    return EventStream(source, options.stream, widths=widths, strict=strict, **more)
+
+
+def _refuse_other_values(stream: EventStream, options: Options) -> None:
     for name, value in options.values.items():
         found = stream.header.values.get(name)
         if found != value:
-            stream.close()
             raise TableError(
-                f"the stream says {name} {found}", source=source.name, expected=f"{value}"
+                f"the stream says {name} {found}", source=stream.name, expected=f"{value}"
             )
-    return stream
 
 
 def write(table: Table, out: Any, options: Options) -> None:

@@ -14,6 +14,7 @@ from evstream.formats.table import (
     Table,
     arrow_errors,
     carried_header,
+    completed,
     conform,
     guess_header,
     seekable,
@@ -72,14 +73,15 @@ def write(table: Table, out: Any, options: Options) -> None:
     integers = [f.name for f in schema if f.type in _integers()]
     ids = [name for name in integers if name.endswith("_id")]
     deltas = {name: "DELTA_BINARY_PACKED" for name in integers if name not in ids}
-    with pq.ParquetWriter(
+    file = pq.ParquetWriter(
         out,
         schema,
         compression=options.compression or "zstd",
         use_dictionary=ids,
         column_encoding=deltas or None,
         write_statistics=True,
-    ) as writer:
+    )
+    with completed(file) as writer:
         for group in _groups(table.batches, schema):
             writer.write_table(group, row_group_size=LARGEST_GROUP_ROWS)
         if not table.clean_end:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from evstream.sources import Source
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import RecordBatch
+
+W = TypeVar("W", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,14 @@ def _range(dtype: np.dtype[Any]) -> str:
         return f"a number within {np.finfo(dtype).max:.3g}"
     limits = np.iinfo(dtype)
     return f"a whole number from {limits.min} to {limits.max}"
+
+
+@contextmanager
+def completed(writer: W) -> Generator[W]:
+    """A library's writer, closed only when all went well: closing it completes its file, which
+    must not look whole after an error."""
+    yield writer
+    writer.close()
 
 
 @contextmanager
