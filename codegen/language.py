@@ -103,6 +103,7 @@ CHECKS = {
     "positive": RuleCheck("header or entry"),
     "contiguous": RuleCheck("header"),
     "unique_in_event": RuleCheck("header"),
+    "once_in_list": RuleCheck("header"),
     "known_special": RuleCheck("entry"),
     "at_most": RuleCheck("entry", limit=True),
     "unique_in_block": RuleCheck("entry"),

@@ -16,11 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import evstream
 import oracle
 from evstream._generated import layout
 from evstream.cli import main
-from evstream.errors import EvstreamError
+from evstream.errors import EvstreamError, WriteError
 from evstream.reader import EventStream
+from evstream.rules import CHECKS
 from evstream.validation import Report, validate
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -69,7 +71,7 @@ BROKEN = {
 
 
 def test_every_rule_of_the_spec_is_broken_here():
-    elsewhere = {"event-expected", "as-sealed"}  # take more than a stream to break
+    elsewhere = {"event-expected", "as-sealed", "event-once"}  # not of a loss or cdf stream
     assert BROKEN.keys() | elsewhere == layout.RULES.keys()
 
 
@@ -112,6 +114,33 @@ def test_findings_do_not_depend_on_where_the_stretches_end(rule, chunk, monkeypa
     assert pieces.counts == whole.counts
     places = [[(f.rule, f.offset, f.ids, f.sidx) for f in r.findings] for r in (pieces, whole)]
     assert sorted(map(str, places[0])) == sorted(map(str, places[1]))
+
+
+@pytest.mark.parametrize("rule", [r for r in BROKEN if layout.RULES[r].check in CHECKS])
+def test_a_rule_needs_no_other_rule(rule, monkeypatch):
+    """A rule added to the spec, or left out of it, changes nothing about the others."""
+    data, _, _ = BROKEN[rule]
+    whole = check(data).counts[rule]
+    whole_stream = {r: layout.RULES[r] for r in layout.RULES if not layout.RULES[r].fields}
+    monkeypatch.setattr(layout, "RULES", whole_stream | {rule: layout.RULES[rule]})
+    monkeypatch.setitem(EventStream.__init__.__kwdefaults__, "chunk", 256)
+    assert check(data).counts[rule] == whole
+
+
+@pytest.mark.parametrize("events", [[1, 1, 2], [5, *range(100, 300), 300, 300]])
+def test_an_event_that_stands_twice_in_a_list_is_found(events, monkeypatch):
+    data = struct.pack(f"<{len(events)}i", *events)
+    report = validate(io.BytesIO(data), stream="event_ids")
+    assert report.counts == {"event-once": 1}
+    for chunk in (256, 300):
+        monkeypatch.setitem(EventStream.__init__.__kwdefaults__, "chunk", chunk)
+        assert validate(io.BytesIO(data), stream="event_ids").counts == report.counts
+    out = evstream.create(io.BytesIO(), "event_ids")
+    again = next(i for i in range(1, len(events)) if events[i] == events[i - 1])
+    for event in events[:again]:
+        out.write_columns(event)
+    with pytest.raises(WriteError, match="event-once"):
+        out.write_columns(events[again])
 
 
 def test_expected_events_that_are_missing_are_named():

@@ -30,8 +30,8 @@ class Checker:
         is_open: whether its last block may go on after it.
         finished_events: events that were left for another one.
         event: the last event.
-        ids_in_event: block ids of that event so far.
-        last: field -> its last value so far.
+        ids_in_event: field -> its values in that event so far.
+        last: entry field -> its last value so far.
         falls: field -> where it falls in the stretch, once a rule has asked.
         seen_specials: special sidx that the open block had so far.
         entries_before: entries that the open block had so far.
@@ -42,7 +42,7 @@ class Checker:
         self.continues = self.is_open = False
         self.finished_events: set[int] = set()
         self.event: int | None = None
-        self.ids_in_event: Array = np.empty(0, np.int64)
+        self.ids_in_event: dict[str, set[int]] = {}
         self.last: dict[str, float] = {}
         self.falls: dict[str, Array] = {}
         self.seen_specials: set[int] = set()
@@ -57,6 +57,7 @@ class Checker:
             for name in rule.fields
             if rule.severity in severities and rule.check in CHECKS
             if name in self._block_at or name in self._entry_at
+            if rule.limit is None or rule.limit in header.values
         ]
 
     def broken(
@@ -84,7 +85,11 @@ class Checker:
         if not self.continues or len(columns.block[0]) > 1:
             self.entries_before = 0
             self.seen_specials.clear()
+        self.event = int(columns.block[0][-1])
         self.entries_before += int(columns.offsets[-1] - columns.offsets[-2])
+        if columns.offsets[-1]:
+            for name, at in self._entry_at.items():
+                self.last[name] = columns.entry[at][-1].item()
         if self._specials:
             sidx = self.column("sidx", columns)[columns.offsets[-2] :]
             self.seen_specials |= self._specials.intersection(sidx[sidx < 0].tolist())
@@ -205,11 +210,6 @@ def _falling(checker: Checker, name: str, values: Array, columns: Columns) -> Ar
         falls[_first_entries(columns)] = False
         if checker.goes_on(columns):
             falls[0] = values[0] < checker.last[name]
-
-        def remember() -> None:
-            checker.last[name] = values[-1].item()
-
-        checker.when_passed(remember)
     return falls
 
 
@@ -276,7 +276,6 @@ def _contiguous(checker: Checker, name: str, events: Array, columns: Columns) ->
         checker.finished_events |= started - {runs[-1]}
         if checker.event is not None and checker.event != runs[-1]:
             checker.finished_events.add(checker.event)
-        checker.event = runs[-1]
 
     checker.when_passed(remember)
     if checker.event is not None and checker.event in started and checker.event != runs[0]:
@@ -291,18 +290,30 @@ def _unique_in_event(checker: Checker, name: str, ids: Array, columns: Columns) 
     bad = np.zeros(len(ids), bool)
     bad[order[1:]] = (np.diff(run[order]) == 0) & (np.diff(ids[order]) == 0)
     same_event = checker.event is not None and int(events[0]) == checker.event
-    earlier = checker.ids_in_event if same_event else checker.ids_in_event[:0]
-    again = (run == 0) & np.isin(ids, earlier)
-    again[0] &= not checker.continues
-    last = ids[run == run[-1]].astype(np.int64)
+    seen = checker.ids_in_event.get(name, set()) if same_event else set()
+    if seen:
+        first = ids[run == 0].tolist()
+        again = [number in seen for number in first]
+        again[0] &= not checker.continues
+        bad[: len(first)] |= again
+    last = ids[run == run[-1]].tolist()
 
     def remember() -> None:
-        kept = np.concatenate([earlier, last]) if run[-1] == 0 else last
-        checker.ids_in_event = np.unique(kept)
+        # A set, and the same one: an event may come one item at a time.
+        kept = seen if run[-1] == 0 else set()
+        kept.update(last)
+        checker.ids_in_event[name] = kept
 
     checker.when_passed(remember)
-    bad |= again
     return bad
+
+
+def _once_in_list(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    again = np.zeros(len(values), bool)
+    if checker.header.block.entry is None:
+        again[1:] = values[1:] == values[:-1]
+        again[0] = checker.event is not None and int(values[0]) == checker.event
+    return again
 
 
 def _first_entries(columns: Columns) -> Array:
@@ -325,6 +336,7 @@ CHECKS: dict[str, Callable[[Checker, str, Array, Columns], Array]] = {
     "required_special": _required_special,
     "not_empty": _not_empty,
     "unique_in_event": _unique_in_event,
+    "once_in_list": _once_in_list,
     "contiguous": _contiguous,
 }
 """Word of the vocabulary -> its check; those that concern a whole stream are not here."""
