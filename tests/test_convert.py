@@ -171,7 +171,8 @@ def check_there_and_back(path: Path, decoded: oracle.Decoded, folder: Path, name
         assert result == data + bytes(pair)
     else:
         assert result == data
-        assert RowsWarning not in said
+        goes_on = path.name in BREAKS_A_RULE and not name.startswith("bin")
+        assert (RowsWarning in said) == goes_on
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -325,7 +326,7 @@ BAD_ROWS = [
     (b"1,1,2,3" + b"0" * 60 + b"\n", "line 4, column loss: '30000"),
     (b"1,1,2,nan\n", "line 4: event_id 1, item_id 1: loss nan breaks loss-finite"),
     (b"1,1,2,-inf\n", "line 4: event_id 1, item_id 1: loss -inf breaks loss-finite"),
-    (b"1,1,0,3\n", "line 4: event_id 1, item_id 1: sidx 0 breaks sidx-known"),
+    (b"1,1,0,3\n", "line 4: event_id 1, item_id 1: sidx is 0, expected anything but 0"),
     (b"1,1,-9,3\n", "line 4: event_id 1, item_id 1: sidx -9 breaks sidx-known"),
     (b"1,0,1,3\n", "line 4: event_id 1, item_id 0: item_id 0 breaks block-id-positive"),
     (b"1,1,1,3\n", "line 4: event_id 1, item_id 1: sidx 1 breaks sidx-unique"),

@@ -256,7 +256,7 @@ for _stream, _id in BLOCK_ID.items():
         _stream, "block-unique", _id,
         sample_rows(_stream, [(3, 1, 1, 5.0), (3, 2, 1, 5.0), (3, 1, 2, 5.0)]),
     )  # fmt: skip
-    for _value in (0, -6, -(2**31)):
+    for _value in (-6, -(2**31)):
         breaks(_stream, "sidx-known", "sidx", sample_rows(_stream, [(3, 1, _value, 5.0)]))
     for _value in (4, 2**31 - 1):
         breaks(_stream, "sidx-in-range", "sidx", sample_rows(_stream, [(3, 1, _value, 5.0)]))
@@ -309,6 +309,16 @@ def test_rows_that_break_a_rule_are_refused_and_leave_no_trace(
         assert caught.value.event_id in rows["event_id"]
         out.write_columns(**later_rows(stream))
     assert target.getvalue() == expected_bytes(stream, good_rows(stream), later_rows(stream))
+
+
+@pytest.mark.parametrize("validate", [True, False])
+@pytest.mark.parametrize("stream", BLOCK_ID)
+def test_an_entry_that_would_end_its_block_is_refused_always(stream: str, validate: bool) -> None:
+    """What comes after it would be read as blocks that nobody wrote."""
+    with new_writer(io.BytesIO(), stream, validate=validate) as out:
+        rows = sample_rows(stream, [(3, 1, 1, 5.0), (3, 1, 0, 5.0), (3, 1, 2, 5.0)])
+        with pytest.raises(WriteError, match="sidx is 0, expected anything but 0, which ends"):
+            out.write_columns(**rows)
 
 
 @pytest.mark.parametrize(("stream", "rule", "rows"), BROKEN_CASES)

@@ -53,7 +53,8 @@ def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], so
     """Offsets of the blocks that rows form: a new one wherever an id differs from the row
     before (or the index column of a counted block starts again at 1).
 
-    Raises WriteError where a block column changes, or an index jumps, inside a block.
+    Raises WriteError where a block column changes, or an index jumps, inside a block, and for
+    an entry that would be read as a delimiter.
     """
     length = len(rows[keys[0]])
     new = np.zeros(length, bool)
@@ -65,6 +66,10 @@ def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], so
         new[:] = True
     if index is not None:
         new |= rows[index] == 1
+    if header.block.match is not None:
+        name, value = header.block.match
+        expected = f"anything but {value}, which ends a block"
+        _refuse(rows[name] == value, name, rows, keys, source, expected)
     starts = np.flatnonzero(new)
     offsets = np.append(starts, length).astype(np.int64)
     if index is not None:

@@ -93,6 +93,7 @@ class WriteError(EvstreamError):
 
     Attributes:
         row: row number, from 0, in the columns that were to be written; None if unknown.
+        rule: id of the rule that is broken; None where it is not one of the spec's.
     """
 
     def __init__(
@@ -104,9 +105,11 @@ class WriteError(EvstreamError):
         ids: Mapping[str, int] | None = None,
         expected: str = "",
         row: int | None = None,
+        rule: str | None = None,
     ) -> None:
         super().__init__(problem, source=source, offset=offset, ids=ids, expected=expected)
         self.row = row
+        self.rule = rule
 
 
 class TableError(EvstreamError):
@@ -145,7 +148,8 @@ class MissingDelimiterWarning(UserWarning):
 
 
 class RowsWarning(UserWarning):
-    """A stream has blocks that rows cannot say: empty ones, or the same ids twice running."""
+    """A stream has blocks that rows cannot say: empty ones, or the same ids twice running; or
+    rows that break a rule are written as they are, since they carry a stream header."""
 
 
 class MissingExtraError(EvstreamError, ImportError):

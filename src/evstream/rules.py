@@ -157,7 +157,7 @@ class WriteChecker:
         value = self._checker.column(name, columns)[at]
         problem = f"{name} {value} breaks {rule.id}: {rule.doc}".rstrip(".")
         ids = self._checker.ids(columns, block)
-        return WriteError(problem, source=self._source, ids=ids, row=row)
+        return WriteError(problem, source=self._source, ids=ids, row=row, rule=rule.id)
 
 
 def _positive(checker: Checker, name: str, values: Array, columns: Columns) -> Array:

@@ -37,7 +37,8 @@ class Field:
 class Block:
     """A header record and its entries, which a delimiter or a count in the header ends.
 
-    `index` names the column that counts the entries of a block from 1.
+    `match` is the entry field that tells a delimiter, and its value there; `index` names the
+    column that counts the entries of a block from 1.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Block:
     header: str
     entry: str | None
     delimiter: str | None
+    match: tuple[str, int] | None
     count: str | None
     index: str | None
 

@@ -33,7 +33,7 @@ def write_arrow(
     len_sample: int | None = None,
     summary_set_id: int | None = None,
     widths: Mapping[str, str] | None = None,
-    validate: bool | None = None,
+    validate: bool = True,
 ) -> None:
     """Write a table as a stream, one batch after the other.
 
@@ -46,8 +46,8 @@ def write_arrow(
         stream, len_sample, summary_set_id, widths: as for evstream.create; needed where
             the table's schema does not carry them, as a dataframe's, and used instead of
             what it carries.
-        validate: by default a table that carries a stream header is written as it is, any
-            other must keep the rules of the stream.
+        validate: as for evstream.create. False writes a table as it is, for example one of a
+            stream that broke the rules itself.
 
     Raises:
         TableError: a column is missing, is not of numbers, or has a missing value.
@@ -62,7 +62,7 @@ def write_arrow(
     name = stream or (carried.stream if carried else "loss")
     header = build_header(name, values, widths or (carried.widths if carried else None))
     _refuse_columns(header, table.schema)
-    with Writer(target, header, validate=carried is None if validate is None else validate) as out:
+    with Writer(target, header, validate=validate) as out:
         batches = table.to_batches() if isinstance(table, pa.Table) else table
         written = 0
         for rows in whole_blocks(header, _converted(header, batches)):

@@ -32,6 +32,7 @@ class Writer:
     Attributes:
         header: the StreamHeader that was written.
         name: of the target, for messages.
+        validate: whether what breaks a rule is refused; may be switched off, not on again.
     """
 
     def __init__(
@@ -49,7 +50,8 @@ class Writer:
         self._delimiter_size = sum(d.itemsize for d in entry_columns(header).values())
         self._out = Outlet(target, header, seal)
         self.name = self._out.name
-        self._checker = WriteChecker(header, self.name) if validate else None
+        self.validate = validate
+        self._checker = WriteChecker(header, self.name)
 
     @property
     def offset(self) -> int:
@@ -85,7 +87,7 @@ class Writer:
         matrix = Matrix(
             self.header, self.name, event_id, item_ids, losses, exposure_values, specials
         )
-        if self._checker is not None:
+        if self.validate:
             self._checker.check_matrix(matrix)
         self._close_block()
         b, k = 0, -1
@@ -125,7 +127,7 @@ class Writer:
             self._refuse_change(blocks)
         firsts = tuple(column[offsets[:-1]] for column in blocks.values())
         grouped = Columns(firsts, offsets, entries)
-        if self._checker is not None:
+        if self.validate:
             self._checker.check(grouped, continues)
         if self.header.block.delimiter is None:
             self._encode(grouped)
@@ -147,7 +149,7 @@ class Writer:
             )  # fmt: skip
         self._out.refuse_closed()
         columns = event.own_columns()
-        if self._checker is not None:
+        if self.validate:
             self._checker.check(columns)
         self._close_block()
         self._encode(columns)

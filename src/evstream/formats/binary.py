@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from evstream._generated import layout
 from evstream.arrow import BATCH_ROWS, arrow_schema, batch_of, rebatch, rows_of
 from evstream.blocks import Array
-from evstream.errors import TableError, WriteError
+from evstream.errors import RowsWarning, TableError, WriteError
 from evstream.formats.table import Options, Table, complete_header, missing_fields
 from evstream.header import StreamHeader
 from evstream.outlet import give_up
@@ -101,13 +101,15 @@ def written(
 ) -> Iterator[RecordBatch]:
     """Write the batches of a table as a stream; gives each once it is written.
 
-    Raises TableError, with the place in the file, for what breaks a rule of the stream.
+    Raises TableError, with the place in the file, for what breaks a rule of the stream. A file
+    that carries a stream header may hold a stream that broke it, and is written as it is, with
+    a RowsWarning of the first place.
     """
-    with Writer(out, header, validate=not table.carried) as writer:
+    with Writer(out, header) as writer:
         row = 0
         for batch, rows in _whole_blocks(batches, header, table.name):
             try:
-                writer.write_columns(**rows)
+                _write(writer, rows, table, row)
             except WriteError as error:
                 raise _placed(error, table, row) from None
             row += len(next(iter(rows.values())))
@@ -117,6 +119,18 @@ def written(
                 yield batch
         if not table.clean_end and row:
             writer.leave_open()
+
+
+def _write(writer: Writer, rows: dict[str, Array], table: Table, first_row: int) -> None:
+    try:
+        writer.write_columns(**rows)
+    except WriteError as error:
+        if not table.carried or not writer.validate or error.rule is None:
+            raise
+        problem = f"{_placed(error, table, first_row)}; all rows are written as they are"
+        warnings.warn(problem, RowsWarning, stacklevel=2)
+        writer.validate = False
+        writer.write_columns(**rows)
 
 
 def placeholder(header: StreamHeader) -> StreamHeader:
@@ -156,8 +170,8 @@ def _placed(error: WriteError, table: Table, first_row: int) -> TableError:
     place = table.place(None if error.row is None else first_row + error.row)
     ids = ", ".join(f"{name} {value}" for name, value in error.ids.items())
     problem = f"{ids}: {error.problem}" if ids else error.problem
-    rule = re.search("breaks ([a-z-]+):", error.problem)
-    if rule and layout.RULES[rule[1]].check in _OF_ORDER and not table.is_sorted:
+    check = layout.RULES[error.rule].check if error.rule else None
+    if check in _OF_ORDER and not table.is_sorted:
         problem += " (--sort sorts the rows)"
     return TableError(problem, source=table.name, expected=error.expected, **place)
 
