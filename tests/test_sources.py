@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -719,3 +720,13 @@ def test_a_file_is_closed_when_reading_fails(tmp_path: Path) -> None:
         with pytest.raises(TruncatedStreamError):
             read()
         assert open_descriptors() == before
+
+
+def test_each_stream_that_misses_its_end_is_told_at_the_line_that_reads_it() -> None:
+    """Streams without a name have the same warning, which Python would show but once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            list(evstream.open(io.BytesIO(SMALL[:-8])))
+    assert [warning.category for warning in caught] == [evstream.MissingDelimiterWarning] * 3
+    assert {warning.filename for warning in caught} == {__file__}

@@ -19,12 +19,17 @@ CACHE = os.environ.get("EVSTREAM_CACHE", "1") != "0"
 def jit(function: Callable[..., Any]) -> Any:
     """Compile a kernel lazily, without the GIL, cached on disk unless switched off.
 
-    With NUMBA_DISABLE_JIT=1 kernels stay plain Python, and numba, which takes longer to load
+    Where numba finds no folder that it may write to, each process compiles for itself. With
+    NUMBA_DISABLE_JIT=1 kernels stay plain Python, and numba, which takes longer to load
     than a small file takes to read, is not even imported.
     """
     if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
         return function
-    return _numba().njit(nogil=True, cache=CACHE)(function)
+    njit = _numba().njit
+    try:
+        return njit(nogil=True, cache=CACHE)(function)
+    except RuntimeError:  # "no locator available": neither beside the file nor in a home
+        return njit(nogil=True)(function)
 
 
 def jit_closure(function: Callable[..., Any]) -> Any:

@@ -7,12 +7,16 @@ write at the very end: a warning that names the place, an error under strict.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from evstream._generated import layout
 from evstream._jit import HEADER
-from evstream.errors import CorruptStreamError, MissingDelimiterWarning, TruncatedStreamError
+from evstream.errors import (
+    CorruptStreamError,
+    MissingDelimiterWarning,
+    TruncatedStreamError,
+    warn,
+)
 from evstream.header import StreamHeader, record_dtype
 
 
@@ -84,4 +88,4 @@ def tell_unclosed(missing: TruncatedStreamError | None, strict: bool) -> None:
     if missing is not None and strict:
         raise missing
     if missing is not None:
-        warnings.warn(str(missing), MissingDelimiterWarning, stacklevel=3)
+        warn(str(missing), MissingDelimiterWarning)

@@ -6,7 +6,10 @@ and carries the same as attributes, so that an operator reads it and a program u
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
+from types import FrameType
 
 
 class EvstreamError(Exception):
@@ -150,6 +153,21 @@ class MissingDelimiterWarning(UserWarning):
 class RowsWarning(UserWarning):
     """A stream has blocks that rows cannot say: empty ones, or the same ids twice running; or
     rows that break a rule are written as they are, since they carry a stream header."""
+
+
+def warn(text: str, category: type[Warning]) -> None:
+    """Warn at the line of the program that called the package, and each time: two streams
+    without a name have the same text, and the second is as cut as the first."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame):
+        frame = frame.f_back
+    warnings.warn_explicit(
+        text, category, frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__")
+    )
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "evstream"
 
 
 class MissingExtraError(EvstreamError, ImportError):

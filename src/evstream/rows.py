@@ -7,7 +7,6 @@ says so, since the way back would give another stream.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -22,7 +21,7 @@ from evstream.blocks import (
     row_columns,
     to_rows,
 )
-from evstream.errors import RowsWarning
+from evstream.errors import RowsWarning, warn
 from evstream.header import StreamHeader
 from evstream.reader import EventStream
 
@@ -221,7 +220,7 @@ class _Unsaid:
             said.append(f"{self.merged} blocks that rows cannot tell from the one before")
         if said:
             text = f"{source}: the stream has {' and '.join(said)}"
-            warnings.warn(text, RowsWarning, stacklevel=3)
+            warn(text, RowsWarning)
 
 
 def _ids(name: str, values: Ids) -> Array | None:

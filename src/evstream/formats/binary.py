@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from evstream._generated import layout
 from evstream.arrow import BATCH_ROWS, arrow_schema, batch_of, rebatch, rows_of
 from evstream.blocks import Array
-from evstream.errors import RowsWarning, TableError, WriteError
+from evstream.errors import RowsWarning, TableError, WriteError, warn
 from evstream.formats.table import Options, Table, complete_header, missing_fields
 from evstream.header import StreamHeader
 from evstream.outlet import give_up
@@ -128,7 +127,7 @@ def _write(writer: Writer, rows: dict[str, Array], table: Table, first_row: int)
         if not table.carried or not writer.validate or error.rule is None:
             raise
         problem = f"{_placed(error, table, first_row)}; all rows are written as they are"
-        warnings.warn(problem, RowsWarning, stacklevel=2)
+        warn(problem, RowsWarning)
         writer.validate = False
         writer.write_columns(**rows)
 
