@@ -26,6 +26,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     structure.block_records,
     structure.block_ends,
     structure.block_delimiters,
+    structure.block_entries,
     structure.block_counts,
     structure.block_headers,
     structure.block_columns,

@@ -7,7 +7,7 @@ a count in the header. The passes of a block are cut along these parts.
 from __future__ import annotations
 
 from codegen.draft import Draft, Problems
-from codegen.language import EVENT_ID
+from codegen.language import EVENT_ID, SIDX, SPECIAL_SIDX
 from codegen.model import Delimiter, Field
 from codegen.problems import unknown
 
@@ -34,8 +34,19 @@ def _delimiter_values(draft: Draft, delimiter: Delimiter, fields: dict[str, Fiel
                 yield draft.problem(where, misfit)
             elif key == "match" and draft.kind(fields[name]) == "float":
                 yield draft.problem(where, "a field of floats; match a field of integers")
+            elif key == "match" and name == SIDX:
+                yield from _matched_sidx(draft, where, value)
     if len(delimiter.match) > 1:
         yield draft.problem(f"{path}.match", "must be one field; a reader looks at that alone")
+
+
+def _matched_sidx(draft: Draft, path: str, value: int) -> Problems:
+    """An entry of that sidx would end the block for every reader."""
+    enum = draft.spec.enums.get(SPECIAL_SIDX)
+    names = {v.value: v.name for v in enum.values if v.value < 0} if enum is not None else {}
+    if value > 0 or value in names:
+        what = "a sample" if value > 0 else f"the special sidx {names[value]}"
+        yield draft.problem(path, f"{value} is {what}; match a sidx that no entry has, such as 0")
 
 
 def _delimiter_written(draft: Draft, delimiter: Delimiter, fields: dict[str, Field]) -> Problems:
@@ -86,16 +97,39 @@ def block_delimiters(draft: Draft) -> Problems:
             yield draft.problem(path, message)
 
 
+def block_entries(draft: Draft) -> Problems:
+    """Readers take sidx and what it numbers by their places, first and second."""
+    records = draft.spec.records
+    for block in draft.spec.blocks.values():
+        if block.entry not in records:
+            continue
+        path = f"records.{block.entry}.fields"
+        names = [field.name for field in records[block.entry].fields]
+        if SIDX in names[1:]:
+            message = f"{SIDX!r} must be the first field of an entry"
+            yield draft.problem(f"{path}[{names.index(SIDX)}].name", message)
+        if block.delimiter is not None and len(names) < 2:
+            found = f"found {names[0]!r} alone"
+            message = f"an entry that a delimiter closes has two fields or more, {found}"
+            yield draft.problem(path, message)
+
+
 def block_counts(draft: Draft) -> Problems:
+    """Without an index, rows could not tell where one counted block ends and the next begins."""
     for block in draft.spec.blocks.values():
         if block.count is None:
             if block.index is not None:
                 message = "only for a block that ends by count"
                 yield draft.problem(f"blocks.{block.name}.index", message)
             continue
-        if block.entry is None or block.header not in draft.spec.records:
-            continue
         path = f"blocks.{block.name}.end.count"
+        if block.entry is None or block.delimiter is not None:
+            continue
+        if block.index is None:
+            message = "only for a block with an index, which numbers the entries that are counted"
+            yield draft.problem(path, message)
+        if block.header not in draft.spec.records:
+            continue
         fields = {field.name: field for field in draft.spec.records[block.header].fields}
         field = fields.get(block.count)
         if field is None:
