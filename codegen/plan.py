@@ -11,7 +11,8 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen.model import Block, Delimiter, Field, Record, Spec, Stream
+from codegen.language import SPECIAL_SIDX
+from codegen.model import Block, Delimiter, EnumValue, Field, Record, Spec, Stream
 
 Widths = dict[str, str]
 
@@ -216,6 +217,12 @@ def stream_plans(spec: Spec) -> Iterator[StreamPlan]:
             values[field.name] = names[numbers[field.name]]
             word += values[field.name].to_bytes(field.bytes, "little")
         yield StreamPlan(stream, values["source"], values["aggregation"], word)
+
+
+def specials(spec: Spec) -> tuple[EnumValue, ...]:
+    """The special sidx; a format may have none."""
+    enum = spec.enums.get(SPECIAL_SIDX)
+    return enum.values if enum is not None else ()
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,7 @@ def render(spec: Spec, spec_path: Path) -> dict[str, str]:
             source=f"spec/{spec_path.name}",
             spec_digest=digest(spec_path),
             digest=digest(spec_path, TEMPLATES / template, *parts),
+            specials=plan.specials(spec),
             **context,
         )
 

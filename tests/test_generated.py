@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path, PurePath
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,28 @@ PACKAGE = ROOT / "src" / "evstream"
 def test_generated_files_are_fresh():
     files = render(load_spec(SPEC), SPEC)
     assert stale(ROOT, files) == [], "run `make generate`"
+
+
+def examples(folder: Path) -> Path:
+    """The spec that the examples of the reference make up."""
+    path = folder / "examples.yaml"
+    text = (ROOT / "spec" / "README.md").read_text()
+    path.write_text("".join(re.findall(r"(?ms)^```yaml\n(.*?)^```", text)))
+    return path
+
+
+@pytest.mark.parametrize("spec", ["minimal", "examples"])
+def test_a_small_spec_is_enough(tmp_path, spec):
+    """Also one without special sidx, delimiters, stream headers and rules."""
+    path = ROOT / "tests/minimal_spec.yaml" if spec == "minimal" else examples(tmp_path)
+    files = render(load_spec(path), path)
+    for name, text in files.items():
+        if name.endswith(".py"):
+            compile(text, name, "exec")
+    layout: dict[str, Any] = {}
+    exec(files["src/evstream/_generated/layout.py"], layout)
+    assert layout["SPECIAL_PARAMETERS"] == ({} if spec == "minimal" else {"mean": -1})
+    assert ("## Special sidx" in files["docs/format.md"]) == (spec == "examples")
 
 
 def test_check_writes_nothing_and_tells_what_is_stale(tmp_path, capsys):
