@@ -20,12 +20,13 @@ fuzz: $(VENV)/fuzz
 	$(BIN)/python tests/fuzz/fuzz_atheris.py \
 	  --seconds $$(($(FUZZ_SECONDS) / 2)) --seed $(FUZZ_SEED)
 
-# Format, lint, types, and that the generated and golden files are fresh.
+# That the generated files are fresh (first: an edit by hand is no matter of format), format,
+# lint, types, and that the golden files are fresh.
 check: $(VENV)/dev
+	$(BIN)/python -m codegen --check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m codegen --check
 	$(BIN)/python tests/golden/write_golden.py --check
 
 generate: $(VENV)/dev

@@ -26,12 +26,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     files = render(spec, options.spec)
     changed = stale(options.root, files) if options.check else write(options.root, files)
+    removed = 0 if options.check else sum(path not in files for path in changed)
     for path in changed:
-        print(f"{'stale' if options.check else 'wrote'} {path}")
+        done = "wrote" if path in files else "removed"
+        print(f"{'stale' if options.check else done} {path}")
     if options.check and changed:
         print("run `make generate`", file=sys.stderr)
         return 1
-    print(f"{len(files)} generated files, {len(changed)} changed")
+    summary = f"{len(files)} generated files, {len(changed) - removed} changed"
+    print(f"{summary}, {removed} removed" if removed else summary)
     return 0
 
 

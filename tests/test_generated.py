@@ -82,6 +82,22 @@ def test_files_of_a_width_that_is_gone_are_removed(tmp_path, path):
     assert not old.exists()
 
 
+def test_what_was_removed_is_told(tmp_path, capsys):
+    assert main(["--root", str(tmp_path)]) == 0
+    count = len(capsys.readouterr().out.splitlines()) - 1
+    old = tmp_path / "docs/kaitai/loss_i2_f4.ksy"
+    old.touch()
+    (tmp_path / "docs/format.md").unlink()
+    assert main(["--check", "--root", str(tmp_path)]) == 1
+    assert capsys.readouterr().out == "stale docs/format.md\nstale docs/kaitai/loss_i2_f4.ksy\n"
+    assert main(["--root", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == (
+        "wrote docs/format.md\nremoved docs/kaitai/loss_i2_f4.ksy\n"
+        f"{count} generated files, 1 changed, 1 removed\n"
+    )
+    assert not old.exists()
+
+
 def test_only_generated_files_are_removed(tmp_path):
     kept = [
         tmp_path / "docs/analysis.md",
