@@ -20,6 +20,8 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     names.constants,
     names.environment,
     names.parameters,
+    names.columns,
+    names.record_fields,
     names.type_names,
     names.module_names,
     structure.delimiters,

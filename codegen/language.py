@@ -87,6 +87,28 @@ EVENT_ID = "event_id"
 SPECIAL_SIDX = "special_sidx"
 SIDX = "sidx"
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Names that a column can't have. The attributes of an event (see evstream.event), and the
+# decorator that makes one:
+EVENT_NAMES = _words("columns event_id header offsets own_columns property to_dense to_rows")
+# What the kernels of a block are written in, beside the names of its columns:
+KERNEL_NAMES = _words(
+    """
+    at available b base block block_start blocks buffer byte_mv column count cursor decode_blocks
+    decode_rows encode_blocks encode_dense encode_rows end end_of_entries ended entries entry
+    event find_blocks first found i in_event jit jit_closure k last left load losses
+    make_read_buffer min n np offsets on_block on_block_end on_entry phase prefetch range
+    read_buffer room row rows sample seen special_sidx specials start state status stop store
+    taken user valid valid_buff value
+    """
+)
+# What the writers of a record are:
+RECORD_NAMES = _words("byte_mv cursor store")
+
 SEVERITIES = ("error", "warning")
 
 

@@ -8,12 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 
+import evstream
 from codegen.__main__ import main
+from codegen.language import EVENT_NAMES, KERNEL_NAMES, RECORD_NAMES, SNAKE
 from codegen.load import load_spec
 from codegen.render import render
 from codegen.write import OWNED, stale, write
@@ -48,6 +51,47 @@ def test_a_small_spec_is_enough(tmp_path, spec):
     exec(files["src/evstream/_generated/layout.py"], layout)
     assert layout["SPECIAL_PARAMETERS"] == ({} if spec == "minimal" else {"mean": -1})
     assert ("## Special sidx" in files["docs/format.md"]) == (spec == "examples")
+
+
+def snake(names: Iterable[str]) -> set[str]:
+    return {name for name in names if re.fullmatch(SNAKE.pattern, name)}
+
+
+def test_the_reserved_names_of_events_are_those_that_events_have():
+    assert snake(dir(evstream.Event)) | {"property"} == EVENT_NAMES
+
+
+def names_in(path: Path) -> set[str]:
+    """What a module calls its variables, parameters, functions and imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add(node.asname or node.name)
+    return snake(names)
+
+
+def test_the_reserved_names_of_kernels_are_those_that_kernels_have():
+    spec = load_spec(SPEC)
+    used = set()
+    for block in spec.blocks.values():
+        records = [spec.records[name] for name in (block.header, block.entry) if name]
+        fields = {field.name for record in records for field in record.fields}
+        columns = fields | {f"block_{name}" for name in fields} | {block.index}
+        for path in (PACKAGE / "_generated").glob(f"{block.name}_[iuf][48]*.py"):
+            used |= names_in(path) - columns
+    assert used - {"annotations"} == KERNEL_NAMES
+    fields = {field.name for record in spec.records.values() for field in record.fields}
+    for path in (PACKAGE / "_generated").glob("records_*.py"):
+        for function in ast.parse(path.read_text()).body:
+            if isinstance(function, ast.FunctionDef) and function.name.startswith("mv_write"):
+                names = {n.id for n in ast.walk(function.body[1]) if isinstance(n, ast.Name)}
+                assert snake(names) - fields == RECORD_NAMES
 
 
 def test_check_writes_nothing_and_tells_what_is_stale(tmp_path, capsys):

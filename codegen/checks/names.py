@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from codegen.draft import Draft, Problems, repeated
-from codegen.language import WIDTHS
+from codegen.language import EVENT_ID, EVENT_NAMES, KERNEL_NAMES, RECORD_NAMES, WIDTHS
 
 
 def constants(draft: Draft) -> Problems:
@@ -50,6 +50,42 @@ def parameters(draft: Draft) -> Problems:
             if name in taken:
                 message = f"{name!r} is taken by {taken[name]}; a parameter is no field or plural"
                 yield draft.problem(path, message)
+
+
+def columns(draft: Draft) -> Problems:
+    """The columns of a block are attributes of its events, and variables of its kernels."""
+    records = draft.spec.records
+    for block in draft.spec.blocks.values():
+        header = records[block.header].fields if block.header in records else ()
+        entry = records[block.entry].fields if block.entry in records else ()
+        entry_names = {field.name for field in entry}
+        for i, field in enumerate(header):
+            path = f"records.{block.header}.fields[{i}]"
+            if i > 0 and field.name != block.count:  # the first is event_id, or refused for that
+                yield from _reserved(draft, f"{path}.name", field.name, KERNEL_NAMES)
+            if field.plural is not None:
+                yield from _reserved(draft, f"{path}.plural", field.plural, EVENT_NAMES)
+            if field.plural in entry_names:
+                message = f"{field.plural!r} is a field of {block.entry!r}; choose another name"
+                yield draft.problem(f"{path}.plural", message)
+        for i, field in enumerate(entry):
+            path = f"records.{block.entry}.fields[{i}].name"
+            if field.name != EVENT_ID:  # refused for being in the header
+                yield from _reserved(draft, path, field.name, EVENT_NAMES | KERNEL_NAMES)
+        if block.index is not None:
+            yield from _reserved(draft, f"blocks.{block.name}.index", block.index, KERNEL_NAMES)
+
+
+def record_fields(draft: Draft) -> Problems:
+    for record in draft.spec.records.values():
+        for i, field in enumerate(record.fields):
+            path = f"records.{record.name}.fields[{i}].name"
+            yield from _reserved(draft, path, field.name, RECORD_NAMES)
+
+
+def _reserved(draft: Draft, path: str, name: str, taken: frozenset[str]) -> Problems:
+    if name in taken:
+        yield draft.problem(path, f"{name!r} is a word of the generated code; choose another name")
 
 
 def type_names(draft: Draft) -> Problems:
