@@ -169,3 +169,38 @@ def test_a_seal_of_a_stream_that_was_not_complete_is_a_finding(tmp_path):
     seal.write(seal_path(str(path)))
     (finding,) = validate(path).findings
     assert "was not complete when it was sealed" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [({"checksums": 5}, "checksums is 5"), ({"checksums": []}, "0 checksums for 1 ranges"),
+     ({"bytes": "x"}, "bytes is 'x'"), ({"complete": 1}, "complete is 1"),
+     ({"more": 1}, "unexpected keyword")],
+)  # fmt: skip
+def test_a_seal_that_does_not_say_what_a_seal_says_is_none(tmp_path, change, problem):
+    path = tmp_path / "loss.bin"
+    with evstream.create(path, "loss", len_sample=1, seal=True) as out:
+        out.write_columns(1, 1, 1, 5.0)
+    seal = tmp_path / "loss.bin.seal"
+    seal.write_text(json.dumps(json.loads(seal.read_text()) | change))
+    with pytest.raises(evstream.SealError, match=problem):
+        validate(path)
+
+
+def test_a_seal_lies_beside_the_file_wherever_the_program_goes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    with evstream.create("loss.bin", "loss", len_sample=1, seal=True) as out:
+        out.write_columns(1, 1, 1, 5.0)
+        monkeypatch.chdir("elsewhere")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["elsewhere", "loss.bin", "loss.bin.seal"]
+
+
+def test_a_seal_that_cannot_be_written_leaves_no_file(tmp_path):
+    path, seal = tmp_path / "loss.bin", tmp_path / "nowhere" / "loss.seal"
+    with (
+        pytest.raises(FileNotFoundError, match=str(seal)),
+        evstream.create(path, "loss", len_sample=1, seal=str(seal)) as out,
+    ):
+        out.write_columns(1, 1, 1, 5.0)
+    assert not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ What evstream opened it closes, whatever happens; what was passed in stays open.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gzip
 import io
@@ -664,7 +665,8 @@ def test_a_file_is_closed_when_its_stream_is(tmp_path: Path) -> None:
         stream.close()
         assert open_descriptors() == before
         stream.close()
-        assert list(stream) == []
+        with pytest.raises(ValueError, match="is closed"):
+            iter(stream)
 
 
 @pytest.mark.parametrize(
@@ -730,3 +732,56 @@ def test_each_stream_that_misses_its_end_is_told_at_the_line_that_reads_it() -> 
             list(evstream.open(io.BytesIO(SMALL[:-8])))
     assert [warning.category for warning in caught] == [evstream.MissingDelimiterWarning] * 3
     assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_a_stream_that_is_over_is_not_one_without_events() -> None:
+    with evstream.open(io.BytesIO(SMALL)) as stream:
+        assert len(list(stream)) == 2
+        for again in (iter, lambda s: s.chunks()):
+            with pytest.raises(evstream.EvstreamError, match="has been read to its end"):
+                again(stream)
+    with pytest.raises(evstream.EvstreamError, match="has been read to its end"):
+        iter(stream)
+    stream = evstream.open(io.BytesIO(SMALL))
+    stream.close()
+    with pytest.raises(ValueError, match="is closed"):
+        iter(stream)
+    stream = evstream.open(io.BytesIO(SMALL))
+    assert len(list(stream.chunks())) == 1
+    with pytest.raises(evstream.EvstreamError, match="has been read to its end"):
+        iter(stream)
+
+
+def test_iterating_goes_on_where_it_was_left() -> None:
+    stream = evstream.open(io.BytesIO(SMALL))
+    ids = [event.event_id for event, _ in zip(stream, range(1), strict=False)]
+    assert ids == [1]
+    assert len(list(evstream.open(io.BytesIO(SMALL)))) == 2
+    assert [next(iter(evstream.open(io.BytesIO(SMALL)))).event_id] == ids
+
+
+def test_an_error_that_ended_a_stream_comes_again() -> None:
+    stream = evstream.open(io.BytesIO(SMALL[:-12]))
+    with pytest.raises(TruncatedStreamError) as first:
+        list(stream)
+    with pytest.raises(TruncatedStreamError) as second:
+        list(stream)
+    assert second.value is first.value
+
+
+def test_an_error_of_the_system_names_the_source_and_the_byte() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(SMALL[:50])
+        ours.settimeout(0.05)
+        with pytest.raises(evstream.StallError, match="byte 50: no byte came: timed out"):
+            list(evstream.open(ours))
+
+    class Failing(io.BytesIO):
+        def readinto1(self, view: Any) -> int:
+            if self.tell() > 100:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().readinto1(memoryview(view)[:60])
+
+    with pytest.raises(OSError, match=r"'<Failing>: byte 124'"):
+        list(evstream.open(Failing(SMALL)))

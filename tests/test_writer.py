@@ -1309,3 +1309,63 @@ def test_a_writer_that_has_lost_bytes_does_not_go_on() -> None:
         with pytest.raises(ValueError, match="closed"):
             out.write_event(9, [1], [[1.0, 2.0, 3.0]])
     assert read_all(io.BytesIO(bytes(target.data))).error is not None
+
+
+@pytest.mark.filterwarnings("always::ResourceWarning")
+def test_a_writer_that_is_thrown_away_leaves_no_whole_stream(tmp_path: Path) -> None:
+    """What it has collected is lost, so what it has written must not look whole."""
+    target = io.BytesIO()
+    for kept in (target, tmp_path / "loss.bin"):
+        out = evstream.create(kept, "loss", len_sample=3)
+        out.write_event(1, [1], [[1.0, 2.0, 3.0]])
+        out.flush()
+        out.write_event(2, [1], [[1.0, 2.0, 3.0]])
+        with pytest.warns(ResourceWarning, match="was not closed, and is given up"):
+            del out
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(evstream.TruncatedStreamError):
+        list(evstream.open(io.BytesIO(target.getvalue())))
+
+
+def test_a_program_that_ends_without_closing_leaves_no_whole_stream() -> None:
+    code = """if True:
+        import evstream
+        out = evstream.create("-", "loss", len_sample=3)
+        out.write_event(1, [1], [[1.0, 2.0, 3.0]])
+        out.flush()
+        out.write_event(2, [1], [[1.0, 2.0, 3.0]])
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        env=child_environment(),
+        timeout=60,
+        check=True,
+    )
+    with pytest.raises(evstream.TruncatedStreamError):
+        list(evstream.open(io.BytesIO(ended.stdout)))
+
+
+def test_a_forked_process_leaves_its_parents_stream_alone(tmp_path: Path) -> None:
+    code = """if True:
+        import os, sys, evstream
+        with evstream.create(sys.argv[1], "loss", len_sample=3) as out:
+            out.write_event(1, [1], [[1.0, 2.0, 3.0]])
+            child = os.fork()
+            if child == 0:
+                try:
+                    out.write_event(7, [1], [[1.0, 2.0, 3.0]])
+                except ValueError as error:
+                    print(error, flush=True)
+                sys.exit(0)
+            os.waitpid(child, 0)
+            out.write_event(2, [1], [[1.0, 2.0, 3.0]])
+    """
+    path = tmp_path / "loss.bin"
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, str(path)],
+        capture_output=True, text=True, env=child_environment(), timeout=60, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "this one was forked" in ended.stdout
+    assert [event.event_id for event in evstream.open(path, strict=True)] == [1, 2]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 import os
 import time
+import weakref
 from typing import Any
 
 import numpy as np
 
-from evstream.errors import WriteError
+from evstream.errors import WriteError, warn
 from evstream.header import StreamHeader, record_dtype
 from evstream.seal import Sealer, seal_path
 from evstream.sinks import Sink
@@ -41,6 +42,8 @@ class Outlet:
         self._header = header
         self._sealer = Sealer(self._sink.name, header) if self._seal else None
         self._drained = time.monotonic()
+        self._process = os.getpid()
+        self._abandoned = weakref.finalize(self, _abandon, self._sink, header, self._process)
         self.name = self._sink.name
         self.buffer = np.empty(BUFFER, np.uint8)
         self.closed = False
@@ -54,9 +57,11 @@ class Outlet:
         return self._sink.written + self.cursor
 
     def refuse_closed(self) -> None:
-        """Raise ValueError if nothing can be written any more."""
+        """Raise ValueError if nothing can be written any more, or not by this process."""
         if self.closed:
             raise ValueError(f"{self.name}: the stream is closed")
+        if os.getpid() != self._process:
+            raise ValueError(f"{self.name}: the stream is another process's, this one was forked")
 
     def drain(self) -> None:
         """Write what waits; a failure gives the stream up, since what was not taken is gone."""
@@ -83,6 +88,7 @@ class Outlet:
 
     def close(self) -> None:
         """Complete the stream; a file appears under its name, behind its seal."""
+        self.refuse_closed()
         try:
             self.drain()
             if self._sealer is not None:
@@ -92,6 +98,7 @@ class Outlet:
             self.abort()
             raise
         self.closed = True
+        self._abandoned.detach()
 
     def abort(self) -> None:
         """Give up: no file appears, and any other target ends inside a record."""
@@ -99,7 +106,17 @@ class Outlet:
             return
         self.closed = True
         self.cursor = 0
-        give_up(self._sink, self._header)
+        self._abandoned.detach()
+        if os.getpid() == self._process:  # else it is not ours to break
+            give_up(self._sink, self._header)
+
+
+def _abandon(sink: Sink, header: StreamHeader, process: int) -> None:
+    """A writer that was neither closed nor aborted, at its end or the program's: what it has
+    collected is lost, so what it wrote must not look whole."""
+    if os.getpid() == process:
+        give_up(sink, header)
+        warn(f"{sink.name}: the stream was not closed, and is given up", ResourceWarning)
 
 
 def give_up(sink: Sink, header: StreamHeader) -> None:
@@ -132,5 +149,5 @@ def _seal_path(target: Any, seal: str | bool) -> str | None:
     if seal is True:
         if not isinstance(target, (str, os.PathLike)) or target == "-":
             raise TypeError("the seal of a target without a path needs a path: seal='out.seal'")
-        return seal_path(os.fspath(target))
-    return seal or None
+        return seal_path(os.path.abspath(target))
+    return os.path.abspath(seal) if seal else None

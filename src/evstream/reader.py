@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from evstream.assembler import EventAssembler
 from evstream.blocks import Chunk
 from evstream.decoder import Decoder
 from evstream.endings import tell_unclosed
-from evstream.errors import CorruptStreamError
+from evstream.errors import CorruptStreamError, EvstreamError
 from evstream.event import Event
 from evstream.header import StreamHeader, read_header, stream_named
 from evstream.sources import CHUNK, Source
@@ -59,6 +60,8 @@ class EventStream:
         except BaseException:
             self._source.close()
             raise
+        self._error: EvstreamError | None = None
+        self._closed = False
         self._chunks = self._read_chunks()
         self._events = self._read_events()
 
@@ -82,14 +85,36 @@ class EventStream:
         return self._decoder.clean_end
 
     def __iter__(self) -> Iterator[Event]:
+        """The events that have not been read yet.
+
+        Raises EvstreamError when the stream was read to its end, the error that ended it
+        before, ValueError when it was closed: none of these is a stream without events.
+        """
+        events, chunks = map(inspect.getgeneratorstate, (self._events, self._chunks))
+        taken_by_chunks = events == inspect.GEN_CREATED and chunks == inspect.GEN_CLOSED
+        if events == inspect.GEN_CLOSED or taken_by_chunks:
+            self._refuse_reading()
         return self._events
 
     def chunks(self) -> Iterator[Chunk]:
         """The stream in stretches as they are decoded, for programs that do their own
-        grouping: faster than events where these are small. Use this or events, not both."""
+        grouping: faster than events where these are small. Use this or events, not both.
+        Raises as iterating over the events does."""
+        if inspect.getgeneratorstate(self._chunks) == inspect.GEN_CLOSED:
+            self._refuse_reading()
         return self._chunks
 
-    def _read_chunks(self) -> Iterator[Chunk]:
+    def _refuse_reading(self) -> NoReturn:
+        if self._error is not None:
+            raise self._error
+        if self._closed and self.clean_end is None:
+            raise ValueError(f"{self.name}: the stream is closed")
+        raise EvstreamError(
+            "the stream has been read to its end", source=self.name,
+            expected="one pass, or another evstream.open",
+        )  # fmt: skip
+
+    def _read_chunks(self) -> Generator[Chunk]:
         window, decoder = self._window, self._decoder
         try:
             while True:
@@ -101,10 +126,13 @@ class EventStream:
             missing = decoder.finish(window)
             if self._strict or self._warn:
                 tell_unclosed(missing, self._strict)
+        except EvstreamError as error:
+            self._error = error
+            raise
         finally:
             self._source.close()
 
-    def _read_events(self) -> Iterator[Event]:
+    def _read_events(self) -> Generator[Event]:
         assembler = EventAssembler(self.header)
         try:
             for chunk in self._chunks:
@@ -118,8 +146,9 @@ class EventStream:
     def close(self) -> None:
         """Close what was opened for this stream, as its end does too; an object that was
         passed in stays open."""
-        self._events.close()  # type: ignore[attr-defined]
-        self._chunks.close()  # type: ignore[attr-defined]
+        self._closed = True
+        self._events.close()
+        self._chunks.close()
         self._source.close()
 
     def __enter__(self) -> EventStream:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,21 @@ class Seal:
             version = told.pop("evstream_seal")
             if version != VERSION:
                 raise SealError(f"version {version}", source=str(path), expected=str(VERSION))
-            return cls(**told)
+            seal = cls(**told)
+            seal._refuse_nonsense()
+            return seal
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SealError(f"this is no seal ({error})", source=str(path)) from None
+
+    def _refuse_nonsense(self) -> None:
+        """Raise TypeError or ValueError for what no seal says."""
+        for f in fields(self):
+            value, default = getattr(self, f.name), getattr(Seal(), f.name)
+            if type(value) is not type(default):
+                raise TypeError(f"{f.name} is {value!r}")
+        ranges = -(-self.bytes // RANGE)
+        if len(self.checksums) != ranges:
+            raise ValueError(f"{len(self.checksums)} checksums for {ranges} ranges of bytes")
 
     def differences(self, found: Seal) -> list[tuple[int | None, str]]:
         """(byte offset, what) for each way in which `found` is not what was sealed."""

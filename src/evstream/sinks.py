@@ -8,8 +8,10 @@ slow or the end is non-blocking.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
+import re
 import secrets
 import stat
 import sys
@@ -170,15 +172,25 @@ class Sink:
         return target
 
     def _opened_path(self, path: str) -> Any:
+        standing = _OPEN_ALREADY.fullmatch(path)
+        if standing is not None:  # a new file of that name would not be what it stands for
+            sys.stdout.flush()
+            number = {"stdout": 1, "stderr": 2}.get(standing[1]) or int(standing[2])
+            return io.FileIO(number, "wb", closefd=False)
         self._owned = True
+        if not os.path.basename(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         mode = None
         with contextlib.suppress(FileNotFoundError):
             mode = os.stat(path).st_mode
         if mode is not None and not stat.S_ISREG(mode):
             return open(path, "wb", buffering=0)  # a FIFO or device has no final name
+        if mode is not None and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         self._final = os.path.realpath(path)
         folder, name = os.path.split(self._final)
-        self._temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.part")
+        shorter = os.fsdecode(os.fsencode(name)[:200])  # a name has room for 255 bytes
+        self._temporary = os.path.join(folder, f".{shorter}.{secrets.token_hex(4)}.part")
         try:
             descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         except OSError as error:
@@ -187,6 +199,10 @@ class Sink:
         if mode is not None:
             os.fchmod(descriptor, stat.S_IMODE(mode))
         return io.FileIO(descriptor, "wb")
+
+
+_OPEN_ALREADY = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/([0-9]+)", re.ASCII)
+"""Paths that stand for a descriptor, whatever is behind it."""
 
 
 class SinkFile(io.RawIOBase):

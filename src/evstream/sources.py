@@ -153,6 +153,13 @@ class Source:
                 size = self._read_into(view)
             except BlockingIOError:
                 size = None
+            except TimeoutError as error:  # a socket's own
+                problem = f"no byte came: {error}"
+                raise StallError(problem, source=self.name, offset=self._count) from None
+            except OSError as error:
+                if error.errno is not None:
+                    error.filename = f"{self.name}: byte {self._count}"
+                raise
             if size is not None:
                 self._count += size
                 return size
