@@ -519,7 +519,7 @@ def test_strict_is_kept_until_collect() -> None:
 @pytest.mark.parametrize("rows", [1, 2, 7, 100, 4999, 1 << 17])
 def test_batches_have_the_size_asked_for_and_the_last_what_is_left(gul: Path, rows: int) -> None:
     table = evstream.read_arrow(gul)
-    batches = list(evstream.iter_batches(gul, rows))
+    batches = list(evstream.iter_batches(gul, rows=rows))
     sizes = [batch.num_rows for batch in batches]
     assert sizes == [rows] * (table.num_rows // rows) + (
         [table.num_rows % rows] if table.num_rows % rows else []
@@ -533,7 +533,7 @@ def test_batches_have_the_size_asked_for_and_the_last_what_is_left(gul: Path, ro
 def test_bins_are_numbered_across_batches_and_chunks(name: str, rows: int) -> None:
     if rows < 8 and "larger" in name:
         pytest.skip("many batches")
-    table = pa.Table.from_batches(list(evstream.iter_batches(GOLDEN / name, rows)))
+    table = pa.Table.from_batches(list(evstream.iter_batches(GOLDEN / name, rows=rows)))
     decoded = decode((GOLDEN / name).read_bytes())
     assert table["bin_index"].to_pylist() == [record[3] for record in decoded.raw_records]
 
@@ -541,7 +541,7 @@ def test_bins_are_numbered_across_batches_and_chunks(name: str, rows: int) -> No
 @pytest.mark.parametrize("rows", [0, -1])
 def test_batches_of_no_rows_are_refused(gul: Path, rows: int) -> None:
     with pytest.raises(ValueError, match=f"batches of {rows} rows"):
-        list(evstream.iter_batches(gul, rows))
+        list(evstream.iter_batches(gul, rows=rows))
 
 
 def test_a_stream_without_records_has_no_batch_and_a_schema() -> None:
@@ -556,7 +556,7 @@ def test_batches_that_nobody_reads_to_the_end_leave_no_open_file(gul: Path) -> N
     evstream.arrow_reader(gul)
     reader = evstream.arrow_reader(gul, rows=10)
     reader.read_next_batch()
-    batches = evstream.iter_batches(gul, 10)
+    batches = evstream.iter_batches(gul, rows=10)
     next(batches)
     del reader, batches
     gc.collect()  # an unclosed file would be a ResourceWarning, which is an error here
@@ -1155,3 +1155,31 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("folder")
 def test_the_examples_of_the_page_on_analysis_print_what_it_says() -> None:
     assert run_examples(ROOT / "docs" / "analysis.md") == 10
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        evstream.read_columns, evstream.read_arrow, evstream.read_polars, evstream.read_pandas,
+        evstream.read_dense, evstream.iter_batches, evstream.arrow_reader,
+        lambda source, **options: evstream.scan_polars(source, **options).collect(),
+    ],
+)  # fmt: skip
+def test_a_pipe_that_gives_nothing_is_told_after_the_timeout(read: Callable[..., Any]) -> None:
+    readable, writable = os.pipe()
+    try:
+        with pytest.raises(evstream.StallError, match=r"no byte came for 0\.05 s"):
+            read(readable, timeout=0.05)
+    finally:
+        os.close(readable)
+        os.close(writable)
+
+
+@pytest.mark.parametrize("read", [evstream.iter_batches, evstream.arrow_reader])
+def test_what_is_wrong_with_a_source_is_told_at_once(read: Callable[..., Any]) -> None:
+    with pytest.raises(FileNotFoundError):
+        read("nowhere.bin")
+    with pytest.raises(ValueError, match="batches of 0 rows"):
+        read(GOLDEN / "loss_i4_f4.bin", rows=0)
+    with pytest.raises(TypeError):
+        read(GOLDEN / "loss_i4_f4.bin", rows="5")

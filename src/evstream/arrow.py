@@ -7,6 +7,7 @@ without a copy, and come out of it without one.
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -106,8 +107,6 @@ def numbers_of(column: pa.Array) -> Array:
 
 def rebatch(batches: Iterator[dict[str, Array]], rows: int) -> Iterator[dict[str, Array]]:
     """The same rows in batches of `rows`, the last one smaller."""
-    if rows < 1:
-        raise ValueError(f"batches of {rows} rows, expected 1 or more")
     waiting: list[dict[str, Array]] = []
     count = 0
     for batch in batches:
@@ -126,24 +125,34 @@ def rebatch(batches: Iterator[dict[str, Array]], rows: int) -> Iterator[dict[str
 
 def iter_batches(
     source: Any,
-    rows: int = BATCH_ROWS,
     events: Ids = None,
     sidx: Ids = None,
     *,
+    rows: int = BATCH_ROWS,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
+    timeout: float | None = None,
 ) -> Iterator[RecordBatch]:
     """A stream as one pyarrow.RecordBatch after the other, in bounded memory.
 
     Args:
-        source, stream, widths, strict: as for evstream.open.
-        rows: rows per batch; the last may be smaller.
+        source, stream, widths, strict, timeout: as for evstream.open.
         events, sidx: as for evstream.read_columns.
+        rows: rows per batch, 1 or more; the last may have fewer.
+
+    Raises:
+        The errors of evstream.open here, those of iterating from the iterator.
+        ValueError: `rows` is below 1.
     """
-    opened = EventStream(source, stream, widths=widths, strict=strict)
-    _, batches = _schema_and_batches(opened, rows, events, sidx)
-    yield from batches
+    _refuse_size(rows)
+    opened = EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)
+    return _schema_and_batches(opened, rows, events, sidx)[1]
+
+
+def _refuse_size(rows: int) -> None:
+    if operator.index(rows) < 1:
+        raise ValueError(f"batches of {rows} rows, expected 1 or more")
 
 
 def _schema_and_batches(
@@ -171,11 +180,13 @@ def arrow_reader(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
+    timeout: float | None = None,
 ) -> pa.RecordBatchReader:
     """A stream as a pyarrow.RecordBatchReader, which DuckDB and many others query without
     loading it whole. Arguments as for evstream.iter_batches."""
     pa = import_arrow()
-    opened = EventStream(source, stream, widths=widths, strict=strict)
+    _refuse_size(rows)
+    opened = EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)
     return pa.RecordBatchReader.from_batches(*_schema_and_batches(opened, rows, events, sidx))
 
 
@@ -187,13 +198,14 @@ def read_arrow(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
+    timeout: float | None = None,
 ) -> pa.Table:
     """Read a whole stream into a pyarrow.Table; arguments as for evstream.read_columns.
 
     A whole stream without its final delimiter says so in the metadata of the schema.
     """
     pa = import_arrow()
-    with EventStream(source, stream, widths=widths, strict=strict) as opened:
+    with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
         schema = arrow_schema(opened.header)
         batches = [batch_of(schema, rows) for rows in iter_rows(opened, events, sidx)]
         table = pa.Table.from_batches(batches, schema)

@@ -34,6 +34,7 @@ def read_polars(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
+    timeout: float | None = None,
 ) -> polars.DataFrame:
     """Read a whole stream into a polars.DataFrame; arguments as for evstream.read_columns.
 
@@ -41,7 +42,9 @@ def read_polars(
     them one.
     """
     pl = import_extra("polars")
-    table = read_arrow(source, events, sidx, stream=stream, widths=widths, strict=strict)
+    table = read_arrow(
+        source, events, sidx, stream=stream, widths=widths, strict=strict, timeout=timeout
+    )
     return pl.from_arrow(table, rechunk=False)
 
 
@@ -53,10 +56,13 @@ def read_pandas(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
+    timeout: float | None = None,
 ) -> pandas.DataFrame:
     """Read a whole stream into a pandas.DataFrame; arguments as for evstream.read_columns."""
     pd = import_extra("pandas")
-    columns = read_columns(source, events, sidx, stream=stream, widths=widths, strict=strict)
+    columns = read_columns(
+        source, events, sidx, stream=stream, widths=widths, strict=strict, timeout=timeout
+    )
     return pd.DataFrame(columns, copy=False)
 
 
@@ -66,6 +72,7 @@ def scan_polars(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
+    timeout: float | None = None,
 ) -> polars.LazyFrame:
     """A stream as a polars.LazyFrame, read in bounded memory when a query is collected.
 
@@ -74,7 +81,7 @@ def scan_polars(
     what it asks of other columns is decided on the rows of a few megabytes at a time.
 
     Args:
-        source, stream, widths, strict: as for evstream.open.
+        source, stream, widths, strict, timeout: as for evstream.open.
 
     Raises:
         The errors of evstream.open here, those of iterating from `collect`. A path to a file
@@ -85,7 +92,7 @@ def scan_polars(
     import_extra("polars")
     from polars.io.plugins import register_io_source
 
-    scan = _Scan(source, stream, widths, strict)
+    scan = _Scan(source, stream, widths, strict, timeout)
     return register_io_source(scan.read, schema=scan.schema)
 
 
@@ -102,8 +109,9 @@ class _Scan:
         stream: str | None,
         widths: Mapping[str, str] | None,
         strict: bool,
+        timeout: float | None = None,
     ) -> None:
-        self._source, self._strict = source, strict
+        self._source, self._strict, self._timeout = source, strict, timeout
         opened = self._opened(stream, widths)
         self._header, self._name = opened.header, opened.name
         is_path = isinstance(source, (str, os.PathLike)) and source != "-"
@@ -154,7 +162,10 @@ class _Scan:
                     return
 
     def _opened(self, stream: str | None, widths: Mapping[str, str] | None) -> EventStream:
-        return EventStream(self._source, stream, widths=widths, strict=self._strict, chunk=CHUNK)
+        return EventStream(
+            self._source, stream, widths=widths, strict=self._strict, chunk=CHUNK,
+            timeout=self._timeout,
+        )  # fmt: skip
 
     def _open(self) -> EventStream:
         if self._is_file:

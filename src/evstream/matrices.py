@@ -42,11 +42,12 @@ def read_dense(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
+    timeout: float | None = None,
 ) -> DenseTable:
     """Read a whole stream of samples into a matrix.
 
     Args:
-        source, stream, widths, strict: as for evstream.open.
+        source, stream, widths, strict, timeout: as for evstream.open.
         events: only these event ids; a number or several.
 
     Raises:
@@ -54,7 +55,7 @@ def read_dense(
             special, or twice in a block.
         TypeError: the stream has no samples.
     """
-    with EventStream(source, stream, widths=widths, strict=strict) as opened:
+    with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
         header = opened.header
         if header.len_sample is None:
             raise TypeError(f"a {header.stream} stream has no samples")

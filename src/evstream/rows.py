@@ -133,19 +133,25 @@ def read_columns(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
+    timeout: float | None = None,
 ) -> dict[str, Array]:
     """Read a whole stream into numpy columns.
 
     Args:
-        source, stream, widths, strict: as for evstream.open.
+        source, stream, widths, strict, timeout: as for evstream.open.
         events: only these event ids; a number or several.
         sidx: only these sample indices, e.g. range(1, 11) or -1; a number or several.
 
     Returns:
-        Column name -> array of shape (rows,), in wire order: event_id, item_id, sidx, loss
-        for a loss stream; see docs/format.md for the others.
+        Column name -> array of shape (rows,), in wire order: event_id, item_id, sidx (int32)
+        and loss (float32) for a loss stream at the default widths; see docs/format.md for the
+        others.
+
+    Raises:
+        The errors of evstream.open and of iterating over it.
+        TypeError: `events` or `sidx` is of no whole numbers, or the stream has no sidx.
     """
-    with EventStream(source, stream, widths=widths, strict=strict) as opened:
+    with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
         batches = list(iter_rows(opened, events, sidx))
         dtypes = row_columns(opened.header)
     batches = batches or [{name: np.empty(0, dtype) for name, dtype in dtypes.items()}]
@@ -226,7 +232,7 @@ class _Unsaid:
 def _ids(name: str, values: Ids) -> Array | None:
     if values is None:
         return None
-    several = [values] if isinstance(values, (int, np.integer)) else list(values)
+    several = list(values) if isinstance(values, Iterable) else [values]
     ids: Array = np.unique(np.asarray(several))
     if ids.size and ids.dtype.kind not in "iu":
         raise TypeError(f"{name} is {values!r}, expected an integer or several")
