@@ -48,6 +48,11 @@ class Chunk(NamedTuple):
     offset: int
 
 
+def kept(column: Array, used: int) -> Array:
+    """The used part of a column; a copy where the view would hold on to much more."""
+    return column[:used] if 2 * used > len(column) else column[:used].copy()
+
+
 def block_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:
     """Header fields that are columns (all but the count) -> dtype, in wire order."""
     dtype = record_dtype(header.block.header, header.widths)

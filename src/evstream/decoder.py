@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from evstream._jit import BAD_COUNT, ENTRIES
-from evstream.blocks import Array, Chunk, Columns, block_columns, entry_columns
+from evstream.blocks import Chunk, Columns, block_columns, entry_columns, kept
 from evstream.endings import bad_count, check_end
 from evstream.errors import TruncatedStreamError
 from evstream.header import StreamHeader, record_dtype
@@ -48,7 +48,11 @@ class Decoder:
         )  # fmt: skip
         window.cursor, b, n, status = map(int, result)  # of numpy, where nothing is compiled
         self._bad_count = status == BAD_COUNT
-        columns = Columns(_kept(block, b), _kept((offsets,), b + 1)[0], _kept(entry, n))
+        columns = Columns(
+            tuple(kept(column, b) for column in block),
+            kept(offsets, b + 1),
+            tuple(kept(column, n) for column in entry),
+        )
         is_open = bool(self._state["phase"] == ENTRIES)
         return Chunk(columns, continues, skipped, is_open, offset)
 
@@ -63,8 +67,3 @@ class Decoder:
         missing = check_end(self.header, self._state, window.offset, window.left, self._source)
         self.clean_end = missing is None
         return missing
-
-
-def _kept(arrays: tuple[Array, ...], used: int) -> tuple[Array, ...]:
-    """The used part of each array; a copy where the view would hold on to much more."""
-    return tuple(a[:used] if 2 * used > len(a) else a[:used].copy() for a in arrays)

@@ -18,11 +18,12 @@ from evstream.blocks import (
     Columns,
     block_columns,
     entry_columns,
+    kept,
     row_columns,
     to_rows,
 )
 from evstream.errors import RowsWarning, warn
-from evstream.header import StreamHeader
+from evstream.header import StreamHeader, record_dtype
 from evstream.reader import EventStream
 
 Ids = int | Iterable[int] | None
@@ -152,10 +153,37 @@ def read_columns(
         TypeError: `events` or `sidx` is of no whole numbers, or the stream has no sidx.
     """
     with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
-        batches = list(iter_rows(opened, events, sidx))
-        dtypes = row_columns(opened.header)
-    batches = batches or [{name: np.empty(0, dtype) for name, dtype in dtypes.items()}]
-    return join_rows(batches)
+        columns = _Growing(opened)
+        for rows in iter_rows(opened, events, sidx):
+            columns.append(rows)
+    return columns.kept()
+
+
+class _Growing:
+    """Columns that rows are added to. For a whole file they begin as long as it can make them:
+    memory that is never written to is not taken, and nothing is moved later."""
+
+    def __init__(self, stream: EventStream) -> None:
+        dtypes = row_columns(stream.header)
+        header = stream.header
+        record = record_dtype(header.block.entry or header.block.header, header.widths)
+        rows = (stream.size or 1 << 20) // record.itemsize
+        self._columns = {name: np.empty(rows, dtype) for name, dtype in dtypes.items()}
+        self._used = 0
+
+    def append(self, rows: dict[str, Array]) -> None:
+        first, last = self._used, self._used + len(next(iter(rows.values())))
+        for name, column in self._columns.items():
+            if last > len(column):
+                grown = np.empty(2 * last, column.dtype)
+                grown[:first] = column[:first]
+                self._columns[name] = grown
+            self._columns[name][first:last] = rows[name]
+        self._used = last
+
+    def kept(self) -> dict[str, Array]:
+        """The columns; copies where they would hold on to much more than they show."""
+        return {name: kept(column, self._used) for name, column in self._columns.items()}
 
 
 def iter_rows(
