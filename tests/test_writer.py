@@ -638,6 +638,102 @@ def test_a_loss_of_a_matrix_never_becomes_infinite(value: float) -> None:
         out.write_event(1, [1], [[1, 2, 3]], mean=value)
 
 
+def test_a_value_that_does_not_fit_is_told_with_its_place_and_the_width_that_holds_it() -> None:
+    loss, summary = new_writer(io.BytesIO(), "loss"), new_writer(io.BytesIO(), "summary")
+    wider = r'expected a number within 3.4e\+38, or widths={"oasis_float": "f8"}'
+    place = "event_id 3, item_id 2, sidx 3: "
+    with pytest.raises(WriteError, match=f"{place}losses 1e\\+39 does not fit into f4, {wider}"):
+        loss.write_event(**matrix(losses=[[1, 2, 3], [4, 5, 1e39]]))
+    with pytest.raises(WriteError, match=f"event_id 3, item_id 2: mean 1e\\+39 .*{wider}"):
+        loss.write_event(**matrix(mean=[1.0, 1e39]))
+    with pytest.raises(WriteError, match=r"event_id 3, summary_id 2: exposure_value 1e\+39 "):
+        summary.write_event(**matrix(exposure_values=[1.0, 1e39]))
+    with pytest.raises(WriteError, match=f"loss 1e\\+39 .*{wider}") as caught:
+        loss.write_columns(1, 1, [1, 2, 3], [1.0, 1e39, 1e39])
+    assert caught.value.row == 1
+    with pytest.raises(WriteError, match=r'from -2147483648 to 2147483647, or widths={"oasis_int'):
+        loss.write_columns(1, 2**40, [1, 2, 3], 1.0)
+
+
+@pytest.mark.parametrize("value", [1.5, np.nan, 2**64 - 1])
+def test_no_width_is_named_that_does_not_hold_the_value_either(value: float) -> None:
+    out = new_writer(io.BytesIO(), "loss")
+    with pytest.raises(WriteError, match=r"item_id .* does not fit into i4") as caught:
+        out.write_columns(1, [1, value], 1, 1.0)
+    assert "widths" not in str(caught.value)
+    assert caught.value.row == 1
+
+
+def test_one_number_for_all_rows_is_in_no_row() -> None:
+    out = new_writer(io.BytesIO(), "loss")
+    with pytest.raises(WriteError, match="item_id") as caught:
+        out.write_columns(1, 1.5, [1, 2], 1.0)
+    assert caught.value.row is None
+
+
+MASKED = np.ma.masked_array([1, 2], [False, True])
+
+
+@pytest.mark.parametrize("masked", [MASKED, list(MASKED), np.ma.masked_array(MASKED, dtype="f4")])
+@pytest.mark.filterwarnings("ignore:.*converting a masked element:UserWarning")
+def test_a_masked_value_is_not_written(masked: Any) -> None:
+    target = io.BytesIO()
+    out = new_writer(target, "loss")
+    for name in ("event_id", "item_id", "sidx", "loss"):
+        columns = {"event_id": 1, "item_id": 1, "sidx": [1, 2], "loss": 1.0, name: masked}
+        with pytest.raises(WriteError, match=f"{name} is masked, expected a value") as caught:
+            out.write_columns(**columns)
+        assert caught.value.row == 1
+    place = "event_id 3, item_id 2"
+    with pytest.raises(WriteError, match=f"{place}: mean is masked"):
+        out.write_event(**matrix(mean=masked))
+    with pytest.raises(WriteError, match="event_id 3: item_id is masked"):
+        out.write_event(**matrix(item_ids=masked))
+    with pytest.raises(WriteError, match="event_id is masked"):
+        out.write_event(**matrix(event_id=np.ma.masked))
+    hidden = np.ma.masked_array([[1.0, 2.0, 3.0], [10.0, -9999.0, 1.0]], [[0, 0, 0], [0, 1, 0]])
+    for losses in (hidden, list(hidden)):
+        with pytest.raises(WriteError, match=f"{place}, sidx 2: losses is masked"):
+            out.write_event(**matrix(losses=losses))
+    out.close()
+    assert target.getvalue() == encode("loss", HEADERS["loss"], [])
+
+
+def test_a_masked_array_that_hides_nothing_is_written() -> None:
+    target = io.BytesIO()
+    with new_writer(target, "loss") as out:
+        ids = np.ma.masked_array([1, 2], [False, False])
+        out.write_event(1, ids, np.ma.masked_array(np.eye(2, 3)), mean=ids)
+        out.write_columns(2, ids, 1, ids)
+    assert [record[2:] for record in decode(target.getvalue()).records] == [
+        (-1, 1.0), (1, 1.0), (-1, 2.0), (2, 1.0), (1, 1.0), (1, 2.0),
+    ]  # fmt: skip
+
+
+def test_integers_on_both_sides_of_2_to_the_63_keep_their_last_digit() -> None:
+    target = io.BytesIO()
+    with evstream.create(target, "cdf", widths=WIDE) as out:
+        out.write_columns(1, [2**63 + 1, 1], 1, 1, 0.5, 0.5)
+    assert [r[1] for r in decode(target.getvalue(), widths=WIDE).records] == [2**63 + 1, 1]
+    out = new_writer(io.BytesIO(), "loss", widths=WIDE)
+    with pytest.raises(WriteError, match=r"item_id 9.*e.18 does not fit into i8"):
+        out.write_columns(1, [2**63 + 1, -1], 1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "last"), [("f8", 2**53), ("f4", 2**24), ("f2", 2**11)], ids=["f8", "f4", "f2"]
+)
+def test_a_float_that_may_have_been_rounded_is_no_id(dtype: str, last: int) -> None:
+    target = io.BytesIO()
+    with new_writer(target, "loss", widths=WIDE) as out:
+        out.write_columns(1, np.array([1, last - 1], dtype), 1, 1.0)
+        message = f"item_id {last}.* may have been rounded, expected integers.* from {last} on"
+        with pytest.raises(WriteError, match=message) as caught:
+            out.write_columns(2, np.array([1, last], dtype), 1, 1.0)
+        assert caught.value.row == 1
+    assert decode(target.getvalue(), widths=WIDE).records[-1][1] == last - 1
+
+
 def test_the_largest_values_of_each_width_are_written() -> None:
     for widths, float_width, bits in (({}, "f4", 31), (WIDE, "f8", 63)):
         target = io.BytesIO()
@@ -711,6 +807,15 @@ def test_arguments_that_do_not_belong_are_type_errors() -> None:
         summary.write_event(**matrix())
     with pytest.raises(TypeError, match="no special sidx 'median', expected max_loss"):
         loss.write_event(**matrix(median=1.0))
+    with pytest.raises(
+        TypeError, match=r"a loss stream has no summary_ids, expected max_loss, .*n$"
+    ):
+        loss.write_event(**matrix(summary_ids=[1, 2]))
+    with pytest.raises(
+        TypeError, match="no column or special sidx 'exposure', expected exposure_v"
+    ):
+        summary.write_event(**matrix(exposure=1.0))
+    loss.write_event(**matrix(exposure_values=None, mean=None))
     with pytest.raises(TypeError, match="losses are needed: len_sample is 3"):
         loss.write_event(1, [1])
     with pytest.raises(TypeError, match="a cdf stream has no samples: use write_columns"):
@@ -731,6 +836,15 @@ def test_arguments_that_do_not_belong_are_type_errors() -> None:
          {"stream": "loss", "len_sample": 2**31, "widths": WIDE}),
         (WriteError, "summary_set_id is 2147483648",
          {"stream": "summary", "len_sample": 1, "summary_set_id": 2**31}),
+        (TypeError, "a loss stream has no samples, expected len_sample",
+         {"stream": "loss", "len_sample": 1, "samples": 1}),
+        (TypeError, "a loss stream has no samples", {"stream": "loss", "samples": None}),
+        (TypeError, "len_sample is 2.7, expected a whole number",
+         {"stream": "loss", "len_sample": 2.7}),
+        (TypeError, "len_sample is True, expected", {"stream": "loss", "len_sample": True}),
+        (TypeError, "len_sample is '3', expected", {"stream": "loss", "len_sample": "3"}),
+        (TypeError, "summary_set_id is array", {"stream": "summary", "len_sample": 1,
+                                                "summary_set_id": np.array([1, 2])}),
         (ValueError, "no stream type 'fm', expected cdf, gul_item", {"stream": "fm"}),
         (ValueError, "is 'f2', expected f4 or f8",
          {"stream": "loss", "len_sample": 1, "widths": {"oasis_float": "f2"}}),

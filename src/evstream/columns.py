@@ -1,11 +1,13 @@
 """From what a caller has (lists, numbers, arrays of any dtype) to columns of the format.
 
 A conversion that would change a value is refused, so that an id never wraps around and a
-loss never becomes infinite on its way into a stream.
+loss never becomes infinite on its way into a stream. Nor does a value that a mask hides, or
+one that an earlier conversion to floats may have rounded, get in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,30 @@ from evstream.blocks import Array
 from evstream.errors import WriteError
 from evstream.header import StreamHeader
 
+Place = Callable[[tuple[int, ...]], dict[str, Any]]
+"""Index of a value -> where that is, as arguments of WriteError."""
+
+
+def as_array(values: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
+    """`values` as an array on its way to `dtype`; a masked one if any of it has a mask.
+
+    numpy makes floats of a list of integers on both sides of 2**63; for a column of integers
+    they are integers here.
+    """
+    parts = values if isinstance(values, (list, tuple)) else [values]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+        masked: Array = np.ma.asarray(values)
+        return masked
+    array = np.asarray(values)
+    if array.dtype.kind == "f" and dtype.kind in "iu" and not isinstance(values, np.ndarray):
+        items = np.asarray(values, object)
+        if all(isinstance(item, (int, np.integer)) for item in items.flat):
+            try:
+                return items.astype(np.uint64)
+            except OverflowError:  # some are below 0: the floats are refused
+                return array
+    return array
+
 
 def as_column(
     name: str,
@@ -23,30 +49,87 @@ def as_column(
     dtype: np.dtype[Any],
     source: str,
     shape: tuple[int, ...] | None = None,
+    *,
+    scalar: str | None = None,
+    place: Place = lambda index: {"row": index[0]},
 ) -> Array:
     """`values` as a contiguous array of `dtype`; one number becomes a column of `shape`.
 
-    Raises WriteError where a value has no place in the dtype, or the shape does not fit.
+    `scalar` is the scalar type of the column, whose wider width an error names where that
+    holds the value; `place` tells in which row, or of which block, a refused value is.
+
+    Raises WriteError where a value has no place in the dtype, is masked or may have been
+    rounded before, or the shape does not fit.
     """
-    array = np.asarray(values)
-    if shape is not None and array.ndim == 0:
-        array = np.broadcast_to(array, shape)
-    if shape is not None and array.shape != shape:
+    array = as_array(values, dtype)
+    if shape is not None and array.ndim and array.shape != shape:
         raise WriteError(f"{name} has shape {array.shape}", source=source, expected=f"{shape}")
+
+    def refuse(bad: Array, problem: str, expected: Callable[[Any], str]) -> None:
+        if bad.any():
+            index = tuple(int(i) for i in np.argwhere(bad)[0])
+            where = place(index) if index else {}
+            value = np.asarray(array)[index]
+            told = f"{name} {problem.format(value)}"
+            raise WriteError(told, source=source, expected=expected(value), **where)
+
+    if isinstance(array, np.ma.MaskedArray):
+        refuse(np.ma.getmaskarray(array), "is masked", lambda _: "a value")
+        array = np.asarray(array)
     if array.dtype.kind not in "iufb":
         raise WriteError(f"{name} is of dtype {array.dtype}", source=source, expected="numbers")
-    if array.dtype == dtype:
-        return np.ascontiguousarray(array)
-    with np.errstate(over="ignore", invalid="ignore"):
-        converted = np.ascontiguousarray(array, dtype)
-    if dtype.kind == "f":
-        lost = np.isinf(converted) & np.isfinite(array)
+    if array.dtype != dtype:
+        with np.errstate(over="ignore", invalid="ignore"):
+            converted = array.astype(dtype)
+        width = dtype.str[1:]
+        refuse(
+            _lost(array, converted),
+            f"{{}} does not fit into {width}",
+            lambda value: _expected(value, dtype, scalar),
+        )
+        if array.dtype.kind == "f" and dtype.kind != "f":
+            gap = int(2 ** (np.finfo(array.dtype).nmant + 1))
+            refuse(
+                np.asarray(np.abs(array) >= gap),
+                "{} may have been rounded",
+                lambda _: f"integers, since {array.dtype} does not have each of them from {gap} on",
+            )
+        array = converted
+    return np.ascontiguousarray(array if shape is None else np.broadcast_to(array, shape))
+
+
+def _lost(array: Array, converted: Array) -> Array:
+    """Where a conversion has changed a value, other than a float to the nearest one."""
+    if converted.dtype.kind == "f":
+        lost: Array = np.isinf(converted) & np.isfinite(array)
     else:
         lost = (converted != array) | ((converted < 0) != (array < 0))
-    if lost.any():
-        value = array[lost][0]
-        raise WriteError(f"{name} {value} does not fit into {dtype.str[1:]}", source=source)
-    return converted
+    return np.asarray(lost)
+
+
+def row_scalars(header: StreamHeader) -> dict[str, str]:
+    """The columns of rows -> scalar type; that of the count for the index column."""
+    block = header.block
+    records = [block.header] if block.entry is None else [block.header, block.entry]
+    scalars = {f.name: f.scalar for record in records for f in layout.FIELDS[record]}
+    if block.index is not None:
+        scalars[block.index] = scalars[str(block.count)]
+    return scalars
+
+
+def _expected(value: Any, dtype: np.dtype[Any], scalar: str | None) -> str:
+    """What would fit, and the width at which the value itself does."""
+    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    if dtype.kind == "f":
+        expected = f"a number within {limits.max:.3g}"
+    else:
+        expected = f"a whole number from {limits.min} to {limits.max}"
+    for width in layout.SCALARS[scalar].widths if scalar is not None else ():
+        with np.errstate(over="ignore", invalid="ignore"):
+            converted = value.astype(width)
+        if not _lost(value, converted):
+            return f'{expected}, or widths={{"{scalar}": "{width}"}}'
+    return expected
 
 
 def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], source: str) -> Array:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from evstream._generated import layout
 from evstream.blocks import Array, block_columns, entry_columns
-from evstream.columns import as_column
+from evstream.columns import as_array, as_column, row_scalars
 from evstream.errors import WriteError
+from evstream.event import no_matrix
 from evstream.header import StreamHeader
 
 
@@ -31,30 +33,36 @@ class Matrix:
         event_id: int,
         item_ids: npt.ArrayLike,
         losses: npt.ArrayLike | None,
-        exposure_values: npt.ArrayLike | None,
-        specials: Mapping[str, npt.ArrayLike | None],
+        columns: Mapping[str, npt.ArrayLike | None],
     ) -> None:
-        if header.len_sample is None:
-            raise TypeError(f"a {header.stream} stream has no samples: use write_columns")
+        _refuse_stream(header, source)
         self._header = header
         self._source = source
         dtypes = block_columns(header)
         event_name, id_name, *others = dtypes
+        specials = _specials_of(header)
+        fields = layout.FIELDS[header.block.header]
+        plurals = {str(f.plural): f.name for f in fields if f.name in others}
+        given = _given(header, columns, [*plurals, *specials])
+        for plural in plurals.keys() - given.keys():
+            raise TypeError(f"a {header.stream} stream needs {plural}")
         if np.ndim(event_id) != 0:
             raise WriteError(f"{event_name} is {event_id}", source=source, expected="one number")
-        ids = np.atleast_1d(np.asarray(item_ids))
-        shape = (len(ids),)
+        ids = np.atleast_1d(as_array(item_ids, dtypes[id_name]))
         self.rows = len(ids)
-        given: dict[str, npt.ArrayLike] = {event_name: event_id, id_name: ids}
-        if exposure_values is not None:
-            given["exposure_value"] = exposure_values
-        for name in given.keys() ^ dtypes.keys():
-            needs = "needs" if name in others else "has no"
-            raise TypeError(f"a {header.stream} stream {needs} {name}s")
-        self.block = tuple(as_column(n, given[n], d, source, shape) for n, d in dtypes.items())
+        self.block: tuple[Array, ...] = ()
+        values: dict[str, npt.ArrayLike] = {event_name: event_id, id_name: ids}
+        values |= {name: given[plural] for plural, name in plurals.items()}
+        for name, column in values.items():
+            self.block = (*self.block, self._column(name, column, name))
+        self._sidx_name, self._loss_name = entry_columns(header)
         self._sidx_dtype, self._loss_dtype = entry_columns(header).values()
         self.losses = self._losses(losses)
-        self.special_sidx, self.specials = self._specials(specials)
+        chosen = [name for name in specials if name in given]
+        self.special_sidx = np.array([specials[name] for name in chosen], self._sidx_dtype)
+        self.specials = np.empty((self.rows, len(chosen)), self._loss_dtype)
+        for i, name in enumerate(chosen):
+            self.specials[:, i] = self._column(name, given[name], self._loss_name)
 
     def kernel_arguments(self) -> tuple[Array | int, ...]:
         """What `encode_dense` takes: one event id, then arrays."""
@@ -79,11 +87,11 @@ class Matrix:
         for part in (self.specials, self.losses):
             if not np.isfinite(part).all():
                 row, column = np.argwhere(~np.isfinite(part))[0]
-                names = [n for n, d in block_columns(self._header).items() if d.kind != "f"]
+                name, value = self._loss_name, part[row, column]
                 raise WriteError(
-                    f"the loss of sidx {sidx[start + column]} is {part[row, column]}",
+                    f"the {name} of sidx {sidx[start + column]} is {value}",
                     source=self._source,
-                    ids={n: c[row] for n, c in zip(names, self.block, strict=False)},
+                    ids=self._ids(row),
                     expected="a finite number",
                 )
             start += part.shape[1]
@@ -94,25 +102,76 @@ class Matrix:
             if len_sample:
                 raise TypeError(f"losses are needed: len_sample is {len_sample}")
             return np.empty((self.rows, 0), self._loss_dtype)
-        matrix = np.asarray(losses)
+        matrix = as_array(losses, self._loss_dtype)
         if matrix.ndim == 1 and self.rows <= 1:
             matrix = matrix.reshape(self.rows, -1) if self.rows else matrix.reshape(0, len_sample)
         shape = (self.rows, len_sample)
-        return as_column("losses", matrix, self._loss_dtype, self._source, shape)
+        return self._column("losses", matrix, self._loss_name, shape)
 
-    def _specials(self, given: Mapping[str, npt.ArrayLike | None]) -> tuple[Array, Array]:
-        for name in given.keys() - layout.SPECIAL_PARAMETERS.keys():
-            legal = ", ".join(layout.SPECIAL_PARAMETERS)
-            raise TypeError(f"no special sidx {name!r}, expected {legal}")
-        chosen = sorted(
-            (sidx, name)
-            for name, sidx in layout.SPECIAL_PARAMETERS.items()
-            if given.get(name) is not None
-        )
-        values = np.empty((self.rows, len(chosen)), self._loss_dtype)
-        for column, (_, name) in enumerate(chosen):
-            special = given[name]
-            assert special is not None
-            dtype = self._loss_dtype
-            values[:, column] = as_column(name, special, dtype, self._source, (self.rows,))
-        return np.array([sidx for sidx, _ in chosen], self._sidx_dtype), values
+    def _column(
+        self,
+        label: str,
+        values: npt.ArrayLike,
+        field: str,
+        shape: tuple[int, ...] | None = None,
+    ) -> Array:
+        """`values` for a field of the blocks; an error calls them `label`, and tells of which
+        block (and sidx, where they are a matrix) they are."""
+
+        def place(index: tuple[int, ...]) -> dict[str, Any]:
+            sidx = {self._sidx_name: index[1] + 1} if len(index) > 1 else {}
+            return {"ids": self._ids(index[0]) | sidx}
+
+        dtype = (block_columns(self._header) | entry_columns(self._header))[field]
+        return as_column(
+            label, values, dtype, self._source, shape or (self.rows,),
+            scalar=row_scalars(self._header)[field], place=place,
+        )  # fmt: skip
+
+    def _ids(self, row: int) -> dict[str, int]:
+        """The ids of a row, as far as they are converted."""
+        names = block_columns(self._header)
+        ids = zip(names, self.block, strict=False)
+        return {name: int(column[row]) for name, column in ids if column.dtype.kind != "f"}
+
+
+def _refuse_stream(header: StreamHeader, source: str) -> None:
+    """Raise TypeError for a stream that no matrix can be written to, WriteError where the
+    last sample has a sidx that does not fit."""
+    problem = no_matrix(header)
+    if problem is None and header.block.delimiter is None:
+        problem = f"a {header.stream} stream has counted blocks"
+    if problem is not None:
+        raise TypeError(f"{problem}: use write_columns")
+    sidx = entry_columns(header)["sidx"]
+    highest = np.iinfo(sidx).max
+    if int(header.len_sample or 0) > highest:
+        raise WriteError(
+            f"sidx {header.len_sample} does not fit into {sidx.str[1:]}", source=source,
+            expected=f"a len_sample of {highest} or less",
+        )  # fmt: skip
+
+
+def _specials_of(header: StreamHeader) -> dict[str, int]:
+    """Keyword -> special sidx, of those that the stream has, ascending."""
+    known = {special.sidx for special in header.spec.specials}
+    found = ((sidx, name) for name, sidx in layout.SPECIAL_PARAMETERS.items() if sidx in known)
+    return {name: sidx for sidx, name in sorted(found)}
+
+
+def _given(
+    header: StreamHeader, columns: Mapping[str, npt.ArrayLike | None], legal: list[str]
+) -> dict[str, npt.ArrayLike]:
+    """The keywords that have a value. Raises TypeError for one that the stream does not have;
+    None is taken for what any stream has."""
+    plurals = {f.plural for fields in layout.FIELDS.values() for f in fields}
+    for name, values in columns.items():
+        elsewhere = name in plurals or name in layout.SPECIAL_PARAMETERS
+        if name in legal or (elsewhere and values is None):
+            continue
+        problem = f"a {header.stream} stream has no {name}"
+        if not elsewhere:
+            is_plain = all(word in layout.SPECIAL_PARAMETERS for word in legal)
+            problem = f"no {'' if is_plain else 'column or '}special sidx {name!r}"
+        raise TypeError(f"{problem}, expected {', '.join(legal) or 'none'}")
+    return {name: values for name, values in columns.items() if values is not None}

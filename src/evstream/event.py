@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evstream._generated import layout
-from evstream.blocks import Array, Columns, to_rows
+from evstream.blocks import Array, Columns, block_columns, entry_columns, to_rows
 from evstream.errors import CorruptStreamError
 from evstream.header import StreamHeader
 
@@ -92,18 +92,32 @@ class Event:
         """The losses as a matrix of blocks x samples, the special sidx apart.
 
         Raises CorruptStreamError for a sidx that has no place in it: above len_sample, an
-        unknown special, or twice in a block. TypeError for a stream without samples.
+        unknown special, or twice in a block. TypeError for a stream without samples, or
+        with several values per sidx.
         """
         return Dense(*densify(self.header, self.own_columns()))
+
+
+def no_matrix(header: StreamHeader) -> str | None:
+    """Why a stream is no matrix of blocks x samples, e.g. of items; None where it is one."""
+    if header.len_sample is None:
+        return f"a {header.stream} stream has no samples"
+    fields = list(entry_columns(header))
+    if len(fields) != 2 or fields[0] != "sidx":
+        found = ", ".join(fields) or "nothing"
+        return f"a matrix needs one value per sidx, an entry of a {header.stream} stream is {found}"
+    if len(block_columns(header)) < 2:
+        return f"a matrix needs an id per row, a {header.stream} stream has none but the event id"
+    return None
 
 
 def densify(
     header: StreamHeader, columns: Columns
 ) -> tuple[Array, Array, dict[str, Array], dict[str, Array]]:
     """The fields of a Dense for whole blocks, of one event or several, with offsets from 0."""
-    samples = header.len_sample
-    if samples is None:
-        raise TypeError(f"a {header.stream} stream has no samples")
+    if problem := no_matrix(header):
+        raise TypeError(problem)
+    samples = int(header.len_sample or 0)
     sidx, loss = columns.entry
     blocks = len(columns.block[0])
     _refuse_misplaced(header, columns, samples)

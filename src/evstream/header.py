@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from evstream._generated import layout
 from evstream.errors import StreamHeaderError, StreamMismatchError, WriteError
-from evstream.schema import Block, Stream, choose_widths
+from evstream.schema import Block, Field, Stream, choose_widths
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def read_header(
         dtype = record_dtype(found.header, chosen)
         rest = _exactly(read, dtype.itemsize, len(word), f"the {found.name} stream header", source)
         record = np.frombuffer(rest, dtype)[0]
-        values = {name: int(record[name]) for name in dtype.names or ()}
+        values = {name: record[name].item() for name in dtype.names or ()}
         _check_minimums(found, values, len(word), source)
     return StreamHeader(found.name, values, chosen)
 
@@ -126,23 +129,57 @@ def build_header(
 ) -> StreamHeader:
     """The header for a new stream; a value of None stands for one that was not given.
 
-    Raises TypeError for a field that is missing or does not belong, WriteError for a value
-    out of range, ValueError for an unknown stream or width.
+    Raises TypeError for a field that is missing or does not belong, or a value that is no
+    whole number, WriteError for a value out of range, ValueError for an unknown stream or
+    width.
     """
     spec = stream_named(stream)
     chosen = choose_widths(layout.SCALARS, widths)
     fields = layout.FIELDS[spec.header] if spec.header else ()
-    given = {name: value for name, value in values.items() if value is not None}
-    for name in given.keys() - {f.name for f in fields}:
-        raise TypeError(f"a {stream} stream has no {name}")
+    legal = [f.name for f in fields]
+    known = stream_header_fields()
+    for name, value in values.items():
+        if name not in legal and (value is not None or name not in known):
+            raise TypeError(f"a {stream} stream has no {name}, expected {_any_of(legal)}")
+    checked = {}
     for f in fields:
-        if f.name not in given:
+        if (value := values.get(f.name)) is None:
             raise TypeError(f"a {stream} stream needs {f.name}")
-        limits = np.iinfo(chosen[f.scalar])
-        low = limits.min if f.minimum is None else f.minimum
-        if not low <= given[f.name] <= limits.max:
-            raise WriteError(f"{f.name} is {given[f.name]}", expected=f"{low} to {limits.max}")
-    return StreamHeader(stream, {name: int(value) for name, value in given.items()}, chosen)
+        checked[f.name] = _checked(f, value, chosen[f.scalar])
+    return StreamHeader(stream, checked, chosen)
+
+
+def stream_header_fields() -> dict[str, Field]:
+    """The fields of all stream headers, by name."""
+    records = (s.header for s in layout.STREAMS.values() if s.header is not None)
+    return {f.name: f for record in records for f in layout.FIELDS[record]}
+
+
+def _any_of(names: list[str]) -> str:
+    return ", ".join(names) or "nothing in its header"
+
+
+def _checked(f: Field, value: Any, width: str) -> Any:
+    """A value for a field of a stream header, as the int (or float) that will be read back."""
+    if np.dtype(width).kind == "f":
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"{f.name} is {value!r}, expected a number")
+        with np.errstate(over="ignore"):
+            nearest = np.dtype(width).type(value).item()
+        if not np.isfinite(nearest):
+            raise WriteError(f"{f.name} is {value}", expected="a finite number")
+        return nearest
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None:
+        raise TypeError(f"{f.name} is {value!r}, expected a whole number")
+    limits = np.iinfo(width)
+    low = limits.min if f.minimum is None else f.minimum
+    if not low <= number <= limits.max:
+        raise WriteError(f"{f.name} is {number}", expected=f"{low} to {limits.max}")
+    return number
 
 
 def stream_named(name: str) -> Stream:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evstream.blocks import Array, Chunk, Columns, block_columns, entry_columns
-from evstream.event import densify
+from evstream.event import densify, no_matrix
 from evstream.header import StreamHeader
 from evstream.reader import EventStream
 from evstream.rows import Ids, Selection
@@ -53,12 +53,12 @@ def read_dense(
     Raises:
         CorruptStreamError: a sidx has no place in the matrix: above len_sample, an unknown
             special, or twice in a block.
-        TypeError: the stream has no samples.
+        TypeError: the stream has no samples, or several values per sidx.
     """
     with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
         header = opened.header
-        if header.len_sample is None:
-            raise TypeError(f"a {header.stream} stream has no samples")
+        if problem := no_matrix(header):
+            raise TypeError(problem)
         selection = Selection(header, events)
         columns = join_chunks(header, (selection.blocks(chunk) for chunk in opened.chunks()))
     return DenseTable(columns.block[0], *densify(header, columns))

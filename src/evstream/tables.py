@@ -34,6 +34,7 @@ def write_arrow(
     summary_set_id: int | None = None,
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
+    **header_fields: int | None,
 ) -> None:
     """Write a table as a stream, one batch after the other.
 
@@ -43,9 +44,9 @@ def write_arrow(
             `evstream cat`; others are left alone. Numbers of another type are converted
             where that does not change an id or make a loss infinite.
         target: as for evstream.create.
-        stream, len_sample, summary_set_id, widths: as for evstream.create; needed where
-            the table's schema does not carry them, as a dataframe's, and used instead of
-            what it carries.
+        stream, len_sample, summary_set_id, widths, **header_fields: as for evstream.create;
+            needed where the table's schema does not carry them, as a dataframe's, and used
+            instead of what it carries.
         validate: as for evstream.create. False writes a table as it is, for example one of a
             stream that broke the rules itself.
 
@@ -57,7 +58,7 @@ def write_arrow(
     table = _as_table(table)
     carried = header_of(table.schema)
     values = dict(carried.values) if carried and stream in {None, carried.stream} else {}
-    given = {"len_sample": len_sample, "summary_set_id": summary_set_id}
+    given = {"len_sample": len_sample, "summary_set_id": summary_set_id, **header_fields}
     values |= {name: value for name, value in given.items() if value is not None}
     name = stream or (carried.stream if carried else "loss")
     header = build_header(name, values, widths or (carried.widths if carried else None))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from evstream._jit import ENTRIES, HEADER
 from evstream.blocks import Array, Columns, block_columns, entry_columns, row_columns
-from evstream.columns import as_column, group_rows
+from evstream.columns import as_array, as_column, group_rows, row_scalars
 from evstream.dense import Matrix
 from evstream.errors import WriteError
 from evstream.event import Event
@@ -63,9 +63,7 @@ class Writer:
         event_id: int,
         item_ids: npt.ArrayLike,
         losses: npt.ArrayLike | None = None,
-        *,
-        exposure_values: npt.ArrayLike | None = None,
-        **specials: npt.ArrayLike | None,
+        **columns: npt.ArrayLike | None,
     ) -> None:
         """Write blocks of one event from a matrix; zero losses are left out.
 
@@ -74,19 +72,22 @@ class Writer:
             item_ids: shape (items,); coverage ids or summary ids in such streams.
             losses: shape (items, len_sample), column j is sidx j + 1; may be left out when
                 len_sample is 0.
-            exposure_values: shape (items,) or one number; summary streams only, and there
-                required.
-            **specials: mean, std_dev, tiv, chance_of_loss, max_loss, each of shape (items,)
-                or one number, written even when zero, in the order of the format. An item
-                with neither specials nor losses above or below zero is left out.
+            **columns: each of shape (items,) or one number.
+                What else a block has, by the names that events have for it: exposure_values
+                in a summary stream, and there required.
+                The special sidx of the stream: mean, std_dev, tiv, chance_of_loss, max_loss,
+                written even when zero, in the order of the format. An item with neither
+                specials nor losses above or below zero is left out.
 
         Raises:
-            WriteError: for anything that breaks a rule of the stream; nothing is written.
+            WriteError: for anything that breaks a rule of the stream, does not fit or is
+                masked; nothing is written.
+            TypeError: a keyword that the stream does not have, or one that it needs is
+                missing; a stream that is no matrix (cdf, event_ids, or one with several
+                values per sidx).
         """
         self._out.refuse_closed()
-        matrix = Matrix(
-            self.header, self.name, event_id, item_ids, losses, exposure_values, specials
-        )
+        matrix = Matrix(self.header, self.name, event_id, item_ids, losses, columns)
         if self.validate:
             self._checker.check_matrix(matrix)
         self._close_block()
@@ -111,7 +112,9 @@ class Writer:
         since its header says how many there are.
 
         Raises:
-            WriteError: for anything that breaks a rule of the stream; nothing is written.
+            WriteError: for anything that breaks a rule of the stream, does not fit or is
+                masked; nothing is written.
+            TypeError: a column is missing, or is none of the stream.
         """
         self._out.refuse_closed()
         rows = self._rows(columns, named)
@@ -223,12 +226,17 @@ class Writer:
         given |= named
         if given.keys() != dtypes.keys():
             raise TypeError(f"write_columns got {', '.join(given)}, expected {', '.join(dtypes)}")
-        shapes = {np.shape(values) for values in given.values()} - {()}
+        arrays = {name: as_array(given[name], dtype) for name, dtype in dtypes.items()}
+        shapes = {array.shape for array in arrays.values()} - {()}
         shape = next(iter(shapes), (1,))
         if len(shapes) > 1 or len(shape) != 1:
             told = " and ".join(str(shape) for shape in sorted(shapes))
             raise WriteError(f"columns of shape {told}", source=self.name, expected="(rows,)")
-        return {n: as_column(n, given[n], d, self.name, shape) for n, d in dtypes.items()}
+        scalars = row_scalars(self.header)
+        return {
+            name: as_column(name, array, dtypes[name], self.name, shape, scalar=scalars[name])
+            for name, array in arrays.items()
+        }
 
     def _encode_rows(self, blocks: tuple[Array, ...], entries: tuple[Array, ...]) -> None:
         n = 0
@@ -273,6 +281,7 @@ def create(
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
     seal: str | bool = False,
+    **header_fields: int | None,
 ) -> Writer:
     """Open a stream for writing; use it as a context manager.
 
@@ -288,11 +297,14 @@ def create(
             for those who want a broken stream, in tests for example.
         seal: True writes a seal beside the file (gul.bin.seal), a path writes it there; see
             evstream.seal. `evstream validate` finds it and uses it.
+        **header_fields: any other field of the stream header, where the spec has more of
+            them than the Oasis format; see docs/format.md.
 
     Raises:
-        TypeError: a field of the stream header is missing or does not belong.
+        TypeError: a field of the stream header is missing, does not belong, or is no whole
+            number.
         ValueError: an unknown stream type or width.
         WriteError: a value of the stream header is out of range.
     """
-    values = {"len_sample": len_sample, "summary_set_id": summary_set_id}
+    values = {"len_sample": len_sample, "summary_set_id": summary_set_id, **header_fields}
     return Writer(target, build_header(stream, values, widths), validate=validate, seal=seal)
