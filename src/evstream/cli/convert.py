@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from typing import Any
 
+from evstream._generated import layout
 from evstream.cli import add_stream_arguments
 from evstream.cli.progress import Progress
+from evstream.header import stream_header_fields
+from evstream.schema import Field
 
 _DESCRIPTION = """\
 Convert between streams (.bin), CSV, Parquet, Arrow (.arrow, .feather) and JSON lines
@@ -18,10 +22,13 @@ Convert between streams (.bin), CSV, Parquet, Arrow (.arrow, .feather) and JSON 
   ktools_program | evstream convert - - --from bin --to csv | head
 
 Parquet and Arrow files carry the stream header, so that the way back gives the same
-stream. A CSV or JSON lines file has none: --stream, --len-sample and --summary-set-id
-give it. Without them the type follows from the columns and len_sample is the highest
+stream. A CSV or JSON lines file has none: --stream and the options of its fields, such as
+--len-sample, give it. Without them the type follows from the columns and len_sample is the highest
 sidx, and a line on stderr says so.
 """
+
+_DEST = "header_"
+"""What the fields of stream headers are called among the options."""
 
 
 def add_parser(commands: Any) -> None:
@@ -36,8 +43,6 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("output", metavar="OUT", help="a file, - for stdout")
     parser.add_argument("--from", dest="from_", choices=formats, help="the format of IN")
     parser.add_argument("--to", choices=formats, help="the format of OUT")
-    parser.add_argument("--len-sample", type=int, metavar="N", help="number of samples")
-    parser.add_argument("--summary-set-id", type=int, metavar="N", help="of a summary stream")
     parser.add_argument(
         "--precision",
         type=_decimals,
@@ -54,6 +59,9 @@ def add_parser(commands: Any) -> None:
         help="sort rows by ids and sidx; holds all of them in memory",
     )  # fmt: skip
     add_stream_arguments(parser)
+    group = parser.add_argument_group("fields of the stream header")
+    for field in stream_header_fields().values():
+        _add_field(group, field)
     parser.set_defaults(run=run)
 
 
@@ -62,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     from evstream.convert import convert
     from evstream.formats import Options
 
-    given = {"len_sample": options.len_sample, "summary_set_id": options.summary_set_id}
+    given = {name: getattr(options, _DEST + name) for name in stream_header_fields()}
     what = Options(
         stream=options.stream,
         values={name: value for name, value in given.items() if value is not None},
@@ -85,6 +93,18 @@ def run(options: argparse.Namespace) -> int:
             progress=progress.update,
         )
     return 0
+
+
+def _add_field(group: Any, field: Field) -> None:
+    """An option for a field of a stream header, which may be called as another option is."""
+    is_float = layout.SCALARS[field.scalar].widths[0].startswith("f")
+    for prefix in ("--", "--header-"):
+        with contextlib.suppress(argparse.ArgumentError):
+            group.add_argument(
+                prefix + field.name.replace("_", "-"), dest=_DEST + field.name, metavar="N",
+                type=float if is_float else int, help=field.doc.replace("%", "%%"),
+            )  # fmt: skip
+            return
 
 
 def _decimals(text: str) -> int:

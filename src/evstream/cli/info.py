@@ -18,7 +18,7 @@ class Info:
 
     `events` and `items` count different ids (items: of the block's own id, e.g. summary
     ids), `event_runs` how often the event id changes, `losses` gives per class of sidx the
-    number of records and the sum of their losses.
+    number of records and the sum of their losses (of each value that a sidx has, if several).
     """
 
     file: str
@@ -110,7 +110,8 @@ class _Tally:
         self._events.update(starts.tolist(), [int(events[0])])
         info.events = len(self._events)
         if columns.entry:
-            self._items.update(np.unique(columns.block[1]).tolist())
+            for ids in columns.block[1:2]:
+                self._items.update(np.unique(ids).tolist())
             info.items = len(self._items)
             info.records += len(columns.entry[0])
             self._add_losses(columns)
@@ -118,22 +119,27 @@ class _Tally:
             info.records += len(events)
 
     def _add_losses(self, columns: Any) -> None:
+        import numpy as np
+
         from evstream._generated import layout
 
         names = [f.name for f in layout.FIELDS[layout.BLOCKS[self._block].entry or ""]]
-        if names[0] != "sidx":
-            for name, values in zip(names, columns.entry, strict=True):
-                self._add_sum(name, values)
+        values = dict(zip(names, columns.entry, strict=True))
+        sidx = values.pop("sidx", None)
+        if sidx is None:
+            for name, column in values.items():
+                self._add_sum(name, column)
             return
-        sidx, loss = columns.entry
-        self._add_sum("samples", loss[sidx > 0])
+        values = {n: c for n, c in values.items() if c.dtype.kind == "f"} or values
         special = sidx < 0
-        if special.any():
-            sidx, loss = sidx[special], loss[special]
-            for name, value in layout.SPECIAL_PARAMETERS.items():
-                self._add_sum(name, loss[sidx == value])
-            known = sidx >= min(layout.SPECIAL_PARAMETERS.values())
-            self._add_sum("other", loss[~known])
+        known = np.isin(sidx, list(layout.SPECIAL_PARAMETERS.values()))
+        for label, column in values.items():
+            what = f" {label}" if len(values) > 1 else ""
+            self._add_sum(f"samples{what}", column[sidx > 0])
+            if special.any():
+                for name, value in layout.SPECIAL_PARAMETERS.items():
+                    self._add_sum(f"{name}{what}", column[sidx == value])
+                self._add_sum(f"other{what}", column[special & ~known])
 
     @property
     def _block(self) -> str:

@@ -36,26 +36,31 @@ def run(options: argparse.Namespace) -> int:
 
 def warm_up(stream: str, widths: dict[str, str]) -> None:
     """Use every kernel of a stream type once, by writing, reading and sealing a stream."""
+    import numpy as np
+
     from evstream._generated import layout
-    from evstream.blocks import entry_columns, row_columns
+    from evstream.blocks import row_columns
+    from evstream.event import no_matrix
     from evstream.reader import EventStream
     from evstream.seal import Sealer
     from evstream.writer import create
 
     spec = layout.STREAMS[stream]
-    fields = [f.name for f in layout.FIELDS[spec.header]] if spec.header else []
+    fields = layout.FIELDS[spec.header] if spec.header else ()
+    values: dict[str, Any] = {f.name: max(f.minimum or 1, 1) for f in fields}
     target = io.BytesIO()
-    with create(target, stream, **dict.fromkeys(fields, 1), widths=widths) as out:  # type: ignore[arg-type]
+    with create(target, stream, widths=widths, **values) as out:
         header = out.header
         out.write_columns(**dict.fromkeys(row_columns(header), 1))
-        if "sidx" in entry_columns(header):
-            exposure = {} if "exposure_value" not in row_columns(header) else {"exposure_values": 1}
-            out.write_event(2, [1], [[1.0]], mean=1.0, **exposure)
+        if no_matrix(header) is None and header.block.delimiter is not None:
+            more = [f.plural for f in layout.FIELDS[header.block.header] if f.plural][2:]
+            losses = np.ones((1, values["len_sample"]))
+            out.write_event(2, [1], losses, **dict.fromkeys(more, 1))
     sealer = Sealer(stream, header)
     target.seek(0)
     with EventStream(target, stream, widths=widths, tap=sealer.update) as opened:
         events = list(opened)
     sealer.finish()
-    with create(io.BytesIO(), stream, **dict.fromkeys(fields, 1), widths=widths) as out:  # type: ignore[arg-type]
+    with create(io.BytesIO(), stream, widths=widths, **values) as out:
         for event in events:
             out.write(event)
