@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evstream.arrow import arrow_schema
 from evstream.blocks import block_columns, row_columns
-from evstream.errors import EvstreamError
+from evstream.errors import EvstreamError, TableError
 from evstream.extras import import_arrow
 from evstream.formats import COMPRESSIONS, Options, Table, format_of, module_of
 from evstream.formats.binary import checked, copy
@@ -159,6 +159,11 @@ def _tell_missing(
         carries = output_format == "bin" or not missing_fields(table.header)
         if carries and output_format not in {"csv", "jsonl"}:
             say("summary_set_id 1, as nothing tells it (--summary-set-id)")
+    untold = [name for name in missing_fields(table.header) if name != "len_sample"]
+    if untold and output_format == "bin":
+        raise TableError(
+            f"nothing tells the {' and '.join(untold)} of the stream header", source=table.name
+        )
     if not missing_fields(table.header):
         table.header = complete_header(table.header, {})
 

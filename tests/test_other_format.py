@@ -1,0 +1,386 @@
+"""The package of another format: the spec with fields, a stream and a special sidx more.
+
+The package is generated into a folder of its own and used there by other processes, as one
+would use it after an edit of the spec and `make generate`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from codegen.__main__ import main
+from support import ROOT
+
+PACKAGE = ROOT / "src" / "evstream"
+
+ADDED = {
+    "      SUMMARY: {value: 3,": """\
+      CLAIM: {value: 9, constant: CLAIM_STREAM_ID, doc: Claims.}
+      TINY: {value: 10, constant: TINY_STREAM_ID, doc: Losses with a narrow sidx.}
+""",
+    "      MAX_LOSS: {value: -5,": """\
+      MEDIAN: {value: -9, constant: MEDIAN_IDX, parameter: median, doc: Median loss.}
+""",
+    "  sample_count:\n": """\
+  small_int:
+    doc: A narrow number.
+    widths: [i1]
+""",
+    "  summary_stream_header:\n": """\
+      - {name: portfolio_id, type: oasis_int, minimum: 2, doc: Portfolio of the losses.}
+      - {name: timeout, type: sample_count, doc: Called as an option of the command line is.}
+""",
+    "  coverage_header:\n": """\
+      - {name: currency_id, type: oasis_int, plural: currency_ids, doc: Currency of the losses.}
+""",
+    "  damage_bin:\n": """\
+  sidx_day_loss:
+    doc: What a day of a sample costs.
+    fields:
+      - {name: sidx, type: oasis_int, doc: Sample index.}
+      - {name: day, type: oasis_int, doc: Day of the year.}
+      - {name: gross, type: oasis_float, doc: Loss before the terms.}
+      - {name: net, type: oasis_float, doc: Loss after the terms.}
+  tiny_loss:
+    doc: A narrow sample index and its loss.
+    fields:
+      - {name: sidx, type: small_int, doc: Sample index.}
+      - {name: amount, type: oasis_float, doc: Loss.}
+""",
+    "\nblocks:\n": """\
+  last_day:
+    doc: Closes a block.
+    record: sidx_day_loss
+    match: {sidx: 0}
+    write: {sidx: 0, day: 0, gross: 0, net: 0}
+  last_tiny:
+    doc: Closes a block.
+    record: tiny_loss
+    match: {sidx: 0}
+    write: {sidx: 0, amount: 0}
+""",
+    "  cdf:\n    doc: The damage distribution": """\
+  claim:
+    doc: The claims of one item.
+    header: item_header
+    entry: sidx_day_loss
+    end: {delimiter: last_day}
+  tiny:
+    doc: Losses of one item.
+    header: item_header
+    entry: tiny_loss
+    end: {delimiter: last_tiny}
+""",
+    "  loss:\n    doc: Losses per item, ground-up": """\
+  claim:
+    doc: Claims per item.
+    source: CLAIM
+    aggregation: ITEM
+    header: sample_stream_header
+    block: claim
+    special_sidx:
+      MEAN: {doc: Mean.}
+  tiny:
+    doc: Losses per item.
+    source: TINY
+    aggregation: ITEM
+    header: sample_stream_header
+    block: tiny
+    special_sidx:
+      MEDIAN: {doc: Median.}
+""",
+}
+"""What is added to the spec, by what it stands before."""
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package of the changed spec; the folder to import it from."""
+    folder = tmp_path_factory.mktemp("other")
+    text = (ROOT / "spec" / "oasis.yaml").read_text()
+    for before, added in ADDED.items():
+        assert text.count(before) == 1, before
+        text = text.replace(before, added + before)
+    loss = "      TIV: {required: true, doc: Total insured value of the item.}\n"
+    assert text.count(loss) == 1
+    text = text.replace(loss, "      MEDIAN: {doc: Median loss of the item.}\n" + loss)
+    (folder / "spec.yaml").write_text(text)
+    ignore = shutil.ignore_patterns("_generated", "__pycache__")
+    shutil.copytree(PACKAGE, folder / "src" / "evstream", ignore=ignore)
+    assert main(["--spec", str(folder / "spec.yaml"), "--root", str(folder)]) == 0
+    return folder / "src"
+
+
+def run(package: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Python with the package of the changed spec; in plain Python, unless told otherwise."""
+    changes = {"PYTHONPATH": str(package), "NUMBA_DISABLE_JIT": "1", "EVSTREAM_CACHE": "0"}
+    return subprocess.run(
+        [sys.executable, *arguments], env=os.environ | changes | environment, cwd=package.parent,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def python(package: Path, code: str, **environment: str) -> str:
+    result = run(package, "-c", IMPORTS + code, **environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def command(package: Path, *arguments: str, status: int = 0) -> str:
+    """What `evstream ...` prints; its one line on stderr where it fails."""
+    result = run(package, "-m", "evstream", *arguments)
+    assert result.returncode == status, result.stderr
+    return result.stderr if status == 2 else result.stdout
+
+
+IMPORTS = """
+import io
+import numpy as np
+import evstream
+assert evstream.__file__.startswith(__import__("os").environ["PYTHONPATH"])
+HEADER = {"len_sample": 2, "portfolio_id": 7, "timeout": 9}
+
+def told(write, *arguments, **named):
+    try:
+        write(*arguments, **named)
+    except (TypeError, evstream.EvstreamError) as error:
+        print(type(error).__name__ + ":", error)
+"""
+
+LOSSES = """\
+event_id,item_id,currency_id,sidx,loss
+1,1,5,-9,3
+1,1,5,-3,9
+1,1,5,-1,0
+1,1,5,1,1
+1,2,6,-9,3
+1,2,6,-3,8
+1,2,6,-1,4
+1,2,6,1,2
+1,2,6,2,3
+2,3,7,-9,1.5
+2,3,7,-3,2
+2,3,7,-1,2
+2,3,7,1,2.5
+"""
+
+CLAIMS = """\
+event_id,item_id,currency_id,sidx,day,gross,net
+1,3,8,-1,5,10,1
+1,3,8,1,6,20,2
+1,3,8,2,7,30,3
+2,3,8,1,8,40,4
+"""
+
+TABLES = {"loss": LOSSES, "claim": CLAIMS}
+FIELDS = ("--portfolio-id", "7", "--header-timeout", "9")
+
+
+@pytest.fixture(scope="module")
+def streams(package: Path) -> dict[str, str]:
+    """Streams of both tables, written as a program does it; stream -> name of its file."""
+    python(
+        package,
+        """
+with evstream.create("loss.bin", "loss", **HEADER) as out:
+    out.write_event(1, [1, 2], [[1, 0], [2, 3]], tiv=[9, 8], mean=[0, 4], currency_ids=[5, 6],
+                    median=3.0)
+    out.write_columns([2] * 4, 3, 7, [-9, -3, -1, 1], [1.5, 2, 2, 2.5])
+with evstream.create("claim.bin", "claim", **HEADER) as out:
+    out.write_columns([1, 1, 1, 2], 3, 8, [-1, 1, 2, 1], [5, 6, 7, 8], [10, 20, 30, 40],
+                      net=[1, 2, 3, 4])
+""",
+    )
+    return {"loss": "loss.bin", "claim": "claim.bin"}
+
+
+def test_the_bytes_are_those_of_the_spec(package: Path, streams: dict[str, str]) -> None:
+    expected = struct.pack("<BBBBiii", 1, 0, 0, 9, 2, 7, 9)
+    blocks = {(1, 3, 8): [(-1, 5, 10, 1), (1, 6, 20, 2), (2, 7, 30, 3)], (2, 3, 8): [(1, 8, 40, 4)]}
+    for ids, entries in blocks.items():
+        expected += struct.pack("<iii", *ids)
+        expected += b"".join(struct.pack("<iiff", *e) for e in [*entries, (0, 0, 0, 0)])
+    assert (package.parent / streams["claim"]).read_bytes() == expected
+
+
+def test_new_columns_and_specials_are_in_events_and_matrices(
+    package: Path, streams: dict[str, str]
+) -> None:
+    printed = python(
+        package,
+        """
+with evstream.open("loss.bin") as stream:
+    print(stream.header.values)
+    (first, _) = stream
+    print(first.currency_ids, first.to_dense().columns, first.to_dense().specials["median"])
+print(evstream.read_dense("loss.bin").columns)
+(first, _) = evstream.open("claim.bin")
+print(first.currency_ids, first.sidx, first.day, first.gross, first.net)
+""",
+    )
+    assert printed == (
+        "{'len_sample': 2, 'portfolio_id': 7, 'timeout': 9}\n"
+        "[5 6] {'currency_ids': array([5, 6], dtype=int32)} [3. 3.]\n"
+        "{'currency_ids': array([5, 6, 7], dtype=int32)}\n"
+        "[8] [-1  1  2] [5 6 7] [10. 20. 30.] [1. 2. 3.]\n"
+    )
+
+
+def test_what_does_not_belong_is_told_in_the_words_of_the_spec(
+    package: Path, streams: dict[str, str]
+) -> None:
+    printed = python(
+        package,
+        """
+new = lambda stream, **changes: evstream.create(io.BytesIO(), stream, **(HEADER | changes))
+event = (1, [1, 2], [[1, 2], [3, 4]])
+told(new, "loss", portfolio_id=None)
+told(new, "loss", portfolio_id=1)
+told(new, "loss", portfolio=1)
+told(new("loss").write_event, *event)
+told(new("loss").write_event, *event, currency_ids=1, exposure_values=1)
+told(new("loss").write_event, *event, currency_ids=1, mode=1)
+told(new("claim").write_event, *event, currency_ids=1)
+told(new("tiny").write_event, *event, currency_ids=1, mean=1)
+told(new("tiny").write_event, *event, currency_ids=[1, 2**31])
+told(new("tiny").write_columns, 1, 1, 1, [1, 200], 1.0)
+told(new("tiny", len_sample=200).write_event, 1, [1], np.ones(200), currency_ids=1)
+told(next(iter(evstream.open("claim.bin"))).to_dense)
+told(evstream.read_dense, "claim.bin")
+""",
+    )
+    values = (
+        "a matrix needs one value per sidx, an entry of a claim stream is sidx, day, gross, net"
+    )
+    legal = "expected currency_ids, median, max_loss, chance_of_loss, tiv, std_dev, mean"
+    whole = 'expected a whole number from -2147483648 to 2147483647, or widths={"oasis_int": "i8"}'
+    assert printed.splitlines() == [
+        "TypeError: a loss stream needs portfolio_id",
+        "WriteError: portfolio_id is 1, expected 2 to 2147483647",
+        "TypeError: a loss stream has no portfolio, expected len_sample, portfolio_id, timeout",
+        "TypeError: a loss stream needs currency_ids",
+        f"TypeError: a loss stream has no exposure_values, {legal}",
+        f"TypeError: no column or special sidx 'mode', {legal}",
+        f"TypeError: {values}: use write_columns",
+        "TypeError: a tiny stream has no mean, expected currency_ids, median",
+        f"WriteError: <BytesIO>: event_id 1, item_id 2: currency_id 2147483648 does not fit into "
+        f"i4, {whole}",
+        "WriteError: <BytesIO>: sidx 200 does not fit into i1, expected a whole number from "
+        "-128 to 127",
+        "WriteError: <BytesIO>: sidx 200 does not fit into i1, expected a len_sample of 127 or "
+        "less",
+        f"TypeError: {values}",
+        f"TypeError: {values}",
+    ]
+
+
+def test_the_highest_sidx_of_a_width_is_written(package: Path) -> None:
+    printed = python(
+        package,
+        """
+target = io.BytesIO()
+with evstream.create(target, "tiny", **(HEADER | {"len_sample": 127})) as out:
+    out.write_event(1, [1], np.ones(127), currency_ids=1, median=2)
+target.seek(0)
+(event,) = evstream.open(target)
+print(event.sidx.tolist() == [-9, *range(1, 128)], event.to_dense().losses.sum())
+""",
+    )
+    assert printed == "True 127.0\n"
+
+
+@pytest.mark.parametrize("stream", TABLES)
+def test_cat_and_validate(package: Path, streams: dict[str, str], stream: str) -> None:
+    assert command(package, "cat", streams[stream]) == TABLES[stream]
+    assert "clean" in command(package, "validate", streams[stream])
+
+
+def test_info_sums_each_value_of_a_sidx(package: Path, streams: dict[str, str]) -> None:
+    loss, claim = command(package, "info", "--json", *streams.values()).splitlines()
+    assert json.loads(loss)["header"] == {"len_sample": 2, "portfolio_id": 7, "timeout": 9}
+    assert json.loads(loss)["losses"]["median"] == {"records": 3, "sum": 7.5}
+    assert json.loads(claim)["losses"] == {
+        "samples gross": {"records": 3, "sum": 90.0},
+        "mean gross": {"records": 1, "sum": 10.0},
+        "samples net": {"records": 3, "sum": 9.0},
+        "mean net": {"records": 1, "sum": 1.0},
+    }
+
+
+@pytest.mark.parametrize("extension", ["csv", "parquet"])
+@pytest.mark.parametrize("stream", TABLES)
+def test_convert_there_and_back(
+    package: Path, streams: dict[str, str], stream: str, extension: str
+) -> None:
+    table, again = f"{stream}.{extension}", f"{stream}_{extension}.bin"
+    command(package, "convert", streams[stream], table)
+    told = ("--len-sample", "2", *FIELDS) if extension == "csv" else ()
+    command(package, "convert", table, again, *told)
+    assert "equal" in command(package, "diff", streams[stream], again)
+    folder = package.parent
+    assert (folder / again).read_bytes() == (folder / streams[stream]).read_bytes()
+
+
+def test_a_header_field_that_nothing_tells_is_asked_for(package: Path) -> None:
+    (package.parent / "bare.csv").write_text(CLAIMS)
+    error = command(package, "convert", "bare.csv", "bare.bin", *FIELDS[:2], status=2)
+    assert error.splitlines()[-1] == (
+        "evstream: bare.csv: nothing tells the timeout of the stream header"
+    )
+    assert not (package.parent / "bare.bin").exists()
+    command(package, "convert", "bare.csv", "bare.bin", *FIELDS)
+
+
+def test_tables_become_streams_with_the_fields_of_the_header(
+    package: Path, streams: dict[str, str]
+) -> None:
+    printed = python(
+        package,
+        """
+table = evstream.read_arrow("claim.bin").replace_schema_metadata()
+told(evstream.write_arrow, table, "table.bin", "claim", len_sample=2, timeout=9)
+evstream.write_arrow(table, "table.bin", "claim", **HEADER)
+print(open("table.bin", "rb").read() == open("claim.bin", "rb").read())
+""",
+    )
+    assert printed == "TypeError: a claim stream needs portfolio_id\nTrue\n"
+
+
+def test_diff_finds_a_value_and_a_header_field(package: Path, streams: dict[str, str]) -> None:
+    python(
+        package,
+        """
+rows = evstream.read_columns("claim.bin")
+rows["net"][2] = 99
+with evstream.create("other.bin", "claim", **(HEADER | {"portfolio_id": 8})) as out:
+    out.write_columns(**rows)
+""",
+    )
+    report = json.loads(command(package, "diff", "--json", "claim.bin", "other.bin", status=1))
+    assert [d["field"] for d in report["differences"]] == ["portfolio_id", "net"]
+
+
+def test_warmup_compiles_the_kernels_of_new_streams(package: Path) -> None:
+    """With numba, which takes what plain Python may not."""
+    printed = python(
+        package,
+        """
+from evstream.cli.warmup import warm_up
+from evstream.kernels import block_kernels
+from evstream._generated import layout
+for stream in ("claim", "tiny"):
+    warm_up(stream, {})
+header = evstream.create(io.BytesIO(), "tiny", **HEADER).header
+print(block_kernels(header.block, header.widths).encode_dense.signatures != [])
+""",
+        NUMBA_DISABLE_JIT="0",
+    )
+    assert printed == "True\n"
