@@ -25,6 +25,8 @@ ADDED = {
     "      SUMMARY: {value: 3,": """\
       CLAIM: {value: 9, constant: CLAIM_STREAM_ID, doc: Claims.}
       TINY: {value: 10, constant: TINY_STREAM_ID, doc: Losses with a narrow sidx.}
+      MARK: {value: 11, constant: MARK_STREAM_ID, doc: Samples that are marked.}
+      TOTAL: {value: 12, constant: TOTAL_STREAM_ID, doc: Losses of whole events.}
 """,
     "      MAX_LOSS: {value: -5,": """\
       MEDIAN: {value: -9, constant: MEDIAN_IDX, parameter: median, doc: Median loss.}
@@ -37,6 +39,11 @@ ADDED = {
     "  summary_stream_header:\n": """\
       - {name: portfolio_id, type: oasis_int, minimum: 2, doc: Portfolio of the losses.}
       - {name: timeout, type: sample_count, doc: Called as an option of the command line is.}
+  total_stream_header:
+    doc: Follows the type word.
+    fields:
+      - {name: len_sample, type: sample_count, minimum: 0, doc: Number of samples.}
+      - {name: rate, type: oasis_float, doc: Rate of exchange.}
 """,
     "  coverage_header:\n": """\
       - {name: currency_id, type: oasis_int, plural: currency_ids, doc: Currency of the losses.}
@@ -49,6 +56,15 @@ ADDED = {
       - {name: day, type: oasis_int, doc: Day of the year.}
       - {name: gross, type: oasis_float, doc: Loss before the terms.}
       - {name: net, type: oasis_float, doc: Loss after the terms.}
+  mark_header:
+    doc: Opens a block of marked samples.
+    fields:
+      - {name: event_id, type: oasis_int, plural: event_ids, reserved: [0], doc: The event.}
+      - {name: no_of_marks, type: oasis_int, minimum: 0, doc: Number of samples that follow.}
+  only_sidx:
+    doc: A sample index.
+    fields:
+      - {name: sidx, type: oasis_int, doc: Sample index.}
   tiny_loss:
     doc: A narrow sample index and its loss.
     fields:
@@ -73,6 +89,17 @@ ADDED = {
     header: item_header
     entry: sidx_day_loss
     end: {delimiter: last_day}
+  mark:
+    doc: The marked samples of one event.
+    header: mark_header
+    entry: only_sidx
+    end: {count: no_of_marks}
+    index: mark_index
+  total:
+    doc: Losses of one event.
+    header: event_header
+    entry: sidx_loss
+    end: {delimiter: delimiter}
   tiny:
     doc: Losses of one item.
     header: item_header
@@ -88,6 +115,18 @@ ADDED = {
     block: claim
     special_sidx:
       MEAN: {doc: Mean.}
+  mark:
+    doc: Marked samples per event.
+    source: MARK
+    aggregation: ITEM
+    header: sample_stream_header
+    block: mark
+  total:
+    doc: Losses per event.
+    source: TOTAL
+    aggregation: ITEM
+    header: total_stream_header
+    block: total
   tiny:
     doc: Losses per item.
     source: TINY
@@ -354,6 +393,43 @@ print(open("table.bin", "rb").read() == open("claim.bin", "rb").read())
     assert printed == "TypeError: a claim stream needs portfolio_id\nTrue\n"
 
 
+def test_entries_may_have_no_value_and_blocks_no_id_beside_the_event(package: Path) -> None:
+    printed = python(
+        package,
+        """
+with evstream.create("mark.bin", "mark", **HEADER) as out:
+    told(out.write_event, 1, [1], [[1, 2]])
+    out.write_columns([1, 2], 1, [1, 2])
+with evstream.create("total.bin", "total", len_sample=2, rate=0.1) as out:
+    told(out.write_event, 1, [1], [[1, 2]])
+    out.write_columns([1, 1], [1, 2], [5, 6])
+told(evstream.read_dense, "total.bin")
+told(evstream.create, "new.bin", "total", len_sample=2, rate="0.1")
+told(evstream.create, "new.bin", "total", len_sample=2, rate=1e39)
+with evstream.open("total.bin") as stream:
+    print(stream.header.values == out.header.values, stream.header.values)
+""",
+    )
+    no_id = "TypeError: a matrix needs an id per row, a total stream has none but the event id"
+    assert printed.splitlines() == [
+        "TypeError: a matrix needs one value per sidx, an entry of a mark stream is sidx: "
+        "use write_columns",
+        f"{no_id}: use write_columns",
+        no_id,
+        "TypeError: rate is '0.1', expected a number",
+        "WriteError: rate is 1e+39, expected a finite number",
+        "True {'len_sample': 2, 'rate': 0.10000000149011612}",
+    ]
+    mark, total = command(package, "info", "--json", "mark.bin", "total.bin").splitlines()
+    assert json.loads(mark)["records"] == 2
+    assert json.loads(mark)["losses"] == {}
+    assert json.loads(total)["items"] == 0
+    assert json.loads(total)["losses"] == {"samples": {"records": 2, "sum": 11.0}}
+    command(package, "convert", "total.bin", "total.csv")
+    command(package, "convert", "total.csv", "again.bin", "--len-sample", "2", "--rate", "0.1")
+    assert "equal" in command(package, "diff", "total.bin", "again.bin")
+
+
 def test_diff_finds_a_value_and_a_header_field(package: Path, streams: dict[str, str]) -> None:
     python(
         package,
@@ -369,7 +445,8 @@ with evstream.create("other.bin", "claim", **(HEADER | {"portfolio_id": 8})) as 
 
 
 def test_warmup_compiles_the_kernels_of_new_streams(package: Path) -> None:
-    """With numba, which takes what plain Python may not."""
+    """All streams in plain Python; with numba, which takes less, those that differ most."""
+    assert "stream types ready" in command(package, "warmup")
     printed = python(
         package,
         """

@@ -7,14 +7,14 @@ one that an earlier conversion to floats may have rounded, get in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from evstream._generated import layout
-from evstream.blocks import Array
+from evstream.blocks import Array, row_columns
 from evstream.errors import WriteError
 from evstream.header import StreamHeader
 
@@ -130,6 +130,26 @@ def _expected(value: Any, dtype: np.dtype[Any], scalar: str | None) -> str:
         if not _lost(value, converted):
             return f'{expected}, or widths={{"{scalar}": "{width}"}}'
     return expected
+
+
+def as_rows(
+    header: StreamHeader, given: Mapping[str, npt.ArrayLike], source: str
+) -> dict[str, Array]:
+    """The columns of rows by name, converted, all of one length.
+
+    Raises WriteError as `as_column` does, and for columns of different shapes.
+    """
+    dtypes, scalars = row_columns(header), row_scalars(header)
+    arrays = {name: as_array(given[name], dtype) for name, dtype in dtypes.items()}
+    shapes = {array.shape for array in arrays.values()} - {()}
+    shape = next(iter(shapes), (1,))
+    if len(shapes) > 1 or len(shape) != 1:
+        told = " and ".join(str(shape) for shape in sorted(shapes))
+        raise WriteError(f"columns of shape {told}", source=source, expected="(rows,)")
+    return {
+        name: as_column(name, array, dtypes[name], source, shape, scalar=scalars[name])
+        for name, array in arrays.items()
+    }
 
 
 def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], source: str) -> Array:

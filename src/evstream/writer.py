@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from evstream._jit import ENTRIES, HEADER
 from evstream.blocks import Array, Columns, block_columns, entry_columns, row_columns
-from evstream.columns import as_array, as_column, group_rows, row_scalars
+from evstream.columns import as_rows, group_rows
 from evstream.dense import Matrix
 from evstream.errors import WriteError
 from evstream.event import Event
@@ -226,17 +226,7 @@ class Writer:
         given |= named
         if given.keys() != dtypes.keys():
             raise TypeError(f"write_columns got {', '.join(given)}, expected {', '.join(dtypes)}")
-        arrays = {name: as_array(given[name], dtype) for name, dtype in dtypes.items()}
-        shapes = {array.shape for array in arrays.values()} - {()}
-        shape = next(iter(shapes), (1,))
-        if len(shapes) > 1 or len(shape) != 1:
-            told = " and ".join(str(shape) for shape in sorted(shapes))
-            raise WriteError(f"columns of shape {told}", source=self.name, expected="(rows,)")
-        scalars = row_scalars(self.header)
-        return {
-            name: as_column(name, array, dtypes[name], self.name, shape, scalar=scalars[name])
-            for name, array in arrays.items()
-        }
+        return as_rows(self.header, given, self.name)
 
     def _encode_rows(self, blocks: tuple[Array, ...], entries: tuple[Array, ...]) -> None:
         n = 0
