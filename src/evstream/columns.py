@@ -95,7 +95,9 @@ def as_column(
                 lambda _: f"integers, since {array.dtype} does not have each of them from {gap} on",
             )
         array = converted
-    return np.ascontiguousarray(array if shape is None else np.broadcast_to(array, shape))
+    if shape is not None and not array.ndim:
+        array = np.broadcast_to(array, shape)
+    return np.ascontiguousarray(array)
 
 
 def _lost(array: Array, converted: Array) -> Array:

@@ -16,6 +16,74 @@ from evstream.event import no_matrix
 from evstream.header import StreamHeader
 
 
+class MatrixForm:
+    """What a stream says of its matrices, looked up once.
+
+    Attributes:
+        header: of the stream.
+        source: name of the target, for messages.
+        block: header columns -> dtype, the event id first.
+        scalars: all columns -> scalar type.
+        sidx, value: the entry fields; `sidx_dtype` and `value_dtype` are their dtypes.
+        plurals: keyword -> header column, of those behind the second id.
+        specials: keyword -> special sidx, ascending.
+
+    Raises TypeError for a stream that no matrix can be written to, WriteError where the last
+    sample has a sidx that does not fit.
+    """
+
+    def __init__(self, header: StreamHeader, source: str) -> None:
+        problem = no_matrix(header)
+        if problem is None and header.block.delimiter is None:
+            problem = f"a {header.stream} stream has counted blocks"
+        if problem is not None:
+            raise TypeError(f"{problem}: use write_columns")
+        self.header, self.source = header, source
+        self.samples = int(header.len_sample or 0)
+        self.block = block_columns(header)
+        self.scalars = row_scalars(header)
+        self.sidx, self.value = entry_columns(header)
+        self.sidx_dtype, self.value_dtype = entry_columns(header).values()
+        fields = [f for f in layout.FIELDS[header.block.header] if f.plural][2:]
+        self.plurals = {str(f.plural): f.name for f in fields}
+        known = {special.sidx for special in header.spec.specials}
+        parameters = ((sidx, name) for name, sidx in layout.SPECIAL_PARAMETERS.items())
+        self.specials = {name: sidx for sidx, name in sorted(parameters) if sidx in known}
+        highest = np.iinfo(self.sidx_dtype).max
+        if self.samples > highest:
+            raise WriteError(
+                f"sidx {self.samples} does not fit into {self.sidx_dtype.str[1:]}", source=source,
+                expected=f"a len_sample of {highest} or less",
+            )  # fmt: skip
+
+    def given(self, columns: Mapping[str, npt.ArrayLike | None]) -> dict[str, npt.ArrayLike]:
+        """The keywords that have a value. Raises TypeError for one that the stream does not
+        have, or one that it needs and is missing; None is taken for what any stream has."""
+        stream = self.header.stream
+        for name, values in columns.items():
+            if name in self.plurals or name in self.specials:
+                continue
+            elsewhere = name in _keywords()
+            if elsewhere and values is None:
+                continue
+            problem = f"a {stream} stream has no {name}"
+            if not elsewhere:
+                problem = f"no {'column or ' if self.plurals else ''}special sidx {name!r}"
+            legal = ", ".join([*self.plurals, *self.specials])
+            raise TypeError(f"{problem}, expected {legal or 'none'}")
+        given = {name: values for name, values in columns.items() if values is not None}
+        for name in self.plurals:
+            if name not in given:
+                raise TypeError(f"a {stream} stream needs {name}")
+        return given
+
+
+def _keywords() -> set[str]:
+    """The keywords that the matrices of any stream take."""
+    plurals = {f.plural for fields in layout.FIELDS.values() for f in fields if f.plural}
+    return plurals | layout.SPECIAL_PARAMETERS.keys()
+
+
 class Matrix:
     """The arguments of `Writer.write_event`, converted to the dtypes of the stream.
 
@@ -28,41 +96,33 @@ class Matrix:
 
     def __init__(
         self,
-        header: StreamHeader,
-        source: str,
+        form: MatrixForm,
         event_id: int,
         item_ids: npt.ArrayLike,
         losses: npt.ArrayLike | None,
         columns: Mapping[str, npt.ArrayLike | None],
     ) -> None:
-        _refuse_stream(header, source)
-        self._header = header
-        self._source = source
-        dtypes = block_columns(header)
-        event_name, id_name, *others = dtypes
-        specials = _specials_of(header)
-        fields = layout.FIELDS[header.block.header]
-        plurals = {str(f.plural): f.name for f in fields if f.name in others}
-        given = _given(header, columns, [*plurals, *specials])
-        for plural in plurals.keys() - given.keys():
-            raise TypeError(f"a {header.stream} stream needs {plural}")
+        self._form = form
+        given = form.given(columns)
+        event_name, id_name = list(form.block)[:2]
         if np.ndim(event_id) != 0:
-            raise WriteError(f"{event_name} is {event_id}", source=source, expected="one number")
-        ids = np.atleast_1d(as_array(item_ids, dtypes[id_name]))
+            raise WriteError(
+                f"{event_name} is {event_id}", source=form.source, expected="one number"
+            )
+        ids = np.atleast_1d(as_array(item_ids, form.block[id_name]))
         self.rows = len(ids)
         self.block: tuple[Array, ...] = ()
         values: dict[str, npt.ArrayLike] = {event_name: event_id, id_name: ids}
-        values |= {name: given[plural] for plural, name in plurals.items()}
+        values |= {name: given[plural] for plural, name in form.plurals.items()}
         for name, column in values.items():
-            self.block = (*self.block, self._column(name, column, name))
-        self._sidx_name, self._loss_name = entry_columns(header)
-        self._sidx_dtype, self._loss_dtype = entry_columns(header).values()
+            converted = self._column(name, column, name, form.block[name])
+            self.block = (*self.block, converted)
         self.losses = self._losses(losses)
-        chosen = [name for name in specials if name in given]
-        self.special_sidx = np.array([specials[name] for name in chosen], self._sidx_dtype)
-        self.specials = np.empty((self.rows, len(chosen)), self._loss_dtype)
+        chosen = [name for name in form.specials if name in given]
+        self.special_sidx = np.array([form.specials[name] for name in chosen], form.sidx_dtype)
+        self.specials = np.empty((self.rows, len(chosen)), form.value_dtype)
         for i, name in enumerate(chosen):
-            self.specials[:, i] = self._column(name, given[name], self._loss_name)
+            self.specials[:, i] = self._column(name, given[name], form.value, form.value_dtype)
 
     def kernel_arguments(self) -> tuple[Array | int, ...]:
         """What `encode_dense` takes: one event id, then arrays."""
@@ -78,7 +138,7 @@ class Matrix:
 
     def no_entries(self) -> tuple[Array, ...]:
         """Entry columns of length 0."""
-        return (np.empty(0, self._sidx_dtype), np.empty(0, self._loss_dtype))
+        return (np.empty(0, self._form.sidx_dtype), np.empty(0, self._form.value_dtype))
 
     def refuse_infinite(self) -> None:
         """Raise WriteError at the first value that is NaN or infinite."""
@@ -87,91 +147,47 @@ class Matrix:
         for part in (self.specials, self.losses):
             if not np.isfinite(part).all():
                 row, column = np.argwhere(~np.isfinite(part))[0]
-                name, value = self._loss_name, part[row, column]
+                name, value = self._form.value, part[row, column]
                 raise WriteError(
                     f"the {name} of sidx {sidx[start + column]} is {value}",
-                    source=self._source,
+                    source=self._form.source,
                     ids=self._ids(row),
                     expected="a finite number",
                 )
             start += part.shape[1]
 
     def _losses(self, losses: npt.ArrayLike | None) -> Array:
-        len_sample = int(self._header.len_sample or 0)
+        samples, dtype = self._form.samples, self._form.value_dtype
         if losses is None:
-            if len_sample:
-                raise TypeError(f"losses are needed: len_sample is {len_sample}")
-            return np.empty((self.rows, 0), self._loss_dtype)
-        matrix = as_array(losses, self._loss_dtype)
+            if samples:
+                raise TypeError(f"losses are needed: len_sample is {samples}")
+            return np.empty((self.rows, 0), dtype)
+        matrix = as_array(losses, dtype)
         if matrix.ndim == 1 and self.rows <= 1:
-            matrix = matrix.reshape(self.rows, -1) if self.rows else matrix.reshape(0, len_sample)
-        shape = (self.rows, len_sample)
-        return self._column("losses", matrix, self._loss_name, shape)
+            matrix = matrix.reshape(self.rows, -1) if self.rows else matrix.reshape(0, samples)
+        return self._column("losses", matrix, self._form.value, dtype, (self.rows, samples))
 
     def _column(
         self,
         label: str,
         values: npt.ArrayLike,
         field: str,
+        dtype: np.dtype[Any],
         shape: tuple[int, ...] | None = None,
     ) -> Array:
         """`values` for a field of the blocks; an error calls them `label`, and tells of which
         block (and sidx, where they are a matrix) they are."""
 
         def place(index: tuple[int, ...]) -> dict[str, Any]:
-            sidx = {self._sidx_name: index[1] + 1} if len(index) > 1 else {}
+            sidx = {self._form.sidx: index[1] + 1} if len(index) > 1 else {}
             return {"ids": self._ids(index[0]) | sidx}
 
-        dtype = (block_columns(self._header) | entry_columns(self._header))[field]
         return as_column(
-            label, values, dtype, self._source, shape or (self.rows,),
-            scalar=row_scalars(self._header)[field], place=place,
+            label, values, dtype, self._form.source, shape or (self.rows,),
+            scalar=self._form.scalars[field], place=place,
         )  # fmt: skip
 
     def _ids(self, row: int) -> dict[str, int]:
         """The ids of a row, as far as they are converted."""
-        names = block_columns(self._header)
-        ids = zip(names, self.block, strict=False)
+        ids = zip(self._form.block, self.block, strict=False)
         return {name: int(column[row]) for name, column in ids if column.dtype.kind != "f"}
-
-
-def _refuse_stream(header: StreamHeader, source: str) -> None:
-    """Raise TypeError for a stream that no matrix can be written to, WriteError where the
-    last sample has a sidx that does not fit."""
-    problem = no_matrix(header)
-    if problem is None and header.block.delimiter is None:
-        problem = f"a {header.stream} stream has counted blocks"
-    if problem is not None:
-        raise TypeError(f"{problem}: use write_columns")
-    sidx = entry_columns(header)["sidx"]
-    highest = np.iinfo(sidx).max
-    if int(header.len_sample or 0) > highest:
-        raise WriteError(
-            f"sidx {header.len_sample} does not fit into {sidx.str[1:]}", source=source,
-            expected=f"a len_sample of {highest} or less",
-        )  # fmt: skip
-
-
-def _specials_of(header: StreamHeader) -> dict[str, int]:
-    """Keyword -> special sidx, of those that the stream has, ascending."""
-    known = {special.sidx for special in header.spec.specials}
-    found = ((sidx, name) for name, sidx in layout.SPECIAL_PARAMETERS.items() if sidx in known)
-    return {name: sidx for sidx, name in sorted(found)}
-
-
-def _given(
-    header: StreamHeader, columns: Mapping[str, npt.ArrayLike | None], legal: list[str]
-) -> dict[str, npt.ArrayLike]:
-    """The keywords that have a value. Raises TypeError for one that the stream does not have;
-    None is taken for what any stream has."""
-    plurals = {f.plural for fields in layout.FIELDS.values() for f in fields}
-    for name, values in columns.items():
-        elsewhere = name in plurals or name in layout.SPECIAL_PARAMETERS
-        if name in legal or (elsewhere and values is None):
-            continue
-        problem = f"a {header.stream} stream has no {name}"
-        if not elsewhere:
-            is_plain = all(word in layout.SPECIAL_PARAMETERS for word in legal)
-            problem = f"no {'' if is_plain else 'column or '}special sidx {name!r}"
-        raise TypeError(f"{problem}, expected {', '.join(legal) or 'none'}")
-    return {name: values for name, values in columns.items() if values is not None}

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from evstream._jit import ENTRIES, HEADER
 from evstream.blocks import Array, Columns, block_columns, entry_columns, row_columns
 from evstream.columns import as_rows, group_rows
-from evstream.dense import Matrix
+from evstream.dense import Matrix, MatrixForm
 from evstream.errors import WriteError
 from evstream.event import Event
 from evstream.header import StreamHeader, build_header
@@ -52,6 +52,7 @@ class Writer:
         self.name = self._out.name
         self.validate = validate
         self._checker = WriteChecker(header, self.name)
+        self._form: MatrixForm | None = None  # once a matrix is written
 
     @property
     def offset(self) -> int:
@@ -83,11 +84,12 @@ class Writer:
             WriteError: for anything that breaks a rule of the stream, does not fit or is
                 masked; nothing is written.
             TypeError: a keyword that the stream does not have, or one that it needs is
-                missing; a stream that is no matrix (cdf, event_ids, or one with several
-                values per sidx).
+                missing; a stream that is no matrix, such as cdf.
         """
         self._out.refuse_closed()
-        matrix = Matrix(self.header, self.name, event_id, item_ids, losses, columns)
+        if self._form is None:
+            self._form = MatrixForm(self.header, self.name)
+        matrix = Matrix(self._form, event_id, item_ids, losses, columns)
         if self.validate:
             self._checker.check_matrix(matrix)
         self._close_block()
