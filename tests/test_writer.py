@@ -1483,3 +1483,23 @@ def test_a_forked_process_leaves_its_parents_stream_alone(tmp_path: Path) -> Non
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "this one was forked" in ended.stdout
     assert [event.event_id for event in evstream.open(path, strict=True)] == [1, 2]
+
+
+@pytest.mark.parametrize(("name", "magic"), [("a.bin.gz", "1f8b08"), ("a.bin.ZST", "28b52ffd")])
+def test_a_name_that_says_so_makes_a_compressed_file(tmp_path: Path, name: str, magic: str) -> None:
+    pytest.importorskip("zstandard")
+    path = tmp_path / name
+    plain = io.BytesIO()
+    for target in (path, plain):
+        with evstream.create(target, "loss", len_sample=3, seal=target is path) as out:
+            for event in range(1, 3000):
+                out.write_event(event, [1, 2], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+            assert out.offset == 8 + 2999 * 80
+            out.flush()
+    assert path.read_bytes().startswith(bytes.fromhex(magic))
+    assert path.stat().st_size < len(plain.getvalue()) / 4
+    assert len(list(evstream.open(path))) == 2999
+    assert "as-sealed" not in evstream.validate(path).counts
+    with pytest.raises(KeyError), evstream.create(path, "loss", len_sample=3):
+        raise KeyError
+    assert len(list(tmp_path.iterdir())) == 2

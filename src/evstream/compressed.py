@@ -1,4 +1,5 @@
-"""Compressed input: told by its first bytes, expanded as it is read, checked at its end.
+"""Compressed streams: told by their first bytes, expanded as they are read, checked at their
+end; and made where the name of a file says so.
 
 A stream type word never looks like one of the magics, since its last byte is a small
 source number. Input goes to the decompressor in small pieces, so that memory stays bounded
@@ -7,6 +8,8 @@ however much a piece expands to, and a compressed file that is cut is an error.
 
 from __future__ import annotations
 
+import gzip
+import os
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +27,26 @@ MAGIC_SIZE = max(map(len, _MAGIC))
 def compression(start: bytes) -> str | None:
     """'gzip' or 'zstd' by the first bytes of a source, None if it is neither."""
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+
+
+SUFFIXES = {"gz": "gzip", "zst": "zstd"}
+"""Extension of a file name -> compression around the whole file."""
+
+
+def compression_by_name(target: Any) -> str | None:
+    """'gzip' or 'zstd' by the name of a file, None for another name and what is no path."""
+    if not isinstance(target, (str, os.PathLike)):
+        return None
+    return SUFFIXES.get(os.fsdecode(target).rpartition(".")[2].lower())
+
+
+def compressor(kind: str, file: Any) -> Any:
+    """A file object to write to, which writes what it is given to `file`, compressed; closing
+    it ends the compressed data and leaves `file` open."""
+    if kind == "gzip":
+        # Level 9 is slow, and a name and time would make other bytes each time.
+        return gzip.GzipFile("", "wb", 6, file, mtime=0)
+    return import_extra("zstandard").ZstdCompressor().stream_writer(file, closefd=False)
 
 
 class Expander:

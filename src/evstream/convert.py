@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from evstream.arrow import arrow_schema
 from evstream.blocks import block_columns, row_columns
+from evstream.compressed import SUFFIXES, compressor
 from evstream.errors import EvstreamError, TableError
 from evstream.extras import import_arrow
-from evstream.formats import COMPRESSIONS, Options, Table, format_of, module_of
+from evstream.formats import Options, Table, format_of, module_of
 from evstream.formats.binary import checked, copy
 from evstream.formats.parallel import ahead
 from evstream.formats.table import complete_header, completed, missing_fields
@@ -106,23 +106,17 @@ def _expands(source: Any, input_format: str, options: Options) -> bool:
 
 
 def _compression(name: Any) -> str | None:
-    return COMPRESSIONS.get(str(name).rpartition(".")[2].lower())
+    return SUFFIXES.get(str(name).rpartition(".")[2].lower())
 
 
 @contextmanager
 def _compressed(file: SinkFile, target: Any) -> Generator[Any]:
     """The file, behind the compression that the name of the target says."""
-    compression = _compression(target)
-    if compression is None:
+    kind = _compression(target)
+    if kind is None:
         yield file
         return
-    if compression == "gzip":
-        # pyarrow would take level 9, which is slow, and a name and time would differ each time.
-        with completed(gzip.GzipFile("", "wb", 6, file, mtime=0)) as out:
-            yield out
-        return
-    pa = import_arrow()
-    with completed(pa.CompressedOutputStream(pa.PythonFile(file, "w"), compression)) as out:
+    with completed(compressor(kind, file)) as out:
         yield out
 
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from evstream.compressed import compression_by_name, compressor
 from evstream.errors import WriteError, warn
 from evstream.header import StreamHeader, record_dtype
 from evstream.seal import Sealer, seal_path
-from evstream.sinks import Sink
+from evstream.sinks import Sink, SinkFile
 
 BUFFER = 1 << 18
 """Bytes collected before they are written."""
@@ -39,6 +40,15 @@ class Outlet:
     def __init__(self, target: Any, header: StreamHeader, seal: str | bool) -> None:
         self._seal = _seal_path(target, seal)
         self._sink = Sink(target)
+        kind = compression_by_name(target)
+        self._file: Any = self._sink
+        if kind is not None:
+            try:
+                self._file = compressor(kind, SinkFile(self._sink))
+            except BaseException:
+                self._sink.abort()
+                raise
+        self._drained_bytes = 0
         self._header = header
         self._sealer = Sealer(self._sink.name, header) if self._seal else None
         self._drained = time.monotonic()
@@ -54,7 +64,7 @@ class Outlet:
     @property
     def offset(self) -> int:
         """Bytes of the stream so far, those included that wait."""
-        return self._sink.written + self.cursor
+        return self._drained_bytes + self.cursor
 
     def refuse_closed(self) -> None:
         """Raise ValueError if nothing can be written any more, or not by this process."""
@@ -68,16 +78,18 @@ class Outlet:
         view = self.buffer.data[: self.cursor]
         self.cursor = 0
         try:
-            self._sink.write(view)
+            self._file.write(view)
         except BaseException:
             self.abort()
             raise
+        self._drained_bytes += len(view)
         if self._sealer is not None:
             self._sealer.update(view)
 
     def flush(self) -> None:
         """Hand everything so far to the target."""
         self.drain()
+        self._file.flush()
         self._sink.flush()
         self._drained = time.monotonic()
 
@@ -93,6 +105,8 @@ class Outlet:
             self.drain()
             if self._sealer is not None:
                 self._sealer.finish().write(self._seal)
+            if self._file is not self._sink:
+                self._file.close()
             self._sink.close()
         except BaseException:
             self.abort()

@@ -280,7 +280,7 @@ def create(
     Args:
         target: a path, "-" for stdout, a file descriptor, a pipe or socket, or any binary
             file object. A file appears under its name when the stream is complete, and not
-            at all after an exception.
+            at all after an exception; it is compressed if its name ends in .gz or .zst.
         stream: the type to write, e.g. "loss", "summary", "cdf"; see docs/format.md.
         len_sample: number of samples per event, 0 or more; for streams that have samples.
         summary_set_id: for a summary stream.

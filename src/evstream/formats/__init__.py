@@ -11,6 +11,7 @@ import importlib
 import os
 from typing import Any
 
+from evstream.compressed import SUFFIXES
 from evstream.formats.table import Options, Table
 
 FORMATS = {
@@ -22,9 +23,6 @@ FORMATS = {
 }
 """Format -> file name extensions."""
 
-COMPRESSIONS = {"gz": "gzip", "zst": "zstd"}
-"""Second extension -> compression around the whole file."""
-
 
 def format_of(name: str) -> tuple[str, str | None]:
     """(format, compression around it) by the extensions of a file name.
@@ -32,7 +30,7 @@ def format_of(name: str) -> tuple[str, str | None]:
     Raises ValueError for an extension that says nothing.
     """
     stem, extension = os.path.splitext(name)
-    compression = COMPRESSIONS.get(extension[1:].lower())
+    compression = SUFFIXES.get(extension[1:].lower())
     if compression is not None:
         extension = os.path.splitext(stem)[1]
     for name_, extensions in FORMATS.items():
@@ -51,4 +49,4 @@ def module_of(name: str) -> Any:
     return importlib.import_module(f"evstream.formats.{modules.get(name, name)}")
 
 
-__all__ = ["COMPRESSIONS", "FORMATS", "Options", "Table", "format_of", "module_of"]
+__all__ = ["FORMATS", "Options", "Table", "format_of", "module_of"]
