@@ -226,9 +226,9 @@ def test_an_error_ends_the_iteration(entry: Entry) -> None:
             evstream.open(GOLDEN / entry["file"], stream, widths=entry["widths"])
         return
     with evstream.open(GOLDEN / entry["file"], stream, widths=entry["widths"]) as opened:
-        with pytest.raises(ERROR_CLASSES[entry["error"]]):
-            list(opened)
-        assert list(opened) == []
+        for _ in range(2):  # what comes after an error is the error again, not an end
+            with pytest.raises(ERROR_CLASSES[entry["error"]]):
+                list(opened)
 
 
 LOSS_BLOCK = struct.pack("<iiifif", 1, 1, 1, 5.0, 0, 0.0)
