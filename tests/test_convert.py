@@ -940,7 +940,7 @@ def test_a_chain_of_pipes_is_the_stream_again(tmp_path: Path) -> None:
     assert result.stdout == source.read_bytes()
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
     source = tmp_path / "a.bin"
     losses(source, 100, 500, 10)
     for to in ("csv", "jsonl", "bin", "parquet"):
@@ -952,8 +952,9 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
             assert process.stderr is not None
             process.stdout.read(10)
             process.stdout.close()
-            assert process.stderr.read() == b""
-            assert process.wait(60) == 0
+            line = b"evstream: <stdout>: its reader went away before the end\n"
+            assert process.stderr.read() == line
+            assert process.wait(60) == 1
 
 
 def test_what_is_given_is_not_said(tmp_path: Path, capsys: Any) -> None:

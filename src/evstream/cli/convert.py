@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
 from evstream.cli import add_stream_arguments
 from evstream.cli.progress import Progress
+from evstream.cli.standard import say
 
 _DESCRIPTION = """\
 Convert between streams (.bin), CSV, Parquet, Arrow (.arrow, .feather) and JSON lines
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
             to=options.to,
             options=what,
             sort=options.sort,
-            say=lambda text: print(f"evstream: {options.input}: {text}", file=sys.stderr),
+            say=lambda text: say(f"{options.input}: {text}"),
             progress=progress.update,
         )
     return 0

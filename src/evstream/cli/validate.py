@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evstream.cli import add_stream_arguments, fail
+from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
 
 _DESCRIPTION = """\
@@ -63,9 +64,10 @@ def run(options: argparse.Namespace) -> int:
             status = fail(str(error))
             continue
         except OSError as error:
-            status = fail(f"{file}: {error.strerror or error}")
+            # The file that cannot be read may be the seal.
+            status = fail(f"{error.filename or file}: {error.strerror or error}")
             continue
-        print(json.dumps(report.to_json()) if options.json else text(report))
+        tell(json.dumps(report.to_json()) if options.json else text(report))
         if report.errors or (options.strict and not report.clean):
             status = max(status, 1)
     return status
