@@ -415,3 +415,84 @@ def test_a_tee_or_conversion_that_loses_its_reader_says_so(large, tmp_path, name
         assert result.returncode == 1
         assert result.stderr == f"evstream: {named}: its reader went away before the end\n"
     assert not seal.exists()
+
+
+# What commands refuse
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"999.0\n998\n", "line 1: '999.0'"),
+        (b'"999"\n', "line 1: '\"999\"'"),
+        (b"997,998,999\n", "line 1: '997,998,999'"),
+        (b"event_id,year\n1,2\n", "line 1: 'event_id,year'"),
+        (b"event_id\nevent_id\n1\n", "line 2: 'event_id'"),
+        (b"\n1\n\nx\n", "line 4: 'x'"),
+        (b"1\n2e3\n", "line 2: '2e3'"),
+        (b"", "there are no events in this list"),
+        (b"event_id\n", "there are no events in this list"),
+        (TWO_EVENTS + b"\xff", "this is no text, expected event ids, one per line"),
+    ],
+)
+def test_a_list_of_expected_events_that_is_none_is_refused(tmp_path, capsys, text, problem):
+    events = tmp_path / "events.csv"
+    events.write_bytes(text)
+    assert main(["validate", str(LOSS), "--expect-events", str(events)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"evstream: {events}: {problem}")
+
+
+def test_an_empty_stream_of_expected_events_is_refused(tmp_path, capsys):
+    events = tmp_path / "events.bin"
+    events.write_bytes(b"")
+    assert main(["validate", str(LOSS), "--expect-events", str(events)]) == 2
+    assert capsys.readouterr().err == f"evstream: {events}: there are no events in this list\n"
+
+
+@pytest.mark.parametrize("text", [b"\xef\xbb\xbf999\n", b"+999\n", b"Event ID\r\n999\r\n", b"999"])
+def test_every_expected_event_is_looked_for(tmp_path, capsys, text):
+    events = tmp_path / "events.csv"
+    events.write_bytes(text)
+    assert main(["validate", str(LOSS), "--expect-events", str(events)]) == 1
+    assert "event_id 999: event-expected: the event is missing" in capsys.readouterr().out
+
+
+def test_a_seal_that_cannot_be_read_is_named(tmp_path, capsys):
+    missing = tmp_path / "missing.seal"
+    for seal, reason in ((missing, "No such file or directory"), (tmp_path, "Is a directory")):
+        assert main(["validate", str(LOSS), "--seal", str(seal)]) == 2
+        assert capsys.readouterr().err == f"evstream: {seal}: {reason}\n"
+
+
+def test_a_tee_does_not_write_the_seal_over_the_stream(tmp_path):
+    both = tmp_path / "both"
+    for seal, output in ((both, both), (tmp_path / "." / "both", both), ("-", "-")):
+        result = run("tee", "--seal", seal, "--output", output, stdin=TWO_EVENTS)
+        assert result.returncode == 2
+        assert result.stderr.endswith(b": the stream and its seal need a file each\n")
+        assert result.stdout == b""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seal_goes_on_after_a_file_that_it_cannot_seal(tmp_path, capsys):
+    for name in ("a.bin", "b.bin"):
+        (tmp_path / name).write_bytes(TWO_EVENTS)
+    (tmp_path / "cut.bin").write_bytes(TWO_EVENTS[:-3])
+    names = ["a.bin", "none.bin", "cut.bin", ".", "b.bin"]
+    assert main(["seal", *(str(tmp_path / name) for name in names)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0] == f"evstream: {tmp_path / 'none.bin'}: No such file or directory"
+    assert "cut.bin: byte " in errors[1]
+    assert "not a file" in errors[2]
+    assert len(errors) == 3
+    assert sorted(path.name for path in tmp_path.glob("*.seal")) == ["a.bin.seal", "b.bin.seal"]
+
+
+def test_info_as_json_is_json_even_for_nan(tmp_path, capsys):
+    path = tmp_path / "loss.bin"
+    pairs = [(-3, math.inf), (1, math.nan), (2, 0.5)]
+    path.write_bytes(oracle.encode("loss", {"len_sample": 2}, [((1, 1), pairs)]))
+    main(["info", "--json", str(path)])
+    losses = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["losses"]
+    assert (losses["samples"]["sum"], losses["tiv"]["sum"]) == ("nan", "inf")
