@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 import evstream
 import oracle
 from evstream.cli import main
+from support import child_environment
 
 GOLDEN = Path(__file__).parent / "golden"
 LOSS = GOLDEN / "loss_i4_f4.bin"
@@ -250,3 +252,247 @@ def test_cat_agrees_with_the_reference_converter(name, capsys):
     for our_row, their_row in zip(ours, theirs, strict=True):
         ours_in_float = [float(v) for v in our_row]
         assert ours_in_float == pytest.approx([float(v) for v in their_row], abs=0.0051)
+
+
+# The standard streams
+
+
+TWO_EVENTS = oracle.encode("loss", {"len_sample": 2}, [((1, 1), [(1, 2.5)]), ((2, 1), [(2, 1.0)])])
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Path:
+    """A stream of 300,000 records, in one event."""
+    path = tmp_path_factory.mktemp("large") / "large.bin"
+    with evstream.create(path, "loss", len_sample=1000) as out:
+        out.write_event(1, np.arange(1, 301), np.full((300, 1000), 1.25))
+    return path
+
+
+def shell(command: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which "$E" is evstream and $1, $2 ... are the arguments."""
+    line = f'E="{sys.executable} -m evstream"; {command}'
+    return subprocess.run(
+        ["bash", "-c", line, "bash", *map(str, arguments)], capture_output=True, text=True,
+        check=False, timeout=60, env=child_environment(**environment),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_cat_onto_a_full_disk_is_an_error(large, tmp_path, unbuffered):
+    result = shell(
+        'ulimit -f 100; $E cat "$1" > "$2"', large, tmp_path / "out",
+        PYTHONUNBUFFERED=unbuffered, EVSTREAM_CACHE="0",
+    )  # fmt: skip
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("evstream: <stdout>: byte ")
+    assert line.endswith("could not write: File too large")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_cat_loses_no_row_in_a_non_blocking_pipe_or_when_stopped(large, unbuffered):
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "evstream", "cat", str(large)],
+        stdout=theirs, env=child_environment(PYTHONUNBUFFERED=unbuffered),
+    )  # fmt: skip
+    os.close(theirs)
+    received = bytearray()
+    while piece := os.read(ours, 1 << 16):
+        received += piece
+        if len(received) % 7 == 0:
+            process.send_signal(signal.SIGSTOP)
+            process.send_signal(signal.SIGCONT)
+    os.close(ours)
+    assert process.wait(20) == 0
+    rows = [f"1,{item},{sidx},1.25" for item in range(1, 301) for sidx in range(1, 1001)]
+    assert received.decode().splitlines() == ["event_id,item_id,sidx,loss", *rows]
+
+
+def test_cat_of_a_large_event_takes_bounded_memory(tmp_path):
+    path = tmp_path / "block.bin"
+    pairs = np.empty(2_000_000, np.dtype([("sidx", "<i4"), ("loss", "<f4")]))
+    pairs["sidx"], pairs["loss"] = np.arange(1, len(pairs) + 1), 0.5
+    head = oracle.encode("loss", {"len_sample": len(pairs)}, [((1, 1), [])])[:-8]
+    path.write_bytes(head + pairs.tobytes() + bytes(8))
+    code = (
+        "import resource, sys; from evstream.cli import main; main(['info', sys.argv[1]])\n"
+        "def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "before = most(); main(['cat', sys.argv[1]]); print(most() - before, file=sys.stderr)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=child_environment(),
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        grown = int(process.stderr.read())
+    assert grown < 250  # MB, where the text of all rows at once takes 700
+
+
+def test_the_head_of_a_large_event_is_cut_at_the_row(large, capsys):
+    main(["cat", "--head", "40000", str(large)])
+    rows = capsys.readouterr().out.splitlines()
+    assert (len(rows), rows[-1]) == (40_001, "1,40,1000,1.25")
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ('$E cat - <&- > "$2"', "<stdin>: byte 0: it is closed"),
+        ('$E validate - <&- > "$2"', "<stdin>: byte 0: it is closed"),
+        ('$E tee --seal "$2" <&-', "<stdin>: byte 0: it is closed"),
+        ('$E convert - "$2" --from bin --to csv <&-', "<stdin>: byte 0: it is closed"),
+        ('$E info "$1" >&-', "<stdout>: it is closed"),
+        ('$E cat "$1" >&-', "<stdout>: it is closed"),
+        ('$E diff "$1" "$1" >&-', "<stdout>: it is closed"),
+        ('$E validate --json "$1" >&-', "<stdout>: it is closed"),
+        ('$E tee --seal "$2" < "$1" >&-', "<stdout>: byte 0: could not write: it is closed"),
+    ],
+)
+def test_a_standard_stream_that_is_closed_is_one_line_where_it_is_needed(tmp_path, line, error):
+    result = shell(line, LOSS, tmp_path / "out")
+    assert (result.returncode, result.stderr) == (2, f"evstream: {error}\n")
+
+
+def test_without_stderr_everything_works_and_nothing_gets_its_lines(tmp_path):
+    # The first file that is opened would take the number of stderr, and get the warning.
+    path, out = tmp_path / "ktools.bin", tmp_path / "out.bin"
+    path.write_bytes(TWO_EVENTS[:-8])
+    for line in ('$E info "$1" 2>&-', '$E validate "$1" 2>&-', '$E seal "$1" 2>&-'):
+        assert shell(line, path).returncode == 0, line
+    tee = '$E tee --seal "$2" --output "$3" < "$1" 2>&- >&-'
+    assert shell(tee, path, tmp_path / "out.seal", out).returncode == 0
+    assert out.read_bytes() == path.read_bytes()
+    assert shell('$E info "$1" <&- >&- 2>&-', path).returncode == 2
+
+
+def test_a_file_name_that_cannot_be_printed_stops_nothing(tmp_path):
+    strange = tmp_path / "stürm\n.bin"
+    strange.write_bytes(TWO_EVENTS)
+    cut = tmp_path / "n\ncut.bin"
+    cut.write_bytes(TWO_EVENTS[:-3])
+    result = shell('$E info "$1" "$2" "$3"', strange, cut, LOSS, PYTHONIOENCODING="ascii")
+    assert result.returncode == 2
+    assert "st\\xfcrm" in result.stdout
+    assert result.stdout.count("stream           loss") == 3
+    (error,) = result.stderr.splitlines()
+    assert error.startswith(f"evstream: {tmp_path}/n\\ncut.bin: byte ")
+
+
+# A reader that goes away
+
+
+def test_findings_and_differences_count_though_nobody_reads_them(tmp_path):
+    bad, other = tmp_path / "bad.bin", tmp_path / "other.bin"
+    bad.write_bytes(oracle.encode("loss", {"len_sample": 1}, [((1, 1), [(2, 1.0)])]))
+    other.write_bytes(oracle.encode("loss", {"len_sample": 1}, [((1, 1), [(1, 1.0)])]))
+    gone = '| true; exit "${PIPESTATUS[0]}"'
+    for line, status in [
+        ('$E validate "$1"', 1), ('$E validate --json "$1" "$1"', 1), ('$E validate "$2"', 0),
+        ('$E diff "$1" "$2"', 1), ('$E diff "$1" "$1"', 0), ('$E info "$1"', 0),
+        ('$E cat "$1"', 0),
+    ]:  # fmt: skip
+        result = shell(f"(sleep 0.2; exec {line}) {gone}", bad, other)
+        assert (result.returncode, result.stderr) == (status, ""), line
+
+
+@pytest.mark.parametrize("name", ["stdout", "fifo"])
+def test_a_tee_or_conversion_that_loses_its_reader_says_so(large, tmp_path, name):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    seal = tmp_path / "large.seal"
+    target = fifo if name == "fifo" else "-"
+    reader = f"head -c 100 {fifo} > {tmp_path}/head &" if name == "fifo" else ""
+    end = "" if name == "fifo" else '| head -c 100 > /dev/null; exit "${PIPESTATUS[0]}"'
+    for line in (
+        f'$E tee --seal {seal} --output {target} < "$1"',
+        f'$E convert "$1" {target} --to csv --from bin',
+    ):
+        result = shell(f"{reader} {line} {end}", large)
+        named = fifo if name == "fifo" else "<stdout>"
+        assert result.returncode == 1
+        assert result.stderr == f"evstream: {named}: its reader went away before the end\n"
+    assert not seal.exists()
+
+
+# What commands refuse
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"999.0\n998\n", "line 1: '999.0'"),
+        (b'"999"\n', "line 1: '\"999\"'"),
+        (b"997,998,999\n", "line 1: '997,998,999'"),
+        (b"event_id,year\n1,2\n", "line 1: 'event_id,year'"),
+        (b"event_id\nevent_id\n1\n", "line 2: 'event_id'"),
+        (b"\n1\n\nx\n", "line 4: 'x'"),
+        (b"1\n2e3\n", "line 2: '2e3'"),
+        (b"", "there are no events in this list"),
+        (b"event_id\n", "there are no events in this list"),
+        (TWO_EVENTS + b"\xff", "this is no text, expected event ids, one per line"),
+    ],
+)
+def test_a_list_of_expected_events_that_is_none_is_refused(tmp_path, capsys, text, problem):
+    events = tmp_path / "events.csv"
+    events.write_bytes(text)
+    assert main(["validate", str(LOSS), "--expect-events", str(events)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"evstream: {events}: {problem}")
+
+
+def test_an_empty_stream_of_expected_events_is_refused(tmp_path, capsys):
+    events = tmp_path / "events.bin"
+    events.write_bytes(b"")
+    assert main(["validate", str(LOSS), "--expect-events", str(events)]) == 2
+    assert capsys.readouterr().err == f"evstream: {events}: there are no events in this list\n"
+
+
+@pytest.mark.parametrize("text", [b"\xef\xbb\xbf999\n", b"+999\n", b"Event ID\r\n999\r\n", b"999"])
+def test_every_expected_event_is_looked_for(tmp_path, capsys, text):
+    events = tmp_path / "events.csv"
+    events.write_bytes(text)
+    assert main(["validate", str(LOSS), "--expect-events", str(events)]) == 1
+    assert "event_id 999: event-expected: the event is missing" in capsys.readouterr().out
+
+
+def test_a_seal_that_cannot_be_read_is_named(tmp_path, capsys):
+    missing = tmp_path / "missing.seal"
+    for seal, reason in ((missing, "No such file or directory"), (tmp_path, "Is a directory")):
+        assert main(["validate", str(LOSS), "--seal", str(seal)]) == 2
+        assert capsys.readouterr().err == f"evstream: {seal}: {reason}\n"
+
+
+def test_a_tee_does_not_write_the_seal_over_the_stream(tmp_path):
+    both = tmp_path / "both"
+    for seal, output in ((both, both), (tmp_path / "." / "both", both), ("-", "-")):
+        result = run("tee", "--seal", seal, "--output", output, stdin=TWO_EVENTS)
+        assert result.returncode == 2
+        assert result.stderr.endswith(b": the stream and its seal need a file each\n")
+        assert result.stdout == b""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seal_goes_on_after_a_file_that_it_cannot_seal(tmp_path, capsys):
+    for name in ("a.bin", "b.bin"):
+        (tmp_path / name).write_bytes(TWO_EVENTS)
+    (tmp_path / "cut.bin").write_bytes(TWO_EVENTS[:-3])
+    names = ["a.bin", "none.bin", "cut.bin", ".", "b.bin"]
+    assert main(["seal", *(str(tmp_path / name) for name in names)]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0] == f"evstream: {tmp_path / 'none.bin'}: No such file or directory"
+    assert "cut.bin: byte " in errors[1]
+    assert "not a file" in errors[2]
+    assert len(errors) == 3
+    assert sorted(path.name for path in tmp_path.glob("*.seal")) == ["a.bin.seal", "b.bin.seal"]
+
+
+def test_info_as_json_is_json_even_for_nan(tmp_path, capsys):
+    path = tmp_path / "loss.bin"
+    pairs = [(-3, math.inf), (1, math.nan), (2, 0.5)]
+    path.write_bytes(oracle.encode("loss", {"len_sample": 2}, [((1, 1), pairs)]))
+    main(["info", "--json", str(path)])
+    losses = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["losses"]
+    assert (losses["samples"]["sum"], losses["tiv"]["sum"]) == ("nan", "inf")

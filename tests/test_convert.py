@@ -324,6 +324,15 @@ BAD_ROWS = [
     (b"99999999999999999999,1,2,3\n", "line 4, column event_id: '99999999999999999999', expected"),
     (b"1,1,2,1e39\n", "line 4, column loss: '1e39', expected a number within 3.4e+38"),
     (b"1,1,2,3" + b"0" * 60 + b"\n", "line 4, column loss: '30000"),
+    (b'1,1,2,"77.25', "line 4: this is no CSV (unexpected end of data)"),
+    (b'1,1,2,"7\n1,1,3,"8\n', "line 4: this is no CSV (unexpected end of data)"),
+    (b'1,1,"1"2,3\n', "line 4: this is no CSV (',' expected after '\"')"),
+    (b"1,1\r,2,3\n", "line 4: a carriage return inside the line, expected lines that end"),
+    (b"1,1,2," + bytes(200_000), "line 4: this is no CSV ("),
+    (b"1,1,2," + b"3" * 5000, "line 4, column loss: '333"),
+    (b"3" * 5000 + b",1,2,3", "line 4, column event_id: '333"),
+    (b"2,3000000000,1,3", "expected -2147483648 to 2147483647 (--width oasis_int=i8)"),
+    (b"2,1,1,1e39", "expected a number within 3.4e+38 (--width oasis_float=f8)"),
     (b"1,1,2,nan\n", "line 4: event_id 1, item_id 1: loss nan breaks loss-finite"),
     (b"1,1,2,-inf\n", "line 4: event_id 1, item_id 1: loss -inf breaks loss-finite"),
     (b"1,1,0,3\n", "line 4: event_id 1, item_id 1: sidx is 0, expected anything but 0"),
@@ -345,7 +354,7 @@ def test_a_bad_row_is_named_with_its_line(
     """Whatever the rows become: what evstream writes of them would be taken as it is later."""
     error = refused(tmp_path, "in.csv", CSV + row, to=to)
     assert message in str(error)
-    assert error.line == 4 + row.startswith((b"1,2,", b"2,1,"))
+    assert error.line == 4 + row.startswith((b"1,2,", b"2,1,1,3\n"))
 
 
 def test_a_bad_row_far_into_a_file_is_named_with_its_line(tmp_path: Path) -> None:
@@ -380,7 +389,15 @@ BAD_FILES = [
     (b"event_id,item_id,sidx\n", "the columns are event_id, item_id, sidx, expected "),
     (b"event_id,item_id,sidx,loss,loss\n", "the columns are event_id, item_id, sidx, loss, loss"),
     (b"event_id,item_id,sidx,loss,\n", "the columns are event_id, item_id, sidx, loss, '', expe"),
-    (b"event_id;item_id;sidx;loss\n", "the columns are event_id;item_id;sidx;loss, expected"),
+    (b"event_id;item_id;sidx;loss\n", "line 1: the columns are separated by semicolons, expected"),
+    (b"event_id\titem_id\tsidx\tloss\n", "line 1: the columns are separated by tabs, expected co"),
+    (CSV.decode().encode("utf-16"), "line 1: this looks like UTF-16, expected UTF-8"),
+    (CSV.decode().encode("utf-16-le"), "line 1: this looks like UTF-16, expected UTF-8"),
+    (bytes(200_000), "line 1: this is no text, expected UTF-8"),
+    (LOSS.read_bytes(), "line 1: this is no text, expected UTF-8"),
+    (b"event_id,\xe9\n", "line 1: this is no text, expected UTF-8"),
+    (CSV.replace(b"\n", b"\r"), "line 1: a carriage return inside the line, expected lines that"),
+    (b'"event_id,item_id,sidx,loss\n', "line 1: this is no CSV (unexpected end of data)"),
     (b"event_id,item_id,sidx,loss,name\n", "the columns are event_id, item_id, sidx, loss, name"),
 ]
 
@@ -419,6 +436,10 @@ BAD_JSON = [
     (JSON.replace(b"2.5", b"NaN").replace(b"-1", b"1"), "line 2: event_id 1, item_id 1: loss nan"),
     (JSON.replace(b"2.5", b"1e39"), "line 2, column loss: 1e+39, expected a number within"),
     (JSON.replace(b"}\n", b"\n"), "line 2: this is no JSON"),
+    (b"[" * 100_000, "line 2: this is no JSON object of numbers, but deeply nested"),
+    (b'{"event_id":' * 100_000, "line 2: this is no JSON object of numbers, but deeply nested"),
+    (JSON.replace(b"2.5", b"1" * 4000), "line 2, column loss: 111"),
+    (JSON.replace(b"-1", b"1" * 5000), "line 2: this is no JSON (Exceeds the limit"),
 ]
 
 
@@ -432,7 +453,9 @@ def test_a_bad_line_of_json_is_named(line: bytes, message: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("data", "message"),
     [(b"", "the file is empty, expected an object, or --stream"),
-     (b'{"event_id": 1}\n[', "line 2: "), (b"\xff", "line 1: this is no JSON"),
+     (b'{"event_id": 1}\n[', "line 2: "), (b"\xff", "line 1: this is no text"),
+     (b"[" * 100_000, "line 1: this is no JSON object of numbers"),
+     (JSON.decode().encode("utf-16"), "line 1: this looks like UTF-16, expected UTF-8"),
      (b'{"a": 1}\n', "the columns are a, expected")],
 )  # fmt: skip
 def test_json_lines_that_are_none_of_a_stream_are_refused(
@@ -917,7 +940,7 @@ def test_a_chain_of_pipes_is_the_stream_again(tmp_path: Path) -> None:
     assert result.stdout == source.read_bytes()
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
     source = tmp_path / "a.bin"
     losses(source, 100, 500, 10)
     for to in ("csv", "jsonl", "bin", "parquet"):
@@ -929,8 +952,9 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
             assert process.stderr is not None
             process.stdout.read(10)
             process.stdout.close()
-            assert process.stderr.read() == b""
-            assert process.wait(60) == 0
+            line = b"evstream: <stdout>: its reader went away before the end\n"
+            assert process.stderr.read() == line
+            assert process.wait(60) == 1
 
 
 def test_what_is_given_is_not_said(tmp_path: Path, capsys: Any) -> None:

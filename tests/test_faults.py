@@ -564,6 +564,129 @@ def test_flushing_to_a_full_device_names_it() -> None:
             file.close()
 
 
+# A command that is told to end
+
+NOHUP = 'trap "" HUP; exec "$0" "$@"'
+
+
+@contextlib.contextmanager
+def evstream_reading(
+    data: bytes, *arguments: object, ignoring_hup: bool = False
+) -> Iterator[tuple[subprocess.Popen[bytes], threading.Thread]]:
+    """The command line with a stdin that gives `data` and then neither more nor its end, and the
+    thread that gives it."""
+    command = [sys.executable, "-m", "evstream", *map(str, arguments)]
+    if ignoring_hup:
+        command = ["sh", "-c", NOHUP, *command]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=child_environment(),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    stdin = process.stdin
+    assert stdin is not None
+
+    def feed() -> None:
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(data)
+            stdin.flush()
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        yield process, feeder
+    finally:
+        process.kill()
+        feeder.join()
+        with contextlib.suppress(BrokenPipeError):
+            stdin.close()
+        process.wait()
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stderr.close()
+
+
+def wait_for(what: Callable[[], Any]) -> None:
+    end = time.monotonic() + SECONDS
+    while not what():
+        assert time.monotonic() < end, "stuck"
+        time.sleep(0.01)
+
+
+SIGNALS = [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet", "out.bin"])
+def test_a_conversion_that_is_told_to_end_does_so_and_leaves_no_file(
+    number: signal.Signals, name: str, big_file: Path, tmp_path: Path
+) -> None:
+    """While it waits for its source; also behind the handler of Polars, which restarts reads."""
+    pytest.importorskip("polars")
+    data = big_file.read_bytes()
+    arguments = ["convert", "-", tmp_path / name, "--from", "bin"]
+    with evstream_reading(data, *arguments) as (process, feeder):
+        wait_for(lambda: any(path.stat().st_size > 0 for path in tmp_path.iterdir()))
+        feeder.join()
+        time.sleep(0.5)  # now it waits for more
+        process.send_signal(number)
+        assert process.wait(10) == 128 + number
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("command", ["tee", "tee to a file", "convert bin", "convert csv"])
+def test_a_command_that_is_told_to_end_leaves_a_pipe_that_does_not_look_whole(
+    number: signal.Signals, command: str, tmp_path: Path
+) -> None:
+    arguments: list[object] = ["tee", "--seal", tmp_path / "out.seal"]
+    data, more, size = STREAM[:5000], STREAM[5000:], 5000
+    if command == "tee to a file":
+        arguments += ["--output", tmp_path / "out.bin"]
+    elif command == "convert bin":
+        arguments = ["convert", "-", "-", "--from", "bin", "--to", "bin"]
+    elif command == "convert csv":
+        pytest.importorskip("pyarrow")
+        rows = "".join(f"{event},1,1,1.5\n" for event in range(1, 400_000))
+        data = f"event_id,item_id,sidx,loss\n{rows}".encode()
+        arguments = ["convert", "-", "-", "--from", "csv", "--to", "bin", "--len-sample", "1"]
+        more, size = b"", 1 << 20
+    with evstream_reading(data, *arguments) as (process, _):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        received = b""
+        if command == "tee to a file":
+            wait_for(lambda: any(path.stat().st_size == size for path in tmp_path.iterdir()))
+        else:
+            received = process.stdout.read(size)
+            if more:  # which comes through when the stream header is known
+                process.stdin.write(more)
+                process.stdin.flush()
+                received += process.stdout.read(len(more))
+                assert received == STREAM
+        process.send_signal(number)
+        received += process.stdout.read()
+        assert process.wait(10) == 128 + number
+    assert os.listdir(tmp_path) == []
+    if command != "tee to a file":
+        with pytest.raises(evstream.TruncatedStreamError):
+            list(evstream.open(io.BytesIO(received)))
+
+
+def test_a_command_that_nohup_started_does_not_end_when_its_terminal_does(tmp_path: Path) -> None:
+    arguments = ["tee", "--seal", tmp_path / "out.seal"]
+    with evstream_reading(STREAM, *arguments, ignoring_hup=True) as (process, _):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.read(len(STREAM)) == STREAM
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.2)
+        process.stdin.close()
+        assert process.wait(10) == 0
+
+
 # Many streams, and streams that stall
 
 

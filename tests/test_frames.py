@@ -400,6 +400,16 @@ def test_a_limit_counts_rows_before_the_condition(gul: Path) -> None:
     assert 0 < found.height == expected.height
 
 
+def test_a_scan_takes_a_filter_that_is_a_python_function(gul: Path) -> None:
+    """Polars hands it to us as bytes, which the extra's cloudpickle makes and reads."""
+    pytest.importorskip("cloudpickle")
+    is_even = c("event_id").map_batches(lambda ids: ids % 2 == 0, return_dtype=pl.Boolean)
+    found = evstream.scan_polars(gul).filter(is_even).collect()
+    whole = evstream.read_polars(gul)
+    assert_frame_equal(found, whole.filter(c("event_id") % 2 == 0))
+    assert 0 < found.height < whole.height
+
+
 def test_a_scan_that_stops_early_closes_its_file(gul: Path) -> None:
     scan = evstream.scan_polars(gul)
     for engine in ("in-memory", "streaming"):

@@ -1,19 +1,22 @@
 """The command line: `evstream COMMAND ...`, one module per command.
 
 Exit status: 0 when all is well, 1 when a command has findings or failed in its work, 2 for
-input that cannot be read or a wrong command line. An error is one line on stderr.
+input that cannot be read or a wrong command line, 128 + n after signal n. An error is one line
+on stderr.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import stat
-import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from evstream.cli import standard
 from evstream.compressed import MAGIC_SIZE, compression
 from evstream.errors import EvstreamError, MissingDelimiterWarning, RowsWarning
 
@@ -34,7 +37,17 @@ FILE may be - for stdin, and may be compressed with gzip or zstd.
 
 def console() -> int:
     """`main` in a process that does nothing else."""
+    standard.prepare()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored
+            signal.signal(number, _stop)
     return main(alone=True)
+
+
+def _stop(number: int, _: Any) -> None:
+    """End as after an error, so that nothing is left that looks whole; at once if told twice."""
+    signal.signal(number, signal.SIG_DFL)
+    raise SystemExit(128 + number)
 
 
 def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
@@ -63,12 +76,14 @@ def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
 def _run(options: argparse.Namespace) -> int:
     try:
         status: int = options.run(options)
-        sys.stdout.flush()
+        standard.flush()
         return status
     except BrokenPipeError:
-        # The reader has seen enough. Nothing may be flushed into the pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        standard.silence()
+        target = getattr(options, "output", "-")
+        name = "<stdout>" if target == "-" else target
+        standard.say(f"{name}: its reader went away before the end")
+        return 1
     except KeyboardInterrupt:
         return 130
     except (EvstreamError, ValueError) as error:
@@ -76,6 +91,9 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         return fail(f"{name}{error.strerror or error}")
+    finally:
+        with contextlib.suppress(EvstreamError):
+            standard.flush()  # here, since at exit Python has no words for what fails
 
 
 def _are_small(files: Sequence[str]) -> bool:
@@ -101,7 +119,7 @@ _SMALL = 1 << 16
 
 def fail(line: str) -> int:
     """Print an error; the exit status for it."""
-    print(f"evstream: {line}", file=sys.stderr)
+    standard.say(line)
     return 2
 
 
@@ -160,4 +178,4 @@ def _version() -> str:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"evstream: warning: {message}", file=sys.stderr)
+    standard.say(f"warning: {message}")

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from typing import Any
 
 from evstream.cli import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
+from evstream.cli.standard import Output, silence
+
+ROWS = 1 << 15
+"""Rows that are text at once: an event may be large, and its text takes 50 times its bytes."""
 
 
 def add_parser(commands: Any) -> None:
@@ -34,31 +37,42 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print until the stream ends, the reader goes away, or the head is reached."""
+    output = Output()
+    try:
+        try:
+            _print(options, output)
+        finally:
+            output.flush()
+    except BrokenPipeError:
+        silence()  # the reader has seen enough
+    return 0
+
+
+def _print(options: argparse.Namespace, output: Output) -> None:
     from evstream.blocks import row_columns
     from evstream.text import csv_lines, json_lines
 
+    lines = csv_lines if options.format == "csv" else json_lines
     with (
         open_stream(options.file, options) as stream,
         Progress(stream.name, stream.size) as progress,
     ):
         names = list(row_columns(stream.header))
         left = math.inf if options.head is None else options.head
-        write = sys.stdout.write
         if options.format == "csv":
-            write(",".join(names) + "\n")
+            output.write(",".join(names) + "\n")
         for event in stream:
             if left <= 0:
                 break
             if options.event is not None and event.event_id not in options.event:
                 continue
             rows = event.to_rows()
-            count = len(rows[names[0]])
-            if count > left:
-                rows = {name: column[: int(left)] for name, column in rows.items()}
+            count = int(min(len(rows[names[0]]), left))
+            for first in range(0, count, ROWS):
+                last = min(first + ROWS, count)
+                output.write(lines({name: rows[name][first:last] for name in names}))
             left -= count
-            write(csv_lines(rows) if options.format == "csv" else json_lines(rows))
             progress.update(stream.offset)
-    return 0
 
 
 def _count(text: str) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from typing import Any
 
 from evstream._generated import layout
 from evstream.cli import add_stream_arguments
 from evstream.cli.progress import Progress
+from evstream.cli.standard import say
 from evstream.header import stream_header_fields
 from evstream.schema import Field
 
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
             to=options.to,
             options=what,
             sort=options.sort,
-            say=lambda text: print(f"evstream: {options.input}: {text}", file=sys.stderr),
+            say=lambda text: say(f"{options.input}: {text}"),
             progress=progress.update,
         )
     return 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from evstream.cli import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
+from evstream.cli.standard import tell
 
 if TYPE_CHECKING:
     from evstream.compare import Difference, Report
@@ -72,10 +73,9 @@ def run(options: argparse.Namespace) -> int:
             progress=progress.update,
         )
     if options.json:
-        print(json.dumps(_plain({"equal": report.equal, **asdict(report)})))
+        tell(json.dumps(_plain({"equal": report.equal, **asdict(report)})))
     else:
-        for line in lines(report):
-            print(line)
+        tell("\n".join(lines(report)))
     return int(not report.equal)
 
 

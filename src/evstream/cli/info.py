@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evstream.cli import add_stream_arguments, fail, open_stream
 from evstream.cli.progress import Progress
+from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
 
 
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
             info.error = str(error)
         except OSError as error:
             info.error = f"{file}: {error.strerror or error}"
-        print(json.dumps(asdict(info)) if options.json else text(info))
+        tell(json.dumps(_plain(info)) if options.json else text(info))
         if info.error is not None:
             status = fail(info.error)
     return status
@@ -155,6 +157,15 @@ class _Tally:
             entry["records"] += len(values)
             with np.errstate(invalid="ignore"):  # infinities of both signs sum to NaN
                 entry["sum"] += float(values.sum(dtype=float))
+
+
+def _plain(info: Info) -> dict[str, Any]:
+    """What is told, for JSON, which has no NaN or infinity: these sums become strings."""
+    told = asdict(info)
+    for entry in told["losses"].values():
+        if not math.isfinite(entry["sum"]):
+            entry["sum"] = str(entry["sum"])
+    return told
 
 
 def text(info: Info) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
+from typing import Any
 
 _FIRST_AFTER = 1.0
 _EVERY = 0.25
@@ -24,7 +25,7 @@ class Progress:
         self._shown = False
         self._started = time.monotonic()
         self._next = self._started + _FIRST_AFTER
-        self._on = sys.stderr.isatty() and not (prints and sys.stdout.isatty())
+        self._on = _is_terminal(sys.stderr) and not (prints and _is_terminal(sys.stdout))
 
     def update(self, done: int) -> None:
         """Tell that `done` bytes are behind us."""
@@ -53,3 +54,7 @@ class Progress:
     ) -> None:
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _is_terminal(stream: Any) -> bool:
+    return stream is not None and bool(stream.isatty())

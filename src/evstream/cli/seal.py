@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import Any
 
 from evstream.cli import add_stream_arguments, fail, open_stream, width
 from evstream.cli.progress import Progress
+from evstream.cli.standard import say
+from evstream.errors import EvstreamError
 
 
 def add_parser(commands: Any) -> None:
@@ -36,34 +37,46 @@ def add_parser(commands: Any) -> None:
 
 
 def run_seal(options: argparse.Namespace) -> int:
-    """Seal each file."""
+    """Seal each file that can be; 2 if any cannot."""
+    status = 0
+    for file in options.files:
+        try:
+            _seal(file, options)
+        except EvstreamError as error:
+            status = fail(str(error))
+        except OSError as error:
+            status = fail(f"{error.filename or file}: {error.strerror or error}")
+    return status
+
+
+def _seal(file: str, options: argparse.Namespace) -> None:
     from evstream.seal import Sealer, seal_path
 
-    for file in options.files:
-        if not os.path.isfile(file):
-            return fail(f"{file}: not a file: a stream from a pipe is sealed by `evstream tee`")
-        with open_stream(file, options) as stream:
-            header = stream.header
-        sealer = Sealer(file, header)
-        with (
-            open_stream(file, options, tap=sealer.update) as stream,
-            Progress(file, stream.size) as progress,
-        ):
-            for _ in stream.chunks():
-                progress.update(stream.offset)
-        sealer.finish().write(seal_path(file))
-    return 0
+    if file == "-" or (os.path.exists(file) and not os.path.isfile(file)):
+        problem = "not a file: a stream from a pipe is sealed by `evstream tee`"
+        raise EvstreamError(problem, source=file)
+    with open_stream(file, options) as stream:
+        header = stream.header
+    sealer = Sealer(file, header)
+    with (
+        open_stream(file, options, tap=sealer.update) as stream,
+        Progress(file, stream.size) as progress,
+    ):
+        for _ in stream.chunks():
+            progress.update(stream.offset)
+    sealer.finish().write(seal_path(file))
 
 
 def run_tee(options: argparse.Namespace) -> int:
     """Pass on and seal; what is wrong is told at the end, when all has been passed on."""
     from evstream.endings import tell_unclosed
-    from evstream.errors import EvstreamError
     from evstream.outlet import give_up
     from evstream.seal import Sealer
     from evstream.sinks import Sink
     from evstream.sources import CHUNK, Source
 
+    if os.path.realpath(options.seal) == os.path.realpath(options.output):
+        raise ValueError(f"{options.seal}: the stream and its seal need a file each")
     source = Source("-", expand=False)
     sealer = Sealer(source.name, widths=dict(options.width))
     wrong: EvstreamError | None = None
@@ -71,13 +84,14 @@ def run_tee(options: argparse.Namespace) -> int:
     with Sink(options.output) as sink:
         try:
             while size := source.readinto(view):
-                sink.write(view[:size])
-                sink.flush()
                 if wrong is None:
                     try:
+                        # First: what has been passed on can be cut when its header is known.
                         sealer.update(view[:size])
                     except EvstreamError as error:
                         wrong = error
+                sink.write(view[:size])
+                sink.flush()
         except BaseException:
             if sealer.header is not None:
                 give_up(sink, sealer.header)
@@ -90,5 +104,5 @@ def run_tee(options: argparse.Namespace) -> int:
         wrong = error
     sealer.seal.write(options.seal)
     if wrong is not None:
-        print(f"evstream: {wrong}", file=sys.stderr)
+        say(str(wrong))
     return 0 if wrong is None else 1

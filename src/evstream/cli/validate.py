@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
+import reprlib
 from pathlib import Path
 from typing import Any
 
 from evstream.cli import add_stream_arguments, fail
+from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
 
 _DESCRIPTION = """\
@@ -63,9 +66,10 @@ def run(options: argparse.Namespace) -> int:
             status = fail(str(error))
             continue
         except OSError as error:
-            status = fail(f"{file}: {error.strerror or error}")
+            # The file that cannot be read may be the seal.
+            status = fail(f"{error.filename or file}: {error.strerror or error}")
             continue
-        print(json.dumps(report.to_json()) if options.json else text(report))
+        tell(json.dumps(report.to_json()) if options.json else text(report))
         if report.errors or (options.strict and not report.clean):
             status = max(status, 1)
     return status
@@ -89,17 +93,37 @@ def text(report: Any) -> str:
 
 
 def _event_ids(options: argparse.Namespace) -> list[int]:
+    file = options.expect_events
+    ids = _ids_of_stream(file) if file.endswith(".bin") else _ids_of_text(file)
+    if not ids:
+        raise EvstreamError("there are no events in this list", source=file)
+    return ids
+
+
+def _ids_of_stream(file: str) -> list[int]:
     import numpy as np
 
     from evstream.rows import read_columns
 
-    file = options.expect_events
-    if file.endswith(".bin"):
-        return np.asarray(read_columns(file, stream="event_ids")["event_id"]).tolist()  # type: ignore[no-any-return]
-    words = Path(file).read_text().split()
-    if words and not words[0].lstrip("-").isdecimal():
-        words = words[1:]  # a header line, as in a CSV of one column
+    return np.asarray(read_columns(file, stream="event_ids")["event_id"]).tolist()  # type: ignore[no-any-return]
+
+
+def _ids_of_text(file: str) -> list[int]:
+    """An id per line, maybe below the name of the column."""
+    expected = "event ids, one per line, or an event-id stream named .bin"
     try:
-        return [int(word) for word in words]
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from None
+        lines = Path(file).read_text("utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise EvstreamError("this is no text", source=file, expected=expected) from None
+    ids: list[int] = []
+    is_first = True
+    for number, line in enumerate(lines, 1):
+        word = line.strip()
+        if re.fullmatch("[+-]?[0-9]{1,19}", word):
+            ids.append(int(word))
+        elif word and not (is_first and re.fullmatch("[A-Za-z][A-Za-z_ ]*", word)):
+            raise EvstreamError(
+                f"line {number}: {reprlib.repr(word)}", source=file, expected=expected
+            )
+        is_first = is_first and not word
+    return ids

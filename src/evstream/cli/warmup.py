@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from evstream.cli import width
+from evstream.cli.standard import tell
 
 
 def add_parser(commands: Any) -> None:
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     for stream in layout.STREAMS:
         warm_up(stream, dict(options.width))
     seconds = time.monotonic() - start
-    print(f"{len(layout.STREAMS)} stream types ready after {seconds:.1f} s")
+    tell(f"{len(layout.STREAMS)} stream types ready after {seconds:.1f} s")
     return 0
 
 

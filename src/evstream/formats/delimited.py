@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from evstream.blocks import row_columns
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.formats.table import Options, Table, guess_header
-from evstream.formats.text import TextFormat, read_blocks, read_rows, write_frames
+from evstream.formats.text import TextFormat, opening_line, read_blocks, read_rows, write_frames
 from evstream.header import StreamHeader
 from evstream.sources import Source
 
@@ -31,16 +32,19 @@ def read(source: Source, options: Options) -> Table:
     first = next(blocks, None)
     if first is None:
         raise TableError("the file is empty", source=source.name, line=1, expected="a header line")
-    line, _, rest = bytes(first).partition(b"\n")
+    text = opening_line(first, source.name)
+    rest = bytes(first).partition(b"\n")[2]
     known = _known_names()
-    given = next(csv.reader([line.decode("utf-8-sig", "replace")]), [])
+    given = _values(text, 1, source.name)
+    if len(given) == 1:
+        _refuse_other_delimiters(text, source.name)
     names = [known.get(_bare(name), name.strip()) for name in given]
     header = guess_header(names, options, source.name)
     schema = arrow_schema(header)
     form = TextFormat(
         names,
         lambda block: _by_arrow(block, names, schema),
-        lambda lines, first_line: _records(lines, names),
+        lambda lines, first_line: _records(lines, names, first_line, source.name),
     )
     if rest:
         blocks = chain([memoryview(rest)], blocks)
@@ -59,6 +63,32 @@ def write(table: Table, out: Any, options: Options) -> None:
     write_frames(table.batches, lines, out, head.encode())
 
 
+_QUOTED = re.compile(rb'(?<![^,\n])"[^",\r\n]*"(?=[,\r\n])')
+
+_OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def _refuse_other_delimiters(line: str, source: str) -> None:
+    for delimiter, word in _OTHER_DELIMITERS.items():
+        if delimiter in line:
+            raise TableError(
+                f"the columns are separated by {word}", source=source, line=1, expected="commas"
+            )
+
+
+def _values(line: str, number: int, source: str) -> list[str]:
+    """The values of a line. Raises TableError for one that is no CSV."""
+    if "\r" in line:
+        raise TableError(
+            "a carriage return inside the line", source=source, line=number,
+            expected="lines that end with a newline",
+        )  # fmt: skip
+    try:
+        return next(csv.reader([line], strict=True), [])
+    except csv.Error as error:
+        raise TableError(f"this is no CSV ({error})", source=source, line=number) from None
+
+
 def _bare(name: str) -> str:
     return name.lower().replace(" ", "").replace("_", "")
 
@@ -75,6 +105,8 @@ def _by_arrow(block: memoryview, names: list[str], schema: pa.Schema) -> pa.Tabl
     text: Any = block.obj
     if b"x" in text or b"X" in text:
         raise pa.ArrowInvalid("pyarrow would take 0x10 for a whole number")
+    if text.count(b'"') != 2 * len(_QUOTED.findall(text)):
+        raise pa.ArrowInvalid('pyarrow would close an open quote, and take "1"2 for 12')
     return pa_csv.read_csv(
         pa.BufferReader(pa.py_buffer(block)),
         read_options=pa_csv.ReadOptions(
@@ -89,8 +121,10 @@ def _by_arrow(block: memoryview, names: list[str], schema: pa.Schema) -> pa.Tabl
     )
 
 
-def _records(lines: list[str], names: list[str]) -> Iterator[dict[str, str]]:
-    for line in lines:
-        values = next(csv.reader([line]), [])
+def _records(
+    lines: list[str], names: list[str], first_line: int, source: str
+) -> Iterator[dict[str, str]]:
+    for number, line in enumerate(lines, first_line):
+        values = _values(line, number, source)
         record = dict(zip(names, values, strict=False))
         yield record | {f"{i + 1}": v for i, v in enumerate(values) if i >= len(names)}

@@ -14,7 +14,7 @@ from evstream.blocks import row_columns
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.formats.table import Options, Table, guess_header
-from evstream.formats.text import TextFormat, read_blocks, read_rows, write_frames
+from evstream.formats.text import TextFormat, opening_line, read_blocks, read_rows, write_frames
 from evstream.header import StreamHeader, stream_named
 from evstream.sources import Source
 from evstream.text import json_lines
@@ -31,8 +31,7 @@ def read(source: Source, options: Options) -> Table:
     first = next(blocks, None)
     if first is None:
         return _without_rows(source, options)
-    line = bytes(first).partition(b"\n")[0].decode("utf-8-sig", "replace")
-    names = list(next(_records([line], 1, source.name)))
+    names = list(next(_records([opening_line(first, source.name)], 1, source.name)))
     header = guess_header(names, options, source.name)
     schema = arrow_schema(header)
     form = TextFormat(
@@ -84,6 +83,9 @@ def _records(lines: list[str], first_line: int, source: str) -> Iterator[dict[st
             record = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_object)
         except ValueError as error:
             problem = f"this is no JSON ({error})"
+            raise TableError(problem, source=source, line=number) from None
+        except RecursionError:
+            problem = "this is no JSON object of numbers, but deeply nested"
             raise TableError(problem, source=source, line=number) from None
         if not isinstance(record, dict):
             raise TableError("this is no JSON object", source=source, line=number)

@@ -7,13 +7,16 @@ Lines are printed by Polars, which does it several times as fast as pyarrow.
 
 from __future__ import annotations
 
+import codecs
 import re
+import reprlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evstream._generated import layout
 from evstream.arrow import batch_of
 from evstream.errors import TableError
 from evstream.extras import import_arrow, import_extra
@@ -69,6 +72,21 @@ def read_blocks(source: Source, size: int = BLOCK) -> Iterator[memoryview]:
 
 
 _NEWLINE = ord("\n")
+
+
+def opening_line(block: memoryview, source: str) -> str:
+    """The first line of a file. Raises TableError for a file that is no text in UTF-8."""
+    line = bytes(block).partition(b"\n")[0].removesuffix(b"\r")
+    shown = line.replace(b"\0", b"").strip()
+    has_mark = line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if has_mark or (b"\0" in line and shown.isascii() and shown.decode().isprintable() and shown):
+        raise TableError("this looks like UTF-16", source=source, line=1, expected="UTF-8")
+    try:
+        if b"\0" in line:
+            raise ValueError("text has no such byte")
+        return line.decode("utf-8-sig")
+    except ValueError:
+        raise TableError("this is no text", source=source, line=1, expected="UTF-8") from None
 
 
 def read_rows(
@@ -157,7 +175,8 @@ def _read_exactly(
     for line, record in enumerate(records, first_line):
         for name in [*record, *dtypes]:
             if name not in dtypes or name not in record:
-                problem = "a value is missing" if name in dtypes else f"there is {record[name]!r}"
+                extra = reprlib.repr(record.get(name))
+                problem = "a value is missing" if name in dtypes else f"there is {extra}"
                 raise TableError(
                     problem, source=source, line=line, column=name,
                     expected=f"the columns {', '.join(dtypes)}",
@@ -183,17 +202,36 @@ def _number(value: Any, dtype: np.dtype[Any], source: str, line: int, column: st
         type(value) is int or (type(value) is float and not is_whole)
     )  # fmt: skip
     expected = "a whole number" if is_whole else "a number"
-    number: Any = None
-    if right and is_whole:
-        number = int(value)
-        limits = np.iinfo(dtype)
-        right = limits.min <= number <= limits.max
-        expected = f"{limits.min} to {limits.max}"
-    elif right:
+    number = _held(value, dtype) if right else None
+    if right and number is None:
+        limits = np.iinfo(dtype) if is_whole else np.finfo(dtype)
+        expected = (
+            f"{limits.min} to {limits.max}" if is_whole else f"{expected} within {limits.max:.3g}"
+        )
+        expected += _wider(value, dtype)
+    if number is None:
+        shown = reprlib.repr(value)
+        raise TableError(shown, source=source, line=line, column=column, expected=expected)
+    return number
+
+
+def _held(value: Any, dtype: np.dtype[Any]) -> Any:
+    """The number in its type, None where that does not hold it."""
+    try:
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            return int(value) if limits.min <= int(value) <= limits.max else None
         with np.errstate(over="ignore"):
             number = dtype.type(value)
-        right = bool(np.isfinite(number)) or "n" in str(value).lower()
-        expected = f"a number within {np.finfo(dtype).max:.3g}" if not right else expected
-    if not right:
-        raise TableError(f"{value!r}", source=source, line=line, column=column, expected=expected)
-    return number
+        return number if np.isfinite(number) or "n" in str(value).lower() else None
+    except (ValueError, OverflowError):  # Python converts no integer of thousands of digits
+        return None
+
+
+def _wider(value: Any, dtype: np.dtype[Any]) -> str:
+    """The option that would make room for a number, if there is one."""
+    for scalar in layout.SCALARS.values():
+        wider = scalar.widths[-1]
+        if dtype.str[1:] in scalar.widths[:-1] and _held(value, np.dtype(wider)) is not None:
+            return f" (--width {scalar.name}={wider})"
+    return ""
