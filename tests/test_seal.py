@@ -204,3 +204,15 @@ def test_a_seal_that_cannot_be_written_leaves_no_file(tmp_path):
     ):
         out.write_columns(1, 1, 1, 5.0)
     assert not list(tmp_path.iterdir())
+
+
+def test_widths_that_the_stream_has_no_use_for_are_not_compared(tmp_path, monkeypatch):
+    path = sealed_file(tmp_path)
+    monkeypatch.setenv("OASIS_AREAPERIL_TYPE", "u8")
+    assert validate(path).clean
+    seal = Seal.read(seal_path(str(path)))
+    seal.widths["oasis_float"] = "f8"
+    assert [what for _, what in seal.differences(Seal.read(seal_path(str(path))))] == [
+        "widths {'oasis_int': 'i4', 'oasis_float': 'f4', 'sample_count': 'i4'}, expected "
+        "{'oasis_int': 'i4', 'oasis_float': 'f8', 'sample_count': 'i4'} by the seal"
+    ]

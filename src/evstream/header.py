@@ -58,6 +58,13 @@ class StreamHeader:
         return self.values.get("summary_set_id")
 
     @property
+    def used_widths(self) -> dict[str, str]:
+        """The widths that records of this stream have; those of other streams are left out."""
+        records = (self.spec.header, self.block.header, self.block.entry)
+        used = {f.scalar for record in records if record for f in layout.FIELDS[record]}
+        return {name: width for name, width in self.widths.items() if name in used}
+
+    @property
     def size(self) -> int:
         """Bytes before the first block."""
         if self.spec.type_word is None:

@@ -147,7 +147,7 @@ class Writer:
             WriteError: for another layout, or anything that breaks a rule of the stream.
         """
         theirs, ours = event.header, self.header
-        if (theirs.block.name, dict(theirs.widths)) != (ours.block.name, dict(ours.widths)):
+        if (theirs.block.name, theirs.used_widths) != (ours.block.name, ours.used_widths):
             raise WriteError(
                 f"an event of a {theirs.stream} stream", source=self.name,
                 expected=f"one of a {ours.stream} stream at the same widths",
