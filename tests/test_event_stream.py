@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import inspect
 import io
+import itertools
 import logging
 import os
+import selectors
 import struct
 import subprocess
 import sys
+import threading
+import weakref
 from contextlib import ExitStack
 from types import SimpleNamespace
 
@@ -242,8 +247,10 @@ def test_the_record_writers_write_the_wire_format():
 def test_reservation_overflows():
     assert not es.reservation_overflows(5, 5, 10, "SELT")
     assert es.reservation_overflows(6, 5, 10, "SELT")
-    with pytest.raises(ValueError, match="output buffer"):
-        es.reservation_overflows(0, 11, 10, "SELT")
+    line = "SELT needs room for 11 rows of one summary, while its output buffer holds 10: .*"
+    for function in (es.reservation_overflows, es.reservation_overflows.py_func):
+        with pytest.raises(ValueError, match=line + "OASIS_DEFAULT_BUFFER_SIZE"):
+            function(0, 11, 10, "SELT")
 
 
 class Collector(es.EventReader):
@@ -315,6 +322,336 @@ def test_read_event_works_with_the_documented_arguments_alone():
     assert event_id == 1
     assert 0 <= cursor < valid_buff
     assert stream in main_selector.get_map()
+
+
+@pytest.mark.parametrize("opened", ["pipe", "file", "object"])
+def test_read_event_gives_what_was_buffered_behind_the_header(tmp_path, opened):
+    stream, selector_class = opened_in(opened, tmp_path, oracle.encode("loss", HEADER, EVENTS))
+    with stream:
+        es.read_stream_info(stream)
+        reader = Collector()
+        main_selector, (data,) = es.EventReader.register_streams_in(selector_class, [stream])
+        names = ("stream_selector", "mv", "byte_mv", "cursor", "valid_buff")
+        arguments = [data[name] for name in names]
+        event_ids = []
+        while main_selector.get_map():
+            event_id, *window = reader.read_event(stream, main_selector, *arguments)
+            arguments[3:] = window
+            event_ids.append(event_id)
+    assert event_ids == [1, 2, 3, 4]
+    assert reader.rows == ROWS
+
+
+HEADER = {"len_sample": 3}
+EVENTS = [((e, i), [(1, 2.0), (2, 0.5)]) for e in range(1, 5) for i in (1, 2)]
+ROWS = [(*ids, *pair) for ids, pairs in EVENTS for pair in pairs]
+
+
+def opened_in(way, folder, data):
+    """A stream that holds `data`, and a selector class that takes it."""
+    if way == "object":
+        return io.BytesIO(data), InputSelector
+    if way == "file":
+        path = folder / "stream.bin"
+        path.write_bytes(data)
+        return path.open("rb"), selectors.SelectSelector
+    read_end, write_end = os.pipe()
+    threading.Thread(target=lambda: os.write(write_end, data) and os.close(write_end)).start()
+    return os.fdopen(read_end, "rb"), selectors.SelectSelector
+
+
+@pytest.mark.parametrize("opened", ["pipe", "file", "object"])
+@pytest.mark.parametrize("taken", [1, 2, 3])
+def test_what_is_read_after_a_break_goes_on_where_that_left_off(tmp_path, opened, taken):
+    stream, _ = opened_in(opened, tmp_path, oracle.encode("loss", HEADER, EVENTS))
+    with stream:
+        es.read_stream_info(stream)
+        reader, event_ids = Collector(), []
+        for event_id in reader.read_streams([stream]):
+            event_ids.append(event_id)
+            if len(event_ids) == taken:
+                break
+        for event_id in reader.read_streams([stream]):
+            event_ids.append(event_id)
+            break
+        event_ids += reader.read_streams([stream])
+        assert list(reader.read_streams([stream])) == []
+    assert event_ids == [1, 2, 3, 4]
+    assert reader.rows == ROWS
+
+
+def test_a_break_in_the_middle_of_what_several_streams_sent(tmp_path):
+    """The second stream's bytes lie in its window, and beyond it in a backlog."""
+    events = [((e, i), [(s, 1.0) for s in range(1, 9000)]) for e in (1, 2) for i in (1, 2, 3, 4)]
+    data = oracle.encode("loss", {"len_sample": 9000}, events)
+    streams = [opened_in("pipe", tmp_path, data)[0] for _ in range(2)]
+    es.get_and_check_header_in(streams)
+    reader, event_ids = Collector(), []
+    while part := list(itertools.islice(reader.read_streams(streams), 1)):
+        event_ids += part
+    for stream in streams:
+        stream.close()
+    assert sorted(event_ids) == [1, 1, 2, 2]
+    assert len(reader.rows) == 2 * 8 * 8999
+    assert len(set(reader.rows)) == 8 * 8999
+
+
+@pytest.mark.parametrize("at", range(9, 160, 7))
+def test_what_is_read_after_a_stall_goes_on_where_that_left_off(at):
+    data = oracle.encode("loss", HEADER, EVENTS)
+    read_end, write_end = os.pipe()
+    os.write(write_end, data[:at])
+    reader = Collector()
+    reader.timeout = 0.05
+    with os.fdopen(read_end, "rb") as stream:
+        es.read_stream_info(stream)
+        event_ids = []
+        with pytest.raises(evstream.StallError):
+            event_ids.extend(reader.read_streams([stream]))
+        os.write(write_end, data[at:])
+        os.close(write_end)
+        seen = list(dict.fromkeys(row[0] for row in reader.rows))
+        event_ids = seen + [e for e in reader.read_streams([stream]) if e not in seen]
+    assert event_ids == [1, 2, 3, 4]
+    assert reader.rows == ROWS
+
+
+def test_a_stall_in_an_event_larger_than_the_window_keeps_its_ids():
+    events = [((1, i), [(s, float(s)) for s in range(1, 9000)]) for i in range(1, 12)]
+    data = oracle.encode("loss", {"len_sample": 9000}, [*events, ((2, 1), [(1, 1.0)])])
+    at = len(data) - 9000 * 8 * 2 - 16 - 4
+    read_end, write_end = os.pipe()
+    threading.Thread(target=os.write, args=(write_end, data[:at])).start()
+    reader = Collector()
+    reader.timeout = 1.0
+    with os.fdopen(read_end, "rb") as stream:
+        es.read_stream_info(stream)
+        with pytest.raises(evstream.StallError):
+            list(reader.read_streams([stream]))
+        threading.Thread(
+            target=lambda: os.write(write_end, data[at:]) and os.close(write_end)
+        ).start()
+        assert list(reader.read_streams([stream])) == [1, 2]
+    wanted = [(1, i, s, float(s)) for i in range(1, 12) for s in range(1, 9000)]
+    assert reader.rows == [*wanted, (2, 1, 1, 1.0)]
+
+
+def test_a_reading_that_is_under_way_is_not_joined_by_another():
+    stream = two_events()
+    events = Collector().read_streams([stream])
+    next(events)
+    with pytest.raises(evstream.ReaderError, match="being read already"):
+        list(Collector().read_streams([stream]))
+    assert list(events) == [2]
+
+
+@pytest.mark.parametrize("opened", ["file", "object"])
+def test_a_stream_that_was_set_back_is_read_anew(tmp_path, opened):
+    events = [((e, 1), [(s, 1.0) for s in range(1, 500)]) for e in range(1, 200)]
+    stream, _ = opened_in(opened, tmp_path, oracle.encode("loss", {"len_sample": 500}, events))
+    with stream:
+        es.read_stream_info(stream)
+        for number in (1, 200):
+            list(itertools.islice(Collector().read_streams([stream]), number))
+            stream.seek(8)
+            assert list(Collector().read_streams([stream])) == list(range(1, 200))
+            stream.seek(0)
+            with pytest.raises(evstream.ReaderError, match="before the end of its stream header"):
+                list(Collector().read_streams([stream]))
+            es.read_stream_info(stream)
+            assert list(Collector().read_streams([stream])) == list(range(1, 200))
+            stream.seek(8)
+
+
+@pytest.mark.parametrize("opened", ["pipe", "file", "object"])
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_program_may_take_the_summary_set_id_itself(tmp_path, opened, takes):
+    """Cut inside an item: only a tracker that starts at the right byte names it."""
+    header = {"len_sample": 3, "summary_set_id": 1}
+    events = [((e, 2, 7.0), [(1, 1.5), (2, 2.5)]) for e in (1, 2, 3)]
+    data = oracle.encode("summary", header, events)[:-12]
+    stream, _ = opened_in(opened, tmp_path, data)
+
+    class SummaryReader(Collector):
+        def read_buffer(self, byte_mv, cursor, valid_buff, event_id, item_id, **kwargs):
+            return valid_buff - (valid_buff - cursor) % 4, 0, 0, 0
+
+    with stream:
+        es.read_stream_info(stream)
+        if takes:
+            assert stream.read(4) == struct.pack("<i", 1)
+        place = f"byte {len(data) - 4}, event_id 3, summary_id 2: the stream ends inside record"
+        with pytest.raises(evstream.TruncatedStreamError, match=place):
+            list(SummaryReader().read_streams([stream]))
+
+
+@pytest.mark.parametrize("opened", ["pipe", "file", "object"])
+def test_a_callback_reader_finds_the_blocks_behind_a_summary_set_id_taken(tmp_path, opened):
+    data = oracle.encode(
+        "summary",
+        {"len_sample": 3, "summary_set_id": 1},
+        [((e, 2, 7.0), [(1, 1.5)]) for e in (1, 2)],
+    )
+    stream, _ = opened_in(opened, tmp_path, data)
+    with stream:
+        es.read_stream_info(stream)
+        stream.read(4)
+        assert list(evstream.reader_class("summary")(np.zeros(1)).read_streams([stream])) == [1, 2]
+
+
+def test_from_a_place_that_a_program_chose_nothing_is_tracked_wrongly():
+    stream = io.BytesIO(oracle.encode("loss", HEADER, EVENTS))
+    es.read_stream_info(stream)
+    stream.seek(8 + 2 * (8 + 3 * 8))  # the second event
+    reader = Collector()
+    assert list(reader.read_streams([stream])) == [2, 3, 4]
+    assert reader.rows == ROWS[4:]
+
+
+@pytest.mark.parametrize("at", [0, 3, 20, 45, 100])
+def test_callback_readers_go_on_after_a_stall(at):
+    data = oracle.encode("loss", HEADER, EVENTS)
+
+    @numba.njit
+    def add(total, sidx, loss):
+        total[0] += loss
+
+    read_end, write_end = os.pipe()
+    os.write(write_end, data[: 8 + at])
+    total = np.zeros(1)
+    reader = evstream.reader_class("loss", on_entry=add)(total)
+    reader.timeout = 0.05
+    with os.fdopen(read_end, "rb") as stream:
+        es.read_stream_info(stream)
+        event_ids = []
+        with pytest.raises(evstream.StallError):
+            event_ids.extend(reader.read_streams([stream]))
+        os.write(write_end, data[8 + at :])
+        os.close(write_end)
+        rest = list(reader.read_streams([stream]))
+    assert rest[-1] == 4
+    assert total[0] == len(EVENTS) * 2.5
+
+
+def test_a_callback_reader_of_other_widths_is_refused():
+    stream = io.BytesIO(LOSS)
+    es.read_stream_info(stream)
+    wide = evstream.reader_class("loss", widths={"oasis_float": "f8"})(np.zeros(1))
+    problem = "<BytesIO>: byte 0: this stream is read with oasis_int i4, oasis_float f4.*f8"
+    with pytest.raises(evstream.StreamMismatchError, match=problem):
+        list(wide.read_streams([stream]))
+    unconcerned = evstream.reader_class("loss", widths={"areaperil_int": "u8"})(np.zeros(1))
+    assert list(unconcerned.read_streams([stream])) == [1]
+
+
+def test_an_event_is_written_where_only_widths_without_use_differ():
+    (event,) = evstream.open(io.BytesIO(LOSS), widths={"areaperil_int": "u8"})
+    out = io.BytesIO()
+    with evstream.create(out, "loss", len_sample=3) as writer:
+        writer.write(event)
+    assert out.getvalue() == LOSS
+    with (
+        evstream.create(io.BytesIO(), "loss", len_sample=3, widths={"oasis_float": "f8"}) as writer,
+        pytest.raises(evstream.WriteError, match="at the same widths"),
+    ):
+        writer.write(event)
+
+
+def test_what_is_no_event_stream_is_refused(tmp_path):
+    for start, said in [
+        (b"y\n" * 10, "this is no event stream: it begins with 79 0a 79 0a"),
+        (gzip.compress(LOSS), r"compressed with gzip, expected .* evstream\.open"),
+        (
+            struct.pack("<III", 4 << 24 | 1, 3, 0),
+            "source 4 and aggregation 1, expected source 0 or",
+        ),
+        (struct.pack("<III", 2 << 24 | 9, 3, 0), "aggregation 9, expected .* aggregation 1 or 2"),
+    ]:
+        (tmp_path / "in.bin").write_bytes(start)
+        with ExitStack() as stack, pytest.raises(evstream.StreamHeaderError, match=said):
+            es.init_streams_in(tmp_path / "in.bin", stack)
+    assert es.read_stream_info(io.BytesIO(struct.pack("<IIi", 2 << 24 | 2, 3, 0))) == (2, 2, 3)
+
+
+@pytest.mark.parametrize("start", [b"", b"\x01", b"\x01\0\0"])
+def test_a_type_word_is_whole(start):
+    with pytest.raises(evstream.StreamHeaderError, match=f"{len(start)} bytes, expected 4"):
+        es.bytes_to_stream_types(start)
+
+
+def test_no_inputs_are_none():
+    with ExitStack() as stack, pytest.raises(ValueError, match="empty list"):
+        es.init_streams_in([], stack)
+
+
+def test_plain_python_gets_python_numbers():
+    buffer = np.frombuffer(struct.pack("<if", 2**31 - 1, 0.1), np.int8)
+    number, cursor = es.mv_read(buffer, 0, np.int32, 4)
+    loss, _ = es.mv_read(buffer, cursor, np.dtype("f4"), 4)
+    assert number + 1 == 2**31
+    assert type(number) is int
+    assert type(loss) is float
+
+
+def test_a_subclass_may_override_read_event_and_register_streams_in():
+    calls = []
+
+    class Overriding(Collector):
+        @staticmethod
+        def register_streams_in(selector_class, streams_in):
+            calls.append("register_streams_in")
+            return es.EventReader.register_streams_in(selector_class, streams_in)
+
+        def read_event(
+            self, stream_in, main_selector, stream_selector, mv, byte_mv, cursor, valid_buff
+        ):
+            calls.append("read_event")
+            return super().read_event(
+                stream_in, main_selector, stream_selector, mv, byte_mv, cursor, valid_buff
+            )
+
+        def read_buffer(self, byte_mv, cursor, valid_buff, event_id, item_id, file_idx):
+            calls.append(file_idx)
+            return super().read_buffer(byte_mv, cursor, valid_buff, event_id, item_id)
+
+    streams = [two_events(), two_events()]
+    reader = Overriding()
+    assert sorted(reader.read_streams(streams)) == [1, 1, 2, 2]
+    assert len(reader.rows) == 4
+    assert calls[0] == "register_streams_in"
+    assert calls.count("read_event") >= 4
+    assert {0, 1} <= set(calls[1:]) - {"read_event"}
+
+
+class OnlyRead:
+    """A stream that has `read` alone, and compares by value, so that it has no hash."""
+
+    def __init__(self, data: bytes) -> None:
+        self.read = io.BytesIO(data).read
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OnlyRead)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_streams_that_have_only_read_and_no_hash():
+    streams = [OnlyRead(oracle.encode("loss", HEADER, EVENTS)) for _ in range(2)]
+    es.get_and_check_header_in(streams)
+    reader = Collector()
+    first = list(itertools.islice(reader.read_streams(streams), 1))
+    assert sorted(first + list(reader.read_streams(streams))) == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert sorted(reader.rows) == sorted(ROWS * 2)
+    es.get_and_check_header_in(streams := [OnlyRead(LOSS)])
+    assert list(evstream.reader_class("loss")(np.zeros(1)).read_streams(streams)) == [1]
+
+
+def test_a_stream_that_is_dropped_is_closed():
+    stream = two_events()
+    list(itertools.islice(Collector().read_streams([stream]), 1))
+    alive = weakref.ref(stream)
+    del stream
+    assert alive() is None
 
 
 def test_a_subclass_with_five_arguments_works():

@@ -24,13 +24,14 @@ import numba
 import numpy as np
 
 from evstream._generated import layout
-from evstream.errors import StreamMismatchError
+from evstream.errors import ReaderError, StreamMismatchError
 from evstream.event_reader import EventReader
-from evstream.feeds import KNOWN, KnownStream
+from evstream.feeds import Feed, learn
 from evstream.header import StreamHeader, read_header, stream_named
 from evstream.kernels import block_kernels
+from evstream.known import KNOWN, KnownStream
 from evstream.schema import choose_widths
-from evstream.sources import Source
+from evstream.sources import Source, name_of
 
 
 class CallbackReader(EventReader):
@@ -68,7 +69,7 @@ class CallbackReader(EventReader):
                 if not bare:
                     stream.expand()
                 header = read_header(_exact(stream), stream.name, name, self.header.widths)
-                KNOWN[stream] = KnownStream(header, header.size, 0, 0)
+                learn(stream, KnownStream(header, header.size))
             yield from self.read_streams(streams)
         finally:
             for stream in streams:
@@ -78,22 +79,37 @@ class CallbackReader(EventReader):
         """See EventReader.read_streams; the streams must be of this reader's type.
 
         Raises:
-            StreamMismatchError: a stream has other blocks than this reader's.
+            StreamMismatchError: a stream has other blocks or widths than this reader's.
         """
-        known = [KNOWN.get(stream) for stream in streams_in]
-        for stream, one in zip(streams_in, known, strict=True):
-            if one is None or one.header is None or one.header.block != self.header.block:
-                found = one.header.stream if one is not None and one.header else "unknown"
-                raise StreamMismatchError(
-                    f"this is a stream of type {found}",
-                    source=str(getattr(stream, "name", stream)),
-                    offset=0,
-                    expected=f"one with the blocks of a {self.header.stream} stream, its "
-                    "header read by evstream",
-                )
-        self._skips = [one.left if one else 0 for one in known]
-        self._walks = [np.zeros(1, self._state_dtype)[0] for _ in known]
+        for stream in streams_in:
+            known = KNOWN.get(stream)
+            self._check(stream, known.header if known else None)
         return super().read_streams(streams_in)
+
+    def _check(self, stream: Any, found: StreamHeader | None) -> None:
+        """Refuse a stream whose blocks are not this reader's, or not at its widths."""
+        ours = self.header
+        if found is None or found.block != ours.block:
+            problem = f"this is a stream of type {found.stream if found else 'unknown'}"
+            expected = f"one with the blocks of a {ours.stream} stream, its header read by evstream"
+        elif found.used_widths != ours.used_widths:
+            problem = f"this stream is read with {_told(found.used_widths)}"
+            expected = f"{_told(ours.used_widths)} as this reader has them"
+        else:
+            return
+        raise StreamMismatchError(problem, source=name_of(stream), offset=0, expected=expected)
+
+    def _take_up(self, feeds: Sequence[Feed]) -> None:
+        self._skips = [max(feed.body - feed.base, 0) for feed in feeds]
+        for feed in feeds:
+            if feed.walk is None and feed.tracker and feed.tracker.ids_at(feed.base):
+                raise ReaderError(
+                    "another reader has left this stream inside a block",
+                    source=feed.name, offset=feed.base, ids=feed.tracker.ids_at(feed.base),
+                )  # fmt: skip
+            if feed.walk is None:
+                feed.walk = np.zeros(1, self._state_dtype)[0]
+        self._walks = [feed.walk for feed in feeds]
 
     def read_buffer(
         self, byte_mv: Any, cursor: int, valid_buff: int, event_id: int, item_id: int,
@@ -159,6 +175,10 @@ def _compiled(callback: Callable[..., None] | None) -> Any:
 @numba.njit
 def _nothing(*_):  # type: ignore[no-untyped-def]
     pass
+
+
+def _told(widths: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {width}" for name, width in widths.items())
 
 
 def _exact(source: Source) -> Callable[[int], bytes]:

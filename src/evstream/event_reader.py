@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from evstream.errors import EvstreamError, ReaderError
-from evstream.feeds import Feed, wait_for_input
+from evstream.feeds import Feed, feed_of, forget, wait_for_input
 from evstream.input_selector import InputSelector
 from evstream.waiting import check_timeout, wait_readable
 
@@ -72,7 +72,8 @@ class EventReader:
 
         One event at a time is read, from the first stream in turn that has a whole one (or
         more of one than its window holds). An event may come several times, when the
-        subclass's own output fills up.
+        subclass's own output fills up. Where this is left before the ends, the next call
+        with the same streams goes on from the first byte that read_buffer did not take.
 
         Args:
             streams_in: open streams past their headers: pipes, files, io.BytesIO.
@@ -82,17 +83,17 @@ class EventReader:
 
         Raises:
             TruncatedStreamError: a stream ends inside a record, after its whole events.
-            ReaderError: read_buffer raised, or leaves bytes of the stream unread.
+            ReaderError: read_buffer raised, or leaves bytes of the stream unread; or another
+                reading of a stream is still under way.
             StallError: no stream gave a byte for `timeout` seconds.
         """
         check_timeout(self.timeout)
-        room = min(READ_SIZE, READ_SIZES // max(len(streams_in), 1))
-        main_selector, stream_data = _register(
-            InputSelector, streams_in, max(room, self.buffer_size)
-        )
+        main_selector, stream_data = _register_for(self, streams_in)
         feeds = [data["feed"] for data in stream_data]
+        self._take_up(feeds)
         for feed in feeds:
             feed.others, feed.timeout = feeds, self.timeout
+        under_way: dict[str, Any] | None = None
         try:
             while main_selector.get_map():
                 keys = list(main_selector.get_map().values())
@@ -100,17 +101,29 @@ class EventReader:
                 if not startable:
                     self._read_some(keys)
                 for key in startable:
-                    event = self.read_event(key.fileobj, main_selector, **key.data)
+                    under_way = key.data  # read_event itself gives back what it breaks off
+                    event = self.read_event(
+                        key.fileobj, main_selector, **_arguments(self, key.data)
+                    )
                     if event is not None:
                         event_id, key.data["cursor"], key.data["valid_buff"] = event
+                    under_way = None
+                    if event is not None:
                         self.event_read_log(event_id)
                         self.finalize_event()
                         yield event_id
         finally:
-            for data in stream_data:
+            for data, feed in zip(stream_data, feeds, strict=True):
+                if data is not under_way:
+                    feed.give_back(data["mv"], data["cursor"], data["valid_buff"])
+                feed.others = ()
                 data["stream_selector"].close()
-                data["feed"].close()
             main_selector.close()
+
+    def _take_up(self, feeds: Sequence[Feed]) -> None:
+        """Called when read_streams begins, or goes on where an earlier call left off."""
+        for feed in feeds:
+            feed.walk = None
 
     def read_event(
         self,
@@ -121,7 +134,7 @@ class EventReader:
         byte_mv: Any,
         cursor: int,
         valid_buff: int,
-        file_idx: int = 0,
+        file_idx: int | None = None,
         feed: Feed | None = None,
     ) -> tuple[int, int, int] | None:
         """Read one event from one stream; at its end, take it out of the main selector.
@@ -131,13 +144,15 @@ class EventReader:
             main_selector, stream_selector: from register_streams_in.
             mv, byte_mv: the window, as memoryview and as int8 array.
             cursor, valid_buff: bytes cursor to valid_buff of the window are not yet parsed.
-            file_idx: number of the stream, handed to read_buffer.
-            feed: from register_streams_in; a new one when left out.
+            file_idx, feed: number of the stream, handed to read_buffer, and its input; as
+                registered when left out.
 
         Returns:
             (event_id, cursor, valid_buff), None at the end of the stream.
         """
-        feed = feed or Feed(stream_in)
+        data = _registered(main_selector, stream_in)
+        feed = feed or data.get("feed") or feed_of(stream_in)
+        file_idx = data.get("file_idx", 0) if file_idx is None else file_idx
         try:
             return self._read_event(
                 stream_in, main_selector, stream_selector, mv, byte_mv,
@@ -184,54 +199,60 @@ class EventReader:
         feed: Feed,
     ) -> tuple[int, int, int] | None:
         event_id, item_id = feed.resume_ids(cursor)
-        more = {"file_idx": file_idx} if _takes_file_idx(self) else {}
+        more = {"file_idx": file_idx} if _takes(self, "read_buffer", "file_idx") else {}
         in_parts = len(byte_mv) > self.buffer_size
         moved = False
-        while True:
-            while cursor < valid_buff:
-                # A part of a larger buffer is a window that begins at 0.
-                start, end, window = 0, valid_buff, byte_mv
-                if in_parts:
-                    start, end = cursor, min(valid_buff, cursor + self.buffer_size)
-                    window = byte_mv[start:end]
-                before = cursor
-                try:
-                    taken, event_id, item_id, yield_event = self.read_buffer(
-                        window, cursor - start, end - start, event_id, item_id, **more
-                    )
-                except EvstreamError:
-                    raise
-                except Exception as error:
-                    raise self._failed(error, feed, cursor, event_id, item_id) from error
-                cursor = start + taken
-                # A yield that took nothing is a full output, or a subclass that yields per
-                # buffer and wants more bytes: the second in a row means the latter.
-                if cursor > before:
-                    moved, feed.idle_yields = True, 0
-                elif yield_event:
-                    feed.idle_yields += 1
-                if yield_event and feed.idle_yields < 2:
-                    return event_id, cursor, valid_buff
-                if cursor == before and end - cursor >= self.buffer_size:
-                    raise ReaderError(
-                        f"read_buffer takes nothing of a full window of {end - cursor} bytes",
-                        source=feed.name,
-                        offset=feed.base + cursor,
-                    )
-                if end == valid_buff:
-                    break
-            cursor, valid_buff = _to_front(mv, cursor, valid_buff, feed)
-            size = feed.readinto(mv[valid_buff:])
-            valid_buff += size
-            if size == 0:
-                feed.check_end(valid_buff - cursor, self.strict)
-                stream_selector.close()
-                main_selector.unregister(stream_in)
-                has_event = feed.tracker is not None and feed.tracker.has_blocks and moved
-                if event_id or has_event:
-                    self.item_exit()
-                    return event_id, cursor, valid_buff
-                return None
+        try:
+            while True:
+                while cursor < valid_buff:
+                    # A part of a larger buffer is a window that begins at 0.
+                    start, end, window = 0, valid_buff, byte_mv
+                    if in_parts:
+                        start, end = cursor, min(valid_buff, cursor + self.buffer_size)
+                        window = byte_mv[start:end]
+                    before = cursor
+                    try:
+                        taken, event_id, item_id, yield_event = self.read_buffer(
+                            window, cursor - start, end - start, event_id, item_id, **more
+                        )
+                    except EvstreamError:
+                        raise
+                    except Exception as error:
+                        raise self._failed(error, feed, cursor, event_id, item_id) from error
+                    cursor = start + taken
+                    # A yield that took nothing is a full output, or a subclass that yields per
+                    # buffer and wants more bytes: the second in a row means the latter.
+                    if cursor > before:
+                        moved, feed.idle_yields = True, 0
+                    elif yield_event:
+                        feed.idle_yields += 1
+                    if yield_event and feed.idle_yields < 2:
+                        return event_id, cursor, valid_buff
+                    if cursor == before and end - cursor >= self.buffer_size:
+                        raise ReaderError(
+                            f"read_buffer takes nothing of a full window of {end - cursor} bytes",
+                            source=feed.name,
+                            offset=feed.base + cursor,
+                        )
+                    if end == valid_buff:
+                        break
+                cursor, valid_buff = _to_front(mv, cursor, valid_buff, feed)
+                size = feed.readinto(mv[valid_buff:])
+                valid_buff += size
+                if size == 0:
+                    feed.check_end(valid_buff - cursor, self.strict)
+                    forget(stream_in)
+                    stream_selector.close()
+                    main_selector.unregister(stream_in)
+                    has_event = feed.tracker is not None and feed.tracker.has_blocks and moved
+                    if event_id or has_event:
+                        self.item_exit()
+                        return event_id, cursor, valid_buff
+                    return None
+        except BaseException:
+            feed.give_back(mv, cursor, valid_buff)
+            feed.interrupt(event_id, item_id)
+            raise
 
     def _failed(
         self, error: Exception, feed: Feed, cursor: int, event_id: int, item_id: int
@@ -290,11 +311,38 @@ def _register(
             "valid_buff": 0,
             "stream_selector": stream_selector,
             "file_idx": file_idx,
-            "feed": Feed(stream_in),
+            "feed": feed_of(stream_in),
         }
         stream_data.append(data)
         main_selector.register(stream_in, selectors.EVENT_READ, data)
     return main_selector, stream_data
+
+
+def _register_for(
+    reader: EventReader, streams_in: Sequence[Any]
+) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
+    """What register_streams_in gives, with larger windows unless a subclass has its own."""
+    if type(reader).register_streams_in is EventReader.register_streams_in:
+        room = min(READ_SIZE, READ_SIZES // max(len(streams_in), 1))
+        return _register(InputSelector, streams_in, max(room, reader.buffer_size))
+    main_selector, stream_data = reader.register_streams_in(InputSelector, streams_in)
+    for stream, data in zip(streams_in, stream_data, strict=True):
+        data["feed"] = data.get("feed") or feed_of(stream)
+    return main_selector, stream_data
+
+
+def _registered(main_selector: selectors.BaseSelector, stream_in: Any) -> dict[str, Any]:
+    """The data that a stream was registered with."""
+    try:
+        return (main_selector.get_map() or {})[stream_in].data or {}
+    except (KeyError, ValueError):
+        return {}
+
+
+def _arguments(reader: EventReader, data: dict[str, Any]) -> dict[str, Any]:
+    """Of a stream's data what read_event takes; a subclass may have the reference's."""
+    left_out = {"feed"} if _takes(reader, "read_event", "file_idx") else {"feed", "file_idx"}
+    return {name: value for name, value in data.items() if name not in left_out}
 
 
 def _has_event(mv: memoryview, cursor: int, valid_buff: int, feed: Feed, **_: Any) -> bool:
@@ -315,13 +363,12 @@ def _to_front(mv: memoryview, cursor: int, valid_buff: int, feed: Feed) -> tuple
     return 0, left
 
 
-def _takes_file_idx(reader: EventReader) -> bool:
-    """Whether read_buffer takes file_idx; older subclasses take five arguments."""
-    cached = reader.__dict__.get("_evstream_takes_file_idx")
-    if cached is None:
-        parameters = inspect.signature(reader.read_buffer).parameters
-        cached = "file_idx" in parameters or any(
+def _takes(reader: EventReader, method: str, name: str) -> bool:
+    """Whether a method of a subclass takes an argument that older ones do not have."""
+    known = reader.__dict__.setdefault("_evstream_takes", {})
+    if method not in known:
+        parameters = inspect.signature(getattr(reader, method)).parameters
+        known[method] = name in parameters or any(
             p.kind is p.VAR_KEYWORD for p in parameters.values()
         )
-        reader.__dict__["_evstream_takes_file_idx"] = cached
-    return bool(cached)
+    return bool(known[method])

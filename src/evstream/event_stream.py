@@ -165,7 +165,10 @@ def reservation_overflows(idx, reservation, capacity, name):  # type: ignore[no-
     """
     fits = idx + reservation <= capacity
     if not fits and idx == 0:
-        raise ValueError("one summary needs more rows than the output buffer holds")
+        raise ValueError(
+            f"{name} needs room for {reservation} rows of one summary, while its output buffer "
+            f"holds {capacity}: set a higher OASIS_DEFAULT_BUFFER_SIZE"
+        )
     return not fits
 
 

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import io
 import socket
-import tempfile
 import weakref
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from evstream.backlog import Backlog
 from evstream.endings import tell_unclosed
 from evstream.errors import CorruptStreamError, ReaderError, StallError, TruncatedStreamError
-from evstream.header import StreamHeader
-from evstream.sources import Source, name_of
+from evstream.known import KNOWN, KnownStream, PerStream, position_of
+from evstream.sources import Source, name_of, reader_of
 from evstream.tracker import BlockTracker
 from evstream.waiting import (
     PIPE_SIZE,
@@ -31,72 +30,92 @@ from evstream.waiting import (
     widen_pipe,
 )
 
-BACKLOG_IN_MEMORY = 16 << 20
-"""Bytes of a backlog kept in memory; what is more goes to a temporary file."""
-
-
-@dataclass
-class KnownStream:
-    """What reading a stream's header told: the header (None for an unknown type), how many
-    bytes it took, how many of the stream header are left, and how many bytes the stream
-    object has buffered behind it."""
-
-    header: StreamHeader | None
-    offset: int
-    left: int
-    buffered: int
-
-
-KNOWN: weakref.WeakKeyDictionary[Any, KnownStream] = weakref.WeakKeyDictionary()
-"""Stream object -> what read_stream_info learnt of it."""
-
 
 class Feed:
-    """Reads one stream.
+    """Reads one stream, from its header on or from where an earlier reading left off.
 
     Attributes:
         name: for messages.
         base: stream offset of the first byte of the window.
-        tracker: None when nobody has read the stream's header here.
+        body: stream offset of the first block.
+        tracker: None when nobody has read the stream's header here, or when it cannot be told
+            whether the stream stands between header and blocks.
         ended: whether the end of the stream was reached.
         received: stream offset up to which bytes were read into the window.
+        lent: whether bytes lie in a window that nobody has given back.
+        walk: what a CallbackReader keeps of a block that it is inside of.
+
+    Raises:
+        ReaderError: the stream stands inside its stream header.
     """
 
     def __init__(self, stream: Any) -> None:
-        known = _known(stream)
         self.name = name_of(stream)
-        self.base = known.offset if known else 0
-        self.ended = False
-        self.received = self.base
+        self.ended = self.lent = False
         self.idle_yields = 0
         self.tracker: BlockTracker | None = None
-        if known is not None and known.header is not None:
-            self.tracker = BlockTracker(known.header, self.name, known.offset, known.left)
+        self.walk: Any = None
         self.others: Sequence[Feed] = ()
         self.timeout: float | None = None
-        self._start = b""
-        self._corrupt: CorruptStreamError | None = None
-        self._backlog: _Backlog | None = None
-        raw = getattr(stream, "raw", None)
-        if known is not None and isinstance(raw, (io.FileIO, socket.SocketIO)):
-            # Past the header only the raw stream is read: poll() knows nothing of bytes
-            # that lie in a buffered object.
-            if known.buffered:
-                self._start = stream.read1(known.buffered)
-            stream = raw
-        self._read_into = getattr(stream, "readinto1", None) or stream.readinto
         self.descriptor: int | None = None
+        self._start = b""
+        self._again = 0
+        self._ids: tuple[int, int] | None = None
+        self._corrupt: CorruptStreamError | None = None
+        self._backlog: Backlog | None = None
+        self._position, self._drawn = position_of(stream), 0
+        self._target = _weakly(self._open(stream))
+        self.base = self.body = 0
+        if (known := KNOWN.get(stream)) is not None:
+            self._begin(known)
+        self.received = self.base
+
+    def _open(self, stream: Any) -> Any:
+        """Find out what to wait on; the object to read."""
         if isinstance(stream, Source):
             self.descriptor = stream.waitable
-            return
+            return stream
+        is_buffered = isinstance(stream, io.BufferedReader)
+        raw = stream.raw if is_buffered else stream
         descriptor = descriptor_of(stream)
-        plain = isinstance(stream, (io.BufferedReader, io.FileIO, socket.SocketIO))
-        if plain and descriptor is not None and is_waitable(descriptor):
-            widen_pipe(descriptor)
-            self.descriptor = descriptor
-            if isinstance(stream, io.BufferedReader):  # its header was read elsewhere
-                self._start = take_buffered(stream, descriptor)
-                self._read_into = stream.raw.readinto
+        plain = isinstance(raw, (io.FileIO, socket.SocketIO))
+        if not plain or descriptor is None or not is_waitable(descriptor):
+            return stream
+        widen_pipe(descriptor)
+        self.descriptor = descriptor
+        if is_buffered:
+            # From here on only the raw stream is read: poll() knows nothing of bytes that lie
+            # in a buffered object.
+            self._start = take_buffered(stream, descriptor)
+        return raw
+
+    def _begin(self, known: KnownStream) -> None:
+        """Find the place behind the stream header, and track the blocks from there."""
+        taken = self._taken_since(known)
+        if taken is not None and taken < 0:
+            raise ReaderError(
+                "the stream was set back to before the end of its stream header",
+                source=self.name, expected="its header read again, or the place behind it",
+            )  # fmt: skip
+        self.base = known.offset + (taken or 0)
+        self.body = known.offset + known.left
+        if known.header is not None and taken in {0, known.left}:
+            self.tracker = BlockTracker(known.header, self.name, self.base, self.body - self.base)
+
+    def _taken_since(self, known: KnownStream) -> int | None:
+        """How many bytes a program took from the stream since its header was read, None if that
+        cannot be told."""
+        if known.position is not None and self._position is not None:
+            return self._position - known.position
+        if not known.buffered:
+            return 0  # nothing shows it; programs as they are documented take none
+        if len(self._start) == known.buffered and self._start.startswith(known.ahead):
+            return 0
+        return known.left if len(self._start) == known.buffered - known.left else None
+
+    def is_elsewhere(self, stream: Any) -> bool:
+        """Whether somebody else has moved the stream."""
+        return self._position is not None and position_of(stream) != self._position + self._drawn
 
     @property
     def has_input(self) -> bool:
@@ -106,25 +125,40 @@ class Feed:
     def readinto(self, view: memoryview) -> int:
         """Read into `view`, waiting for at least one byte; 0 at the end. Of a corrupt stream
         the bytes before that place are given, and the next read raises."""
-        if self._corrupt is not None:
+        if self._corrupt is not None and not self._again:
             raise self._corrupt
         while True:
             size = self._read_now(view)
             if size is not None:
                 break
             self._wait()
-        if size and self.tracker is not None:
+        old = min(size, self._again)  # given before, and seen by the tracker then
+        self._again -= old
+        if size > old and self.tracker is not None:
             try:
-                self.tracker.see(np.frombuffer(view[:size], np.uint8), self.base)
+                self.tracker.see(np.frombuffer(view[old:size], np.uint8), self.base)
             except CorruptStreamError as error:
-                size = int(self.tracker.state["start"]) - self.received
+                size = old + int(self.tracker.state["start"]) - self.received
                 if size <= 0:
                     raise
                 self._corrupt = error
-        if not size:
+        if size:
+            self.lent = True
+        else:
             self.ended = True
-        self.received += size
+        self.received += size - old
         return size
+
+    def give_back(self, window: memoryview, cursor: int, valid_buff: int) -> None:
+        """Take back the bytes of the window that nobody parsed; they are given again first."""
+        self._start = bytes(window[cursor:valid_buff]) + self._start
+        self._again += valid_buff - cursor
+        self.base += cursor
+        self.lent = False
+
+    def interrupt(self, event_id: int, item_id: int) -> None:
+        """Keep the ids that parsing has reached, where an error breaks it off."""
+        self._ids = event_id, item_id
 
     def _read_now(self, view: memoryview) -> int | None:
         """What is there at once; None when that is nothing."""
@@ -142,9 +176,14 @@ class Feed:
         if self.descriptor is not None and not may_wait and not wait_readable([self.descriptor], 0):
             return None
         try:
-            return self._read_into(view)  # type: ignore[no-any-return]
+            return self._read_target(view)
         except BlockingIOError:
             return None
+
+    def _read_target(self, view: memoryview) -> int | None:
+        size = reader_of(self._target())(view)
+        self._drawn += size or 0
+        return size
 
     def _wait(self) -> None:
         """Until this stream has input; what other streams have goes to their backlogs."""
@@ -159,28 +198,25 @@ class Feed:
             if descriptor in others:
                 others[descriptor].draw()
 
-    def close(self) -> None:
-        """Forget the backlog; the stream itself belongs to who opened it."""
-        if self._backlog is not None:
-            self._backlog.close()
-            self._backlog = None
-
     def draw(self) -> None:
         """Move what the system has for this stream into the backlog."""
         piece = bytearray(PIPE_SIZE)
         try:
-            size = self._read_into(memoryview(piece))
+            size = self._read_target(memoryview(piece))
         except BlockingIOError:
             return
         if size == 0:
             self.ended = True
         elif size:
             if self._backlog is None:
-                self._backlog = _Backlog()
+                self._backlog = Backlog()
             self._backlog.append(memoryview(piece)[:size])
 
     def resume_ids(self, cursor: int) -> tuple[int, int]:
         """(event_id, item_id) of the block that the window's `cursor` is inside of, else 0s."""
+        if self._ids is not None:
+            kept, self._ids = self._ids, None
+            return kept
         ids = self.tracker.ids_at(self.base + cursor) if self.tracker else {}
         event_id, item_id, *_ = [*ids.values(), 0, 0]
         return event_id, item_id
@@ -222,38 +258,42 @@ def wait_for_input(feeds: Sequence[Feed], timeout: float | None) -> list[int]:
     )
 
 
-class _Backlog:
-    """Bytes in order of arrival, the first 16 MiB in memory, the rest in an unnamed file."""
-
-    def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(BACKLOG_IN_MEMORY)  # noqa: SIM115
-        self._read = self._written = 0
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __bool__(self) -> bool:
-        return self._read < self._written
-
-    def append(self, data: memoryview) -> None:
-        self._file.seek(self._written)
-        self._file.write(data)
-        self._written += len(data)
-
-    def readinto(self, view: memoryview) -> int:
-        self._file.seek(self._read)
-        data = self._file.read(len(view))
-        view[: len(data)] = data
-        self._read += len(data)
-        if not self:
-            self._file.seek(0)
-            self._file.truncate()
-            self._read = self._written = 0
-        return len(data)
+_FEEDS: PerStream[Feed] = PerStream()
 
 
-def _known(stream: Any) -> KnownStream | None:
+def feed_of(stream: Any) -> Feed:
+    """The feed of a stream: the one of an earlier reading that left off before the end, with
+    what it has read ahead; a new one where there is none, or somebody has moved the stream.
+
+    Raises:
+        ReaderError: bytes of it lie in the window of a reading that is still under way.
+    """
+    feed = _FEEDS.get(stream)
+    if feed is None or feed.is_elsewhere(stream):
+        feed = Feed(stream)
+        _FEEDS.set(stream, feed)
+    elif feed.lent:
+        raise ReaderError(
+            "the stream is being read already, and bytes of it wait in that reading's window",
+            source=feed.name, offset=feed.base, expected="that one to be closed first",
+        )  # fmt: skip
+    return feed
+
+
+def learn(stream: Any, known: KnownStream) -> None:
+    """Remember what a stream's header told; reading starts behind it."""
+    KNOWN.set(stream, known)
+    _FEEDS.discard(stream)
+
+
+def forget(stream: Any) -> None:
+    """At the end of a stream: what is read of it later is read anew."""
+    _FEEDS.discard(stream)
+
+
+def _weakly(target: Any) -> Callable[[], Any]:
+    """Not to keep a stream open that its owner has dropped."""
     try:
-        return KNOWN.get(stream)
-    except TypeError:  # an object without hash or weak references
-        return None
+        return weakref.ref(target)
+    except TypeError:
+        return lambda: target

@@ -7,7 +7,7 @@ its own and takes descriptors of 1024 and more.
 from __future__ import annotations
 
 import selectors
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evstream.waiting import descriptor_of, is_waitable, wait_readable
@@ -39,4 +39,20 @@ class InputSelector(selectors.BaseSelector):
         self._keys.clear()
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return {key.fileobj: key for key in self._keys.values()}
+        return _ByIdentity(self._keys)
+
+
+class _ByIdentity(Mapping[Any, selectors.SelectorKey]):
+    """Stream -> key; a stream need not be hashable."""
+
+    def __init__(self, keys: dict[int, selectors.SelectorKey]) -> None:
+        self._keys = keys
+
+    def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._keys[id(fileobj)]
+
+    def __iter__(self) -> Iterator[Any]:
+        return (key.fileobj for key in self._keys.values())
+
+    def __len__(self) -> int:
+        return len(self._keys)

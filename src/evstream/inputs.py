@@ -7,14 +7,17 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
 from evstream._generated import layout
+from evstream.compressed import compression
 from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
-from evstream.feeds import KNOWN, KnownStream
+from evstream.feeds import learn
 from evstream.header import StreamHeader, find_stream, record_dtype
+from evstream.known import KnownStream, position_of
 from evstream.schema import choose_widths
 from evstream.sources import name_of, open_without_waiting
 from evstream.waiting import check_timeout, descriptor_of, is_waitable, wait_readable
@@ -30,7 +33,15 @@ def stream_info_to_bytes(stream_source_type: int, stream_agg_type: int) -> bytes
 
 
 def bytes_to_stream_types(stream_header: bytes) -> tuple[np.int8, np.int32]:
-    """(source type, aggregation type) of the first 4 bytes of a stream, as numpy integers."""
+    """(source type, aggregation type) of the first 4 bytes of a stream, as numpy integers.
+
+    Raises:
+        StreamHeaderError: these are fewer.
+    """
+    if len(stream_header) < layout.TYPE_WORD_SIZE:
+        raise StreamHeaderError(
+            f"a type word of {len(stream_header)} bytes", expected=f"{layout.TYPE_WORD_SIZE}"
+        )
     aggregation, source = layout.unpack_type_word(stream_header[: layout.TYPE_WORD_SIZE])
     return np.uint8(source).astype(np.int8), np.int32(aggregation)
 
@@ -40,7 +51,8 @@ def read_stream_info(
 ) -> tuple[np.int8, np.int32, np.int32]:
     """Read the type word and len_sample from an open stream, 8 bytes.
 
-    The summary_set_id of a summary stream stays unread: it is the first of the body.
+    The summary_set_id of a summary stream stays unread: it is the first of the body. In a
+    BufferedReader on a pipe it is waited for, since a program may take it before the body.
 
     Args:
         stream_obj: a binary file object.
@@ -50,7 +62,8 @@ def read_stream_info(
         (source type, aggregation type, len_sample) as numpy integers.
 
     Raises:
-        StreamHeaderError: the stream ends before, or len_sample is negative.
+        StreamHeaderError: the stream ends before, begins with a type word that has a source or
+            aggregation type unknown to the format, or len_sample is negative.
         StallError: nothing came for `timeout` seconds.
     """
     check_timeout(timeout)
@@ -66,6 +79,7 @@ def read_stream_info(
             expected=f"{size - len(data)} more bytes",
         )
     source, aggregation = bytes_to_stream_types(data)
+    _refuse_unknown(data, name)
     len_sample = np.frombuffer(data, _sample_header, 1, layout.TYPE_WORD_SIZE)[0]["len_sample"]
     found = find_stream(int(source), int(aggregation))
     header = None
@@ -77,9 +91,35 @@ def read_stream_info(
             )  # fmt: skip
         header = StreamHeader(found.name, {"len_sample": int(len_sample)}, _WIDTHS)
     left = header.size - size if header is not None else 0
-    with contextlib.suppress(TypeError):  # an object without hash or weak references
-        KNOWN[stream_obj] = KnownStream(header, size, left, buffered)
+    known = KnownStream(header, size, left, buffered, position=position_of(stream_obj))
+    if left and known.position is None and isinstance(stream_obj, io.BufferedReader):
+        ahead = _peek(stream_obj, size, timeout)
+        known.buffered, known.ahead = len(ahead), ahead[:left]
+    learn(stream_obj, known)
     return source, aggregation, len_sample
+
+
+def _refuse_unknown(data: bytes, name: str) -> None:
+    """Raise StreamHeaderError for a type word with numbers that the format does not have."""
+    aggregation, source = layout.unpack_type_word(data[: layout.TYPE_WORD_SIZE])
+    if source in set(layout.SourceType) and aggregation in set(layout.AggregationType):
+        return
+    if (kind := compression(data)) is not None:
+        raise StreamHeaderError(
+            f"the stream is compressed with {kind}", source=name, offset=0,
+            expected=f"the stream itself: read it with evstream.open, or pass a {kind} file object",
+        )  # fmt: skip
+    raise StreamHeaderError(
+        f"this is no event stream: it begins with {data[: layout.TYPE_WORD_SIZE].hex(' ')}, "
+        f"source {source} and aggregation {aggregation}",
+        source=name, offset=0,
+        expected=f"source {_numbers(layout.SourceType)} and aggregation "
+        f"{_numbers(layout.AggregationType)}",
+    )  # fmt: skip
+
+
+def _numbers(enum: type[IntEnum]) -> str:
+    return " or ".join(str(int(member)) for member in enum)
 
 
 def _read_counted(stream: Any, size: int, timeout: float | None) -> tuple[bytes, int]:
@@ -105,6 +145,16 @@ def _read_counted(stream: Any, size: int, timeout: float | None) -> tuple[bytes,
         else:
             waited = True
     return data, buffered
+
+
+def _peek(stream: io.BufferedReader, offset: int, timeout: float | None) -> bytes:
+    """What a BufferedReader holds, waiting for the rest of a stream header: only those who know
+    it can tell later whether the program has taken this rest."""
+    with _without_blocking(stream) if timeout is not None else contextlib.nullcontext():
+        ahead = stream.peek(1)
+        if not ahead and _wait_if_non_blocking(stream, timeout, offset):
+            ahead = stream.peek(1)
+    return ahead
 
 
 def _wait_if_non_blocking(stream: Any, timeout: float | None, offset: int) -> bool:
@@ -140,6 +190,8 @@ def _open_streams(files_in: Any, stack: contextlib.ExitStack, opener: Any) -> li
     if files_in is None:
         return [getattr(sys.stdin, "buffer", sys.stdin)]
     files = files_in if isinstance(files_in, list) else [files_in]
+    if not files:
+        raise ValueError("no input: files_in is an empty list, expected a path or several, or None")
     return [stack.enter_context(open(file, "rb", opener=opener)) for file in files]
 
 
@@ -152,7 +204,10 @@ def get_and_check_header_in(
         StreamHeaderError: a header is cut short.
         StreamMismatchError: two streams have different headers.
         StallError: a stream gave nothing for `timeout` seconds.
+        ValueError: there are no streams.
     """
+    if not streams_in:
+        raise ValueError("no input: there are no streams to read headers of")
     infos = [read_stream_info(stream, timeout) for stream in streams_in]
     for stream, info in zip(streams_in, infos, strict=True):
         if info != infos[0]:
@@ -183,6 +238,7 @@ def init_streams_in(
 
     Raises:
         StreamHeaderError, StreamMismatchError, StallError.
+        ValueError: the list is empty.
     """
     streams_in = _open_streams(files_in, stack, open_without_waiting)
     info = get_and_check_header_in(streams_in, timeout)

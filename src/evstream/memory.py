@@ -11,13 +11,19 @@ NUMBA_DISABLE_JIT=1 the plain bodies below run, which numpy checks.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
 def load(buffer: Any, offset: Any, dtype: Any) -> Any:
-    """The number of `dtype` at byte `offset` of a one-dimensional byte array."""
+    """The number of `dtype` at byte `offset` of a one-dimensional byte array.
+
+    In plain Python a Python number, whose sums neither wrap nor round to the width in the
+    stream; but a NaN as it is, since a Python float would not keep its bits.
+    """
     offset = int(offset)
-    return buffer[offset : offset + dtype.itemsize].view(dtype)[0]
+    value = buffer[offset : offset + dtype.itemsize].view(dtype)[0]
+    return value if math.isnan(value) else value.item()
 
 
 def store(buffer: Any, offset: Any, dtype: Any, value: Any) -> None:

@@ -59,7 +59,7 @@ class Source:
             assert self._descriptor is not None
             self._start = take_buffered(self._stream, self._descriptor)
             self._stream = self._stream.raw
-        self._read_into = _reader(self._stream)
+        self._read_into = reader_of(self._stream)
         self._count = len(self._start)
         self._expander: Expander | None = None
         try:
@@ -186,7 +186,7 @@ def _is_wrapped(stream: Any) -> bool:
     return not isinstance(stream, (io.FileIO, io.BufferedReader, io.BufferedRandom, socket.socket))
 
 
-def _reader(stream: Any) -> Callable[[memoryview], int | None]:
+def reader_of(stream: Any) -> Callable[[memoryview], int | None]:
     """The object's way to fill a view with what is there, without waiting for all of it."""
     for method in ("readinto1", "recv_into", "readinto"):
         if hasattr(stream, method):
