@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 MODULE = "oasislmf.pytools.common.event_stream"
 """The module that evstream stands in for."""
@@ -120,17 +121,36 @@ def environment(base: dict[str, str] | None = None) -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a program with the switch on: a console script of this environment, `-m MODULE`, a
-    Python file, or any other program, whose Python processes then have it on."""
+    Python file, or any other program, whose Python processes then have it on.
+
+    What cannot be run is told in one line, with status 127 for a command that does not exist
+    (as in a shell) and 2 for anything else.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] in (["-h"], ["--help"]):
+        print(_USAGE)
+        sys.exit(0)
     if arguments[:1] == ["--"]:
         del arguments[0]
-    if not arguments or arguments in (["-m"], ["-h"], ["--help"]):
-        sys.exit(_USAGE)
+    if not arguments or arguments == ["-m"]:
+        print(_USAGE, file=sys.stderr)
+        sys.exit(2)
+    # Not at the top: sitecustomize imports this module into every Python process.
+    from evstream._generated import layout
+    from evstream.schema import choose_widths
+
     try:
+        widths = choose_widths(layout.SCALARS)
         install()
-    except (ImportError, RuntimeError) as error:
-        sys.exit(f"evstream.dropin: {error}")
+        if widths["oasis_int"] != layout.SCALARS["oasis_int"].widths[0]:
+            _check_widths(MODULE, importlib.import_module(STAND_IN))
+    except (ImportError, RuntimeError, ValueError) as error:
+        _refuse(str(error))
     os.environ.update(environment())
+    _run(arguments)
+
+
+def _run(arguments: list[str]) -> None:
     import importlib.metadata
     import runpy
     import shutil
@@ -138,17 +158,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
     program, *rest = arguments
     scripts = importlib.metadata.entry_points(group="console_scripts", name=program)
     if program == "-m":
+        if not _can_run(rest[0]):
+            _refuse(f"no module named {rest[0]}, or it is a package without a __main__")
         sys.argv = rest
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     elif scripts:
         sys.argv = [shutil.which(program) or program, *rest]
         sys.exit(next(iter(scripts)).load()())
     elif program.endswith(".py"):
+        if not Path(program).is_file():
+            _refuse(f"{program}: there is no such file")
         sys.argv = arguments
         sys.path[0] = str(Path(program).resolve().parent)
         runpy.run_path(program, run_name="__main__")
     else:
-        os.execvp(program, arguments)
+        try:
+            os.execvp(program, arguments)
+        except FileNotFoundError:
+            _refuse(f"{program}: there is no such command", 127)
+        except OSError as error:
+            _refuse(f"{program}: {error.strerror}")
+
+
+def _can_run(module: str) -> bool:
+    """Whether there is a module, or a package with a __main__."""
+    try:
+        spec = importlib.util.find_spec(module)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{module}.__main__")
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # what it imports is missing
+        return False
+    except ValueError:  # no name at all
+        return False
+    return spec is not None
+
+
+def _refuse(line: str, status: int = 2) -> NoReturn:
+    print(f"evstream.dropin: {line}", file=sys.stderr)
+    sys.exit(status)
 
 
 def source_of(module: str) -> Path | None:

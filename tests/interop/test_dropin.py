@@ -110,3 +110,49 @@ def test_modules_and_console_scripts_run_in_this_process(arguments: list[str]) -
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert "--static-path" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "status", "said"),
+    [
+        (["--", "nosuch"], {}, 127, "nosuch: there is no such command"),
+        (["--", "nosuch.py"], {}, 2, "nosuch.py: there is no such file"),
+        (["--", "-m", "nosuchmod"], {}, 2, "no module named nosuchmod"),
+        (["--", "-m", "email"], {}, 2, "email, or it is a package without a __main__"),
+        (["--", "summarypy"], {"OASIS_INT": "zz"}, 2, "OASIS_INT is 'zz', expected i4 or i8"),
+        ([], {}, 2, "usage: "),
+    ],
+)
+def test_what_cannot_be_run_is_told_in_a_line(
+    arguments: list[str], environment: dict[str, str], status: int, said: str
+) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "evstream.dropin", *arguments], env=os.environ | environment,
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr.count("\n"), result.stdout) == (status, 1, "")
+    assert said in result.stderr
+
+
+def test_widths_that_mean_other_bytes_are_told_in_a_line() -> None:
+    """Where ids have one width; 2.3 takes it from OASIS_INT, as evstream does."""
+    source = Path(str(dropin.source_of(dropin.MODULE))).parent / "data.py"
+    result = subprocess.run(
+        [sys.executable, "-m", "evstream.dropin", "--", "summarypy", "--help"],
+        env=os.environ | {"OASIS_INT": "i8"},
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    if "def_to_type_and_size" in source.read_text():
+        assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+        assert "unset OASIS_INT" in result.stderr
+    else:
+        assert result.returncode == 0
+
+
+def test_help_is_no_error() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "evstream.dropin", "-h"],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("usage: ")
