@@ -81,8 +81,7 @@ class Writer:
                 specials nor losses above or below zero is left out.
 
         Raises:
-            WriteError: for anything that breaks a rule of the stream, does not fit or is
-                masked; nothing is written.
+            WriteError: for what breaks a rule, does not fit or is masked; nothing is written.
             TypeError: a keyword that the stream does not have, or one that it needs is
                 missing; a stream that is no matrix, such as cdf.
         """
@@ -114,8 +113,7 @@ class Writer:
         since its header says how many there are.
 
         Raises:
-            WriteError: for anything that breaks a rule of the stream, does not fit or is
-                masked; nothing is written.
+            WriteError: for what breaks a rule, does not fit or is masked; nothing is written.
             TypeError: a column is missing, or is none of the stream.
         """
         self._out.refuse_closed()
