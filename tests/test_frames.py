@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -1193,3 +1194,31 @@ def test_what_is_wrong_with_a_source_is_told_at_once(read: Callable[..., Any]) -
         read(GOLDEN / "loss_i4_f4.bin", rows=0)
     with pytest.raises(TypeError):
         read(GOLDEN / "loss_i4_f4.bin", rows="5")
+
+
+def test_what_comes_in_batches_or_is_lazy_is_a_table_too() -> None:
+    path = GOLDEN / "loss_i4_f4.bin"
+    data = path.read_bytes()
+    assert write_back(evstream.iter_batches(path, rows=3)) == data
+    lazy = evstream.scan_polars(path).filter(pl.col("sidx") < 100)
+    assert write_back(lazy, "loss", len_sample=int.from_bytes(data[4:8], "little")) == data
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        (None, "NoneType is no table"), ("gul.bin", "str is no table"),
+        ([{"event_id": 1}], "list is no table"), (iter([]), "there is no batch"),
+        (iter([1]), "a batch is a int"), ({"event_id": [2**64 + 1]}, "dict is no table"),
+    ],
+)  # fmt: skip
+def test_what_is_no_table_is_told_in_a_line(table: Any, problem: str) -> None:
+    with pytest.raises(evstream.TableError, match=problem):
+        evstream.write_arrow(table, io.BytesIO(), "loss", len_sample=1)
+
+
+def test_a_table_in_a_file_is_told_from_a_stream(tmp_path: Path) -> None:
+    path = tmp_path / "loss.parquet"
+    pq.write_table(evstream.read_arrow(GOLDEN / "loss_i4_f4.bin"), path)
+    with pytest.raises(evstream.StreamHeaderError, match="this is a Parquet file, which `evstream"):
+        evstream.read_columns(path)

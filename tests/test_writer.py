@@ -1503,3 +1503,24 @@ def test_a_name_that_says_so_makes_a_compressed_file(tmp_path: Path, name: str, 
     with pytest.raises(KeyError), evstream.create(path, "loss", len_sample=3):
         raise KeyError
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_threads_write_whole_events() -> None:
+    target = io.BytesIO()
+    losses = np.ones((50, 3))
+    with evstream.create(target, "loss", len_sample=3) as out:
+
+        def write(first: int) -> None:
+            for event in range(first, first + 200):
+                out.write_event(event, range(1, 51), losses * event)
+
+        threads = [threading.Thread(target=write, args=(1 + 200 * i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    target.seek(0)
+    read = {event.event_id: event for event in evstream.open(target)}
+    assert sorted(read) == list(range(1, 801))
+    for number, event in read.items():
+        assert event.loss.tolist() == [number] * 150

@@ -215,13 +215,17 @@ def _known(word: bytes, source: str) -> Stream:
         legal = ", ".join(
             f"{s.source}/{s.aggregation} ({s.name})" for s in layout.STREAMS.values() if s.type_word
         )
+        problem = f"unknown stream type {number}/{aggregation} (bytes {word.hex(' ')})"
+        if word in _TABLES:
+            problem = f"this is {_TABLES[word]}, which `evstream convert` makes a stream of"
         raise StreamHeaderError(
-            f"unknown stream type {number}/{aggregation} (bytes {word.hex(' ')})",
-            source=source,
-            offset=0,
-            expected=f"source/aggregation {legal}",
+            problem, source=source, offset=0, expected=f"source/aggregation {legal}"
         )
     return found
+
+
+_TABLES = {b"PAR1": "a Parquet file", b"ARRO": "an Arrow file"}
+"""First bytes of other files that people have -> what they are."""
 
 
 def _check_minimums(stream: Stream, values: Mapping[str, int], offset: int, source: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,10 +40,11 @@ def write_arrow(
     """Write a table as a stream, one batch after the other.
 
     Args:
-        table: a pyarrow.Table or RecordBatchReader, a Polars or pandas dataframe, a DuckDB
-            relation, or whatever else pyarrow.table takes, with the columns of
-            `evstream cat`; others are left alone. Numbers of another type are converted
-            where that does not change an id or make a loss infinite.
+        table: a pyarrow.Table or RecordBatchReader, an iterator of RecordBatch, a Polars or
+            pandas dataframe, a LazyFrame (which is collected), a DuckDB relation, or whatever
+            else pyarrow.table takes, with the columns of `evstream cat`; others are left
+            alone. Numbers of another type are converted where that does not change an id or
+            make a loss infinite.
         target: as for evstream.create.
         stream, len_sample, summary_set_id, widths, **header_fields: as for evstream.create;
             needed where the table's schema does not carry them, as a dataframe's, and used
@@ -91,7 +93,27 @@ def _as_table(data: Any) -> pa.Table | pa.RecordBatchReader:
         )
     if hasattr(data, "__arrow_c_stream__"):
         return pa.RecordBatchReader.from_stream(data)
-    return pa.table(data)
+    if hasattr(data, "collect_schema"):  # a LazyFrame
+        return pa.RecordBatchReader.from_stream(data.collect())
+    if isinstance(data, Iterator):
+        return _reader_of(data)
+    try:
+        return pa.table(data)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TableError(
+            f"{type(data).__name__} is no table that pyarrow takes ({error})",
+            expected="a dataframe, an Arrow table, a dict of columns, or batches of one of them",
+        ) from None
+
+
+def _reader_of(batches: Iterator[Any]) -> pa.RecordBatchReader:
+    """Record batches that come one after the other, such as those of `iter_batches`."""
+    pa = import_arrow()
+    first = next(batches, None)
+    if not isinstance(first, pa.RecordBatch):
+        problem = "there is no batch" if first is None else f"a batch is a {type(first).__name__}"
+        raise TableError(problem, expected="one pyarrow.RecordBatch or more")
+    return pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
 
 
 def _pandas_column(column: Any) -> pa.Array:

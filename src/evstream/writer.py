@@ -7,9 +7,11 @@ encoders into the buffer of the `outlet`. A block stays open between two calls o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import threading
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +27,25 @@ from evstream.kernels import block_kernels, record_functions
 from evstream.outlet import Outlet
 from evstream.rules import WriteChecker
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _one_at_a_time(method: F) -> F:
+    """A kernel lets go of the GIL between reading the cursor and moving it."""
+
+    @functools.wraps(method)
+    def alone(self: Writer, *arguments: Any, **named: Any) -> Any:
+        with self._lock:
+            return method(self, *arguments, **named)
+
+    return cast(F, alone)
+
 
 class Writer:
     """An open stream to write to; use it as a context manager.
+
+    Several threads may write, one call at a time; the rules of the stream hold for the order
+    that comes of it.
 
     Attributes:
         header: the StreamHeader that was written.
@@ -52,6 +70,7 @@ class Writer:
         self.name = self._out.name
         self.validate = validate
         self._checker = WriteChecker(header, self.name)
+        self._lock = threading.RLock()
         self._form: MatrixForm | None = None  # once a matrix is written
 
     @property
@@ -59,6 +78,7 @@ class Writer:
         """Bytes of the stream so far, those included that wait to be handed on."""
         return self._out.offset
 
+    @_one_at_a_time
     def write_event(
         self,
         event_id: int,
@@ -101,6 +121,7 @@ class Writer:
                 self._out.drain()
         self._out.flush_if_due()
 
+    @_one_at_a_time
     def write_columns(self, *columns: npt.ArrayLike, **named: npt.ArrayLike) -> None:
         """Write rows, one per entry, in the order they come.
 
@@ -138,6 +159,7 @@ class Writer:
             self._encode_rows(tuple(blocks.values()), entries)
         self._out.flush_if_due()
 
+    @_one_at_a_time
     def write(self, event: Event) -> None:
         """Write an event as it was read, from a stream of the same block layout.
 
@@ -158,6 +180,7 @@ class Writer:
         self._encode(columns)
         self._out.flush_if_due()
 
+    @_one_at_a_time
     def leave_open(self) -> None:
         """Close the stream without the delimiter of its last block, as some C++ tools do.
 
@@ -170,11 +193,13 @@ class Writer:
         self._state["phase"] = HEADER
         self.close()
 
+    @_one_at_a_time
     def flush(self) -> None:
         """Hand everything written so far to the target; the open block stays open."""
         self._out.refuse_closed()
         self._out.flush()
 
+    @_one_at_a_time
     def close(self) -> None:
         """Complete the stream; a file appears under its name."""
         if self._out.closed:
@@ -186,6 +211,7 @@ class Writer:
             raise
         self._out.close()
 
+    @_one_at_a_time
     def abort(self) -> None:
         """Give up: no file appears, and any other target ends inside a record."""
         self._out.abort()
