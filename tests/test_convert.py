@@ -50,7 +50,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("zstandard")
 
-from evstream.convert import convert  # noqa: E402
+from evstream.conversion import convert  # noqa: E402
 
 LOSS = GOLDEN / "loss_i4_f4.bin"
 needs_corpus = pytest.mark.skipif(not corpus_entries(), reason="no corpus beside the project")
@@ -593,7 +593,7 @@ def test_tables_of_others_are_taken_by_their_columns(
     decoded = oracle.decode(target.read_bytes())
     assert decoded.records == [(1, 1, -1, 1.0), (1, 1, 1, 2.0), (2, 3, 2, 3.0)]
     assert said == [
-        "a loss stream, by its columns",
+        "a stream of type loss, by its columns",
         "len_sample 2, the highest sidx (--len-sample)",
     ]
 
@@ -916,7 +916,7 @@ def test_both_sides_may_be_pipes() -> None:
         assert back.returncode == 0
         said = back.stderr.decode().splitlines()
         if name in TEXT:
-            assert said[0] == "evstream: -: a loss stream, by its columns"
+            assert said[0] == "evstream: -: a stream of type loss, by its columns"
             assert re.fullmatch(
                 r"evstream: -: len_sample \d+, the highest sidx \(--len-sample\)", said[1]
             )
@@ -964,7 +964,7 @@ def test_what_is_given_is_not_said(tmp_path: Path, capsys: Any) -> None:
     source, target = str(tmp_path / "in.csv"), str(tmp_path / "out.bin")
     main(["convert", source, target])
     assert capsys.readouterr().err.splitlines() == [
-        f"evstream: {source}: a summary stream, by its columns",
+        f"evstream: {source}: a stream of type summary, by its columns",
         f"evstream: {source}: summary_set_id 1, as nothing tells it (--summary-set-id)",
         f"evstream: {source}: len_sample 0, the highest sidx (--len-sample)",
     ]

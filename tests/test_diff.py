@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import evstream
 import oracle
 from evstream.cli import diff as command
-from evstream.compare import Difference, Report, compare, streams
+from evstream.comparison import Difference, Report, compare, streams
 from evstream.reader import EventStream
 from support import Trickle
 from test_oracle import CORPUS, ENTRIES, GOLDEN, LEGAL_ENTRIES, Entry, file_name

@@ -30,7 +30,7 @@ CHILD = """
 import json, os, resource, sys
 source, target, room = sys.argv[1:]
 import pyarrow.parquet
-from evstream.convert import convert
+from evstream.conversion import convert
 from evstream.formats import Options
 
 def kilobytes(name):

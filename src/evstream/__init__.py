@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from evstream.arrow import read_arrow as read_arrow
     from evstream.callback_reader import CallbackReader as CallbackReader
     from evstream.callback_reader import reader_class as reader_class
+    from evstream.comparison import compare as compare
+    from evstream.conversion import convert as convert
     from evstream.errors import CorruptStreamError as CorruptStreamError
     from evstream.errors import EvstreamError as EvstreamError
     from evstream.errors import MissingDelimiterWarning as MissingDelimiterWarning
@@ -74,6 +76,8 @@ _HOME = {
     "WriteError": "errors",
     "Writer": "writer",
     "arrow_reader": "arrow",
+    "compare": "comparison",
+    "convert": "conversion",
     "create": "writer",
     "iter_batches": "arrow",
     "open": "reader",

@@ -67,7 +67,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Convert; what was inferred goes to stderr."""
-    from evstream.convert import convert
+    from evstream.conversion import convert
     from evstream.formats import Options
 
     given = {name: getattr(options, _DEST + name) for name in stream_header_fields()}

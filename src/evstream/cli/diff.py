@@ -14,7 +14,7 @@ from evstream.cli.progress import Progress
 from evstream.cli.standard import tell
 
 if TYPE_CHECKING:
-    from evstream.compare import Difference, Report
+    from evstream.comparison import Difference, Report
 
 
 def add_parser(commands: Any) -> None:
@@ -53,7 +53,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the first differences and a summary; 1 if there is any."""
-    from evstream.compare import compare
+    from evstream.comparison import compare
 
     if options.a == options.b == "-":
         raise ValueError("only one of two streams can be stdin")

@@ -11,8 +11,8 @@ import numpy as np
 
 from evstream.assembler import EventAssembler
 from evstream.blocks import Array, Columns
-from evstream.compare.matched import Comparer
-from evstream.compare.report import Options, Report
+from evstream.comparison.matched import Comparer
+from evstream.comparison.report import Options, Report
 from evstream.reader import EventStream
 
 LOOK_AHEAD_EVENTS = 1000

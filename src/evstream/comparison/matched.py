@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evstream.blocks import Array, Columns, block_columns, entry_columns
-from evstream.compare.report import Difference, Options, Report
+from evstream.comparison.report import Difference, Options, Report
 from evstream.header import StreamHeader
 
 _Ids = Callable[[Array], "dict[str, Array]"]

@@ -146,7 +146,7 @@ def _tell_missing(
     if table.carried:
         return
     if options.stream is None:
-        say(f"a {table.header.stream} stream, by its columns")
+        say(f"a stream of type {table.header.stream}, by its columns")
     if "summary_set_id" in missing_fields(table.header):
         values = {**table.header.values, "summary_set_id": 1}
         table.header = dataclasses.replace(table.header, values=values)

@@ -13,7 +13,7 @@ it may be wrong.
 
 from __future__ import annotations
 
-from evstream.compare.report import Counts, Difference, Report
-from evstream.compare.streams import compare
+from evstream.comparison.report import Counts, Difference, Report
+from evstream.comparison.streams import compare
 
 __all__ = ["Counts", "Difference", "Report", "compare"]
