@@ -9,16 +9,14 @@ and which of many streams has a whole event to give.
 
 from __future__ import annotations
 
-import inspect
 import selectors
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from evstream.errors import EvstreamError, ReaderError
 from evstream.feeds import Feed, feed_of, forget, wait_for_input
 from evstream.input_selector import InputSelector
+from evstream.registration import arguments, register, registered, takes
 from evstream.waiting import check_timeout, wait_readable
 
 PIPE_CAPACITY = 65536
@@ -65,7 +63,7 @@ class EventReader:
             The main selector, whose keys carry the data of their streams, and the list of
             these data: the keyword arguments of `read_event` but the first two.
         """
-        return _register(selector_class, streams_in, PIPE_CAPACITY)
+        return register(selector_class, streams_in, PIPE_CAPACITY)
 
     def read_streams(self, streams_in: Sequence[Any]) -> Iterator[int]:
         """Read the streams to their ends; an event id each time read_buffer has one.
@@ -102,9 +100,7 @@ class EventReader:
                     self._read_some(keys)
                 for key in startable:
                     under_way = key.data  # read_event itself gives back what it breaks off
-                    event = self.read_event(
-                        key.fileobj, main_selector, **_arguments(self, key.data)
-                    )
+                    event = self.read_event(key.fileobj, main_selector, **arguments(self, key.data))
                     if event is not None:
                         event_id, key.data["cursor"], key.data["valid_buff"] = event
                     under_way = None
@@ -150,7 +146,7 @@ class EventReader:
         Returns:
             (event_id, cursor, valid_buff), None at the end of the stream.
         """
-        data = _registered(main_selector, stream_in)
+        data = registered(main_selector, stream_in)
         feed = feed or data.get("feed") or feed_of(stream_in)
         file_idx = data.get("file_idx", 0) if file_idx is None else file_idx
         try:
@@ -199,7 +195,7 @@ class EventReader:
         feed: Feed,
     ) -> tuple[int, int, int] | None:
         event_id, item_id = feed.resume_ids(cursor)
-        more = {"file_idx": file_idx} if _takes(self, "read_buffer", "file_idx") else {}
+        more = {"file_idx": file_idx} if takes(self, "read_buffer", "file_idx") else {}
         in_parts = len(byte_mv) > self.buffer_size
         moved = False
         try:
@@ -295,54 +291,17 @@ class EventReader:
         """Called when an event is read; to log what is worth it. A no-op by default."""
 
 
-def _register(
-    selector_class: type[selectors.BaseSelector], streams_in: Sequence[Any], size: int
-) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
-    main_selector = selector_class()
-    stream_data = []
-    for file_idx, stream_in in enumerate(streams_in):
-        stream_selector = selector_class()
-        stream_selector.register(stream_in, selectors.EVENT_READ)
-        mv = memoryview(bytearray(size))
-        data = {
-            "mv": mv,
-            "byte_mv": np.frombuffer(mv, np.int8),
-            "cursor": 0,
-            "valid_buff": 0,
-            "stream_selector": stream_selector,
-            "file_idx": file_idx,
-            "feed": feed_of(stream_in),
-        }
-        stream_data.append(data)
-        main_selector.register(stream_in, selectors.EVENT_READ, data)
-    return main_selector, stream_data
-
-
 def _register_for(
     reader: EventReader, streams_in: Sequence[Any]
 ) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
     """What register_streams_in gives, with larger windows unless a subclass has its own."""
     if type(reader).register_streams_in is EventReader.register_streams_in:
         room = min(READ_SIZE, READ_SIZES // max(len(streams_in), 1))
-        return _register(InputSelector, streams_in, max(room, reader.buffer_size))
+        return register(InputSelector, streams_in, max(room, reader.buffer_size))
     main_selector, stream_data = reader.register_streams_in(InputSelector, streams_in)
     for stream, data in zip(streams_in, stream_data, strict=True):
         data["feed"] = data.get("feed") or feed_of(stream)
     return main_selector, stream_data
-
-
-def _registered(main_selector: selectors.BaseSelector, stream_in: Any) -> dict[str, Any]:
-    """The data that a stream was registered with."""
-    try:
-        return (main_selector.get_map() or {})[stream_in].data or {}
-    except (KeyError, ValueError):
-        return {}
-
-
-def _arguments(reader: EventReader, data: dict[str, Any]) -> dict[str, Any]:
-    """Of a stream's data what read_event takes; a subclass may have the reference's."""
-    left_out = {"feed"} if _takes(reader, "read_event", "file_idx") else {"feed", "file_idx"}
-    return {name: value for name, value in data.items() if name not in left_out}
 
 
 def _has_event(mv: memoryview, cursor: int, valid_buff: int, feed: Feed, **_: Any) -> bool:
@@ -361,14 +320,3 @@ def _to_front(mv: memoryview, cursor: int, valid_buff: int, feed: Feed) -> tuple
         mv[:left] = mv[cursor:valid_buff]
         feed.base += cursor
     return 0, left
-
-
-def _takes(reader: EventReader, method: str, name: str) -> bool:
-    """Whether a method of a subclass takes an argument that older ones do not have."""
-    known = reader.__dict__.setdefault("_evstream_takes", {})
-    if method not in known:
-        parameters = inspect.signature(getattr(reader, method)).parameters
-        known[method] = name in parameters or any(
-            p.kind is p.VAR_KEYWORD for p in parameters.values()
-        )
-    return bool(known[method])

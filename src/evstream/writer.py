@@ -25,7 +25,7 @@ from evstream.event import Event
 from evstream.header import StreamHeader, build_header
 from evstream.kernels import block_kernels, record_functions
 from evstream.outlet import Outlet
-from evstream.rules import WriteChecker
+from evstream.write_rules import WriteChecker
 
 F = TypeVar("F", bound=Callable[..., Any])
 
