@@ -22,6 +22,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     names.parameters,
     names.columns,
     names.record_fields,
+    names.stream_headers,
     names.type_names,
     names.module_names,
     structure.delimiters,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
 import shutil
@@ -16,10 +17,18 @@ import pytest
 
 import evstream
 from codegen.__main__ import main
-from codegen.language import EVENT_NAMES, KERNEL_NAMES, RECORD_NAMES, SNAKE
+from codegen.language import (
+    CREATE_NAMES,
+    EVENT_NAMES,
+    KERNEL_NAMES,
+    RECORD_NAMES,
+    SNAKE,
+    WRITER_NAMES,
+)
 from codegen.load import load_spec
 from codegen.render import render
 from codegen.write import OWNED, stale, write
+from evstream.header import stream_header_fields
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec" / "oasis.yaml"
@@ -59,6 +68,22 @@ def snake(names: Iterable[str]) -> set[str]:
 
 def test_the_reserved_names_of_events_are_those_that_events_have():
     assert snake(dir(evstream.Event)) | {"property"} == EVENT_NAMES
+
+
+def arguments(*functions):
+    """Parameters that have names of their own, but for those that are fields of the spec."""
+    found = {
+        p.name
+        for function in functions
+        for p in inspect.signature(function).parameters.values()
+        if p.kind is not p.VAR_KEYWORD
+    }
+    return found - stream_header_fields().keys()
+
+
+def test_the_reserved_names_of_the_writer_are_its_arguments():
+    assert arguments(evstream.Writer.write_event) == WRITER_NAMES
+    assert arguments(evstream.create, evstream.write_arrow) == CREATE_NAMES
 
 
 def names_in(path: Path) -> set[str]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from codegen.draft import Draft, Problems, repeated
-from codegen.language import EVENT_ID, EVENT_NAMES, KERNEL_NAMES, RECORD_NAMES, WIDTHS
+from codegen.language import (
+    CREATE_NAMES,
+    EVENT_ID,
+    EVENT_NAMES,
+    KERNEL_NAMES,
+    RECORD_NAMES,
+    WIDTHS,
+    WRITER_NAMES,
+)
 
 
 def constants(draft: Draft) -> Problems:
@@ -47,7 +55,9 @@ def parameters(draft: Draft) -> Problems:
         for path, name, first in repeated(names):
             yield draft.problem(path, f"{name!r} is taken by {first}; parameters must be unique")
         for path, name in names:
-            if name in taken:
+            if name not in taken:
+                yield from _argument(draft, path, name, WRITER_NAMES)
+            else:
                 message = f"{name!r} is taken by {taken[name]}; a parameter is no field or plural"
                 yield draft.problem(path, message)
 
@@ -65,6 +75,8 @@ def columns(draft: Draft) -> Problems:
                 yield from _reserved(draft, f"{path}.name", field.name, KERNEL_NAMES)
             if field.plural is not None:
                 yield from _reserved(draft, f"{path}.plural", field.plural, EVENT_NAMES)
+                if i > 1:
+                    yield from _argument(draft, f"{path}.plural", field.plural, WRITER_NAMES)
             if field.plural in entry_names:
                 message = f"{field.plural!r} is a field of {block.entry!r}; choose another name"
                 yield draft.problem(f"{path}.plural", message)
@@ -74,6 +86,15 @@ def columns(draft: Draft) -> Problems:
                 yield from _reserved(draft, path, field.name, EVENT_NAMES | KERNEL_NAMES)
         if block.index is not None:
             yield from _reserved(draft, f"blocks.{block.name}.index", block.index, KERNEL_NAMES)
+
+
+def stream_headers(draft: Draft) -> Problems:
+    """The fields of a stream header are keywords of what makes one."""
+    for record in {s.header: None for s in draft.spec.streams.values() if s.header}:
+        fields = draft.spec.records[record].fields if record in draft.spec.records else ()
+        for i, field in enumerate(fields):
+            path = f"records.{record}.fields[{i}].name"
+            yield from _argument(draft, path, field.name, CREATE_NAMES)
 
 
 def record_fields(draft: Draft) -> Problems:
@@ -86,6 +107,11 @@ def record_fields(draft: Draft) -> Problems:
 def _reserved(draft: Draft, path: str, name: str, taken: frozenset[str]) -> Problems:
     if name in taken:
         yield draft.problem(path, f"{name!r} is a word of the generated code; choose another name")
+
+
+def _argument(draft: Draft, path: str, name: str, taken: frozenset[str]) -> Problems:
+    if name in taken:
+        yield draft.problem(path, f"{name!r} is an argument of the writer; choose another name")
 
 
 def type_names(draft: Draft) -> Problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from evstream.columns import as_array, as_column, row_scalars
 from evstream.errors import WriteError
 from evstream.event import no_matrix
 from evstream.header import StreamHeader
+from evstream.schema import Rule
 
 
 class MatrixForm:
@@ -140,19 +141,23 @@ class Matrix:
         """Entry columns of length 0."""
         return (np.empty(0, self._form.sidx_dtype), np.empty(0, self._form.value_dtype))
 
-    def refuse_infinite(self) -> None:
-        """Raise WriteError at the first value that is NaN or infinite."""
+    @property
+    def value_name(self) -> str:
+        """The entry field that the matrix has values of."""
+        return self._form.value
+
+    def refuse(self, rule: Rule, mask_of: Callable[[Array], Array]) -> None:
+        """Raise WriteError at the first value that breaks a rule on values."""
         sidx = [*self.special_sidx.tolist(), *range(1, self.losses.shape[1] + 1)]
         start = 0
         for part in (self.specials, self.losses):
-            if not np.isfinite(part).all():
-                row, column = np.argwhere(~np.isfinite(part))[0]
-                name, value = self._form.value, part[row, column]
+            mask = mask_of(part)
+            if mask.any():
+                row, column = np.argwhere(mask)[0]
+                ids = self._ids(row) | {self._form.sidx: sidx[start + column]}
+                problem = f"{self._form.value} {part[row, column]} breaks {rule.id}: {rule.doc}"
                 raise WriteError(
-                    f"the {name} of sidx {sidx[start + column]} is {value}",
-                    source=self._form.source,
-                    ids=self._ids(row),
-                    expected="a finite number",
+                    problem.rstrip("."), source=self._form.source, ids=ids, rule=rule.id
                 )
             start += part.shape[1]
 

@@ -110,9 +110,16 @@ class Checker:
         """Whether the mask of a rule is over entries, not blocks."""
         return name in self._entry_at and rule.check not in OVER_BLOCKS
 
-    def has(self, check: str) -> bool:
-        """Whether any rule in force uses this word of the vocabulary."""
-        return any(rule.check == check for rule, _, _ in self._checks)
+    def rules_of_values(self, name: str) -> Iterator[tuple[Rule, Callable[[Array], Array]]]:
+        """Each rule that looks at the values of a field one by one, and its check of any array."""
+        columns = Columns((), np.zeros(1, np.int64), ())
+        for rule, field, check in self._checks:
+            if field == name and rule.check in ONE_BY_ONE:
+
+                def mask_of(part: Array, check: Check = check) -> Array:
+                    return check(self, name, part, columns)
+
+                yield rule, mask_of
 
     def ids(self, columns: Columns, block: int) -> dict[str, int]:
         """The ids of a block, for messages."""
@@ -284,7 +291,9 @@ def _first_entries(columns: Columns) -> Array:
     return has_entries
 
 
-CHECKS: dict[str, Callable[[Checker, str, Array, Columns], Array]] = {
+Check = Callable[[Checker, str, Array, Columns], Array]
+
+CHECKS: dict[str, Check] = {
     "positive": _positive,
     "not_negative": _not_negative,
     "finite": _finite,
@@ -301,6 +310,9 @@ CHECKS: dict[str, Callable[[Checker, str, Array, Columns], Array]] = {
     "contiguous": _contiguous,
 }
 """Word of the vocabulary -> its check; those that concern a whole stream are not here."""
+
+ONE_BY_ONE = {"positive", "not_negative", "finite"}
+"""Checks that need nothing but a value."""
 
 OVER_BLOCKS = {"required_special"}
 """Checks of an entry field that judge whole blocks."""

@@ -27,8 +27,8 @@ class WriteChecker:
 
     def check_matrix(self, matrix: Matrix) -> None:
         """Check a matrix; the rules on sidx hold by the way it is written."""
-        if self._checker.has("finite"):
-            matrix.refuse_infinite()
+        for rule, mask in self._checker.rules_of_values(matrix.value_name):
+            matrix.refuse(rule, mask)
         block = matrix.written()
         no_offsets = np.zeros(len(block[0]) + 1, np.int64)
         try:
