@@ -105,7 +105,8 @@ def _by_arrow(block: memoryview, names: list[str], schema: pa.Schema) -> pa.Tabl
     text: Any = block.obj
     if b"x" in text or b"X" in text:
         raise pa.ArrowInvalid("pyarrow would take 0x10 for a whole number")
-    if text.count(b'"') != 2 * len(_QUOTED.findall(text)):
+    quotes = text.count(b'"')
+    if quotes and quotes != 2 * len(_QUOTED.findall(text)):
         raise pa.ArrowInvalid('pyarrow would close an open quote, and take "1"2 for 12')
     return pa_csv.read_csv(
         pa.BufferReader(pa.py_buffer(block)),
