@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import inspect
 import io
@@ -763,3 +764,18 @@ def test_write_mv_to_stream_writes_all_and_aliases_nothing(tmp_path, target):
     else:
         written = out.getvalue() if target == "memory" else b"".join(pieces)
     assert written == bytes(range(60))
+
+
+def test_a_stream_that_is_corrupt_is_forgotten_with_its_last_owner() -> None:
+    """What is remembered of a stream must not keep it: a fuzzer saw memory grow."""
+    data = oracle.encode("cdf", {}, [((event, 1, 1), [(1.0, 0.5)]) for event in range(1, 9)])
+    broken = bytearray(data)
+    broken[4 + 7 * 24 + 12 : 4 + 7 * 24 + 16] = struct.pack("<i", -1)  # no_of_bins of the last
+    stream = io.BytesIO(bytes(broken))
+    reader = evstream.reader_class("cdf")(np.zeros(1))
+    with pytest.raises(evstream.CorruptStreamError):
+        list(reader.read(stream))
+    gone = weakref.ref(stream)
+    del stream
+    gc.collect()
+    assert gone() is None

@@ -7,6 +7,7 @@ program that feeds several FIFOs in turn is never left waiting for us while we w
 
 from __future__ import annotations
 
+import copy
 import io
 import socket
 import weakref
@@ -126,7 +127,7 @@ class Feed:
         """Read into `view`, waiting for at least one byte; 0 at the end. Of a corrupt stream
         the bytes before that place are given, and the next read raises."""
         if self._corrupt is not None and not self._again:
-            raise self._corrupt
+            raise copy.copy(self._corrupt)
         while True:
             size = self._read_now(view)
             if size is not None:
@@ -141,7 +142,9 @@ class Feed:
                 size = old + int(self.tracker.state["start"]) - self.received
                 if size <= 0:
                     raise
-                self._corrupt = error
+                # A copy has no traceback: that would keep alive all that is in its frames, and
+                # this feed is remembered for as long as the stream lives.
+                self._corrupt = copy.copy(error)
         if size:
             self.lent = True
         else:

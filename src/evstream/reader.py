@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
@@ -106,7 +107,7 @@ class EventStream:
 
     def _refuse_reading(self) -> NoReturn:
         if self._error is not None:
-            raise self._error
+            raise copy.copy(self._error)
         if self._closed and self.clean_end is None:
             raise ValueError(f"{self.name}: the stream is closed")
         raise EvstreamError(
@@ -127,7 +128,7 @@ class EventStream:
             if self._strict or self._warn:
                 tell_unclosed(missing, self._strict)
         except EvstreamError as error:
-            self._error = error
+            self._error = copy.copy(error)  # without its traceback, which leads back here
             raise
         finally:
             self._source.close()
