@@ -1101,13 +1101,8 @@ def test_progress_on_a_terminal_has_a_bar_rate_and_time_left(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["parquet", "arrow", "bin", "bin.gz", "csv.gz", "jsonl.zst"])
-def test_what_is_left_of_a_failed_conversion_is_not_a_whole_file(name: str) -> None:
+def test_what_is_left_of_a_failed_conversion_is_not_a_whole_file(tmp_path: Path, name: str) -> None:
     """A library that is thrown away may complete its file: then it would look whole."""
-
-    class Target(io.BytesIO):
-        def __str__(self) -> str:
-            return f"target.{name}"
-
     source = io.BytesIO()
     with evstream.create(source, "loss", len_sample=1) as out:
         out.write_columns(np.arange(1, 300_001), 1, 1, 1.0)
@@ -1120,11 +1115,24 @@ def test_what_is_left_of_a_failed_conversion_is_not_a_whole_file(name: str) -> N
                 raise OSError("the line went dead")
             return size
 
-    target = Target()
+    fifo, left = tmp_path / f"fifo.{name}", tmp_path / f"left.{name}"
+    os.mkfifo(fifo)
+    reader = threading.Thread(target=lambda: left.write_bytes(fifo.read_bytes()))
+    reader.start()
     with pytest.raises(OSError, match="went dead"):
-        convert(Stops(cut), target, from_="bin", to=name.partition(".")[0])
+        convert(Stops(cut), fifo, from_="bin")
     gc.collect()
-    whole = io.BytesIO(target.getvalue())
-    whole.name = target.__str__()
+    reader.join()
     with pytest.raises(evstream.EvstreamError):
-        convert(whole, io.BytesIO(), from_=name.partition(".")[0], to="csv")
+        convert(left, io.BytesIO(), to="csv")
+
+
+def test_what_the_files_do_not_say_is_said_by_name(tmp_path: Path) -> None:
+    table, stream = tmp_path / "a.csv", tmp_path / "a.bin"
+    table.write_text("event_id,item_id,sidx,loss\n1,1,1,2.5\n")
+    evstream.convert(table, stream, stream="gul_item", len_sample=7, widths={"oasis_float": "f8"})
+    with evstream.open(stream, widths={"oasis_float": "f8"}) as opened:
+        assert (opened.header.stream, opened.header.len_sample) == ("gul_item", 7)
+        assert [event.loss.tolist() for event in opened] == [[2.5]]
+    with pytest.raises(TypeError, match="convert takes no length"):
+        evstream.convert(table, stream, length=7)

@@ -8,6 +8,7 @@ table in docs/reliability.md), and what came out is printed with `pytest -rP`.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 import warnings
@@ -1231,3 +1233,32 @@ def test_the_reading_of_a_whole_stream_is_what_the_tests_above_compare_with() ->
     reading = read_all(io.BytesIO(STREAM))
     assert reading.clean_end
     assert len(reading.events) == 60
+
+
+@pytest.mark.parametrize("to", ["csv", "jsonl", "parquet"])
+def test_a_conversion_whose_reader_does_not_read_ends_when_it_is_told_to(
+    tmp_path: Path, to: str
+) -> None:
+    path = tmp_path / "loss.bin"
+    with evstream.create(path, "loss", len_sample=1000) as out:
+        losses = np.random.default_rng(1).random((1000, 1000))
+        for event in range(1, 5):
+            out.write_event(event, range(1, 1001), losses)
+    ours, theirs = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "evstream", "convert", str(path), "-", "--to", to],
+        stdout=theirs, stderr=subprocess.PIPE, env=child_environment(),
+    )  # fmt: skip
+    waiting, before = 0, -1
+    while waiting == 0 or waiting != before:  # until the pipe is full
+        before = waiting
+        time.sleep(0.5)
+        waiting = int.from_bytes(fcntl.ioctl(ours, termios.FIONREAD, bytes(4)), "little")
+    for _ in range(2):  # the first one waits for a reader of what ends a stream inside a record
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+    assert process.wait(20) == 128 + signal.SIGTERM
+    os.close(ours)
+    os.close(theirs)
+    assert process.stderr is not None
+    process.stderr.close()

@@ -12,6 +12,7 @@ import dataclasses
 import errno
 import io
 import os
+import resource
 import socket
 import stat
 import subprocess
@@ -1469,11 +1470,13 @@ def test_a_program_that_ends_without_closing_leaves_no_whole_stream() -> None:
         list(evstream.open(io.BytesIO(ended.stdout)))
 
 
-def test_a_forked_process_leaves_its_parents_stream_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["loss.bin", "loss.bin.gz", "loss.bin.zst"])
+def test_a_forked_process_leaves_its_parents_stream_alone(tmp_path: Path, name: str) -> None:
     code = """if True:
         import os, sys, evstream
         with evstream.create(sys.argv[1], "loss", len_sample=3) as out:
             out.write_event(1, [1], [[1.0, 2.0, 3.0]])
+            out.flush()
             child = os.fork()
             if child == 0:
                 try:
@@ -1484,7 +1487,7 @@ def test_a_forked_process_leaves_its_parents_stream_alone(tmp_path: Path) -> Non
             os.waitpid(child, 0)
             out.write_event(2, [1], [[1.0, 2.0, 3.0]])
     """
-    path = tmp_path / "loss.bin"
+    path = tmp_path / name
     ended = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, str(path)],
         capture_output=True, text=True, env=child_environment(), timeout=60, check=False,
@@ -1533,3 +1536,81 @@ def test_threads_write_whole_events() -> None:
     assert sorted(read) == list(range(1, 801))
     for number, event in read.items():
         assert event.loss.tolist() == [number] * 150
+
+
+@pytest.mark.parametrize("name", ["a.bin", "a.bin.gz", "a.bin.zst"])
+def test_a_flush_that_fails_gives_the_stream_up(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("zstandard")
+    losses = np.random.default_rng(1).random((40, 100))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    out = evstream.create(tmp_path / name, "loss", len_sample=100)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+        with pytest.raises(WriteError, match="could not write"):  # noqa: PT012
+            for event in range(1, 30):
+                out.write_event(event, range(1, 41), losses)
+                out.flush()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(ValueError, match="is closed"):
+        out.write_event(99, range(1, 41), losses)
+    out.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_seal_stays_when_the_stream_that_would_replace_it_fails(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin.gz"
+    losses = np.random.default_rng(1).random((400, 100))
+    with evstream.create(path, "loss", len_sample=100, seal=True) as out:
+        out.write_event(1, [1], np.ones((1, 100)), mean=1.0, tiv=1.0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+        out = evstream.create(path, "loss", len_sample=100, seal=True)
+        with pytest.raises(WriteError, match="could not write"):  # noqa: PT012
+            out.write_event(1, range(1, 401), losses)
+            out.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert evstream.validate(path).clean
+    with pytest.raises(ValueError, match="would take the place of the stream"):
+        evstream.create("a.bin", "loss", len_sample=1, seal="a.bin")
+
+
+def test_every_changed_bit_of_a_compressed_file_is_noticed(tmp_path: Path) -> None:
+    pytest.importorskip("zstandard")
+    for name in ("a.bin.gz", "a.bin.zst"):
+        path = tmp_path / name
+        with evstream.create(path, "loss", len_sample=50) as out:
+            out.write_event(1, range(1, 101), np.random.default_rng(1).random((100, 50)))
+        data = path.read_bytes()
+        for at in range(20, len(data), 487):
+            changed = bytearray(data)
+            changed[at] ^= 4
+            with pytest.raises(evstream.EvstreamError):
+                list(evstream.open(io.BytesIO(bytes(changed))))
+
+
+def test_what_gives_up_raises_what_the_program_raised() -> None:
+    class Odd(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise RuntimeError("not the first")
+
+    with pytest.raises(KeyError, match="mine"), evstream.create(Odd(), "loss", len_sample=1):
+        raise KeyError("mine")
+
+
+def test_a_program_that_ends_without_closing_does_not_wait_for_a_reader() -> None:
+    code = """if True:
+        import os, evstream
+        readable, writable = os.pipe()
+        out = evstream.create(writable, "loss", len_sample=3)
+        out.flush()
+        os.set_blocking(writable, False)
+        try:
+            while True:
+                os.write(writable, bytes(4096))
+        except BlockingIOError:
+            os.set_blocking(writable, True)
+    """
+    subprocess.run([sys.executable, "-c", code], env=child_environment(), timeout=30, check=True)

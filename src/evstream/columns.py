@@ -29,7 +29,7 @@ def as_array(values: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
     they are integers here.
     """
     parts = values if isinstance(values, (list, tuple)) else [values]
-    if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+    if any(issubclass(kind, np.ma.MaskedArray) for kind in set(map(type, parts))):
         masked: Array = np.ma.asarray(values)
         return masked
     array = np.asarray(values)

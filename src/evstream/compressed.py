@@ -37,7 +37,7 @@ def compression_by_name(target: Any) -> str | None:
     """'gzip' or 'zstd' by the name of a file, None for another name and what is no path."""
     if not isinstance(target, (str, os.PathLike)):
         return None
-    return SUFFIXES.get(os.fsdecode(target).rpartition(".")[2].lower())
+    return SUFFIXES.get(os.path.splitext(os.fsdecode(target))[1][1:].lower())
 
 
 def compressor(kind: str, file: Any) -> Any:
@@ -46,7 +46,11 @@ def compressor(kind: str, file: Any) -> Any:
     if kind == "gzip":
         # Level 9 is slow, and a name and time would make other bytes each time.
         return gzip.GzipFile("", "wb", 6, file, mtime=0)
-    return import_extra("zstandard").ZstdCompressor().stream_writer(file, closefd=False)
+    return (
+        import_extra("zstandard")
+        .ZstdCompressor(write_checksum=True)
+        .stream_writer(file, closefd=False)
+    )
 
 
 class Expander:

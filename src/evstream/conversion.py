@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from evstream.arrow import arrow_schema
 from evstream.blocks import block_columns, row_columns
-from evstream.compressed import SUFFIXES, compressor
+from evstream.compressed import compression_by_name, compressor
 from evstream.errors import EvstreamError, TableError
 from evstream.extras import import_arrow
 from evstream.formats import Options, Table, format_of, module_of
 from evstream.formats.binary import checked, copy
 from evstream.formats.parallel import ahead
 from evstream.formats.table import complete_header, completed, missing_fields
-from evstream.header import StreamHeader, stream_named
+from evstream.header import StreamHeader, stream_header_fields, stream_named
 from evstream.sinks import Sink, SinkFile
 from evstream.sources import Source
 
@@ -34,6 +34,7 @@ def convert(
     sort: bool = False,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda offset: None,
+    **said: Any,
 ) -> None:
     """Convert one file to another.
 
@@ -47,7 +48,9 @@ def convert(
         target: what evstream.create takes. A file appears when it is complete.
         from_, to: "bin", "csv", "parquet", "arrow" or "jsonl"; by default what the file
             names' extensions say.
-        options: what the files do not say themselves.
+        options, **said: what the files do not say themselves: all of formats.Options, by name
+            (stream, widths, strict, timeout, precision, compression), and any field of a
+            stream header, e.g. len_sample=100.
         sort: bring the rows into the order of a stream; holds all of them in memory.
         say: is told what was inferred, in a sentence.
         progress: is told now and then how many bytes of the source are read.
@@ -57,7 +60,7 @@ def convert(
         The errors of evstream.open for a source that is a stream.
     """
     import_arrow()
-    options = options or Options()
+    options = _with(options or Options(), said)
     input_format = from_ or format_of(str(source))[0]
     output_format = to or format_of(str(target))[0]
     _refuse_idle(options, output_format)
@@ -87,6 +90,18 @@ def convert(
             say(f"len_sample {table.header.len_sample}, the highest sidx (--len-sample)")
 
 
+def _with(options: Options, said: Mapping[str, Any]) -> Options:
+    """The options with what is said by name in their place."""
+    names = {field.name for field in dataclasses.fields(Options)}
+    values = {name: value for name, value in said.items() if name not in names}
+    for name in values.keys() - stream_header_fields().keys():
+        raise TypeError(f"convert takes no {name}")
+    named = {name: value for name, value in said.items() if name in names}
+    if values:
+        named["values"] = {**options.values, **values}
+    return dataclasses.replace(options, **named)
+
+
 def _refuse_idle(options: Options, output_format: str) -> None:
     """An option that would do nothing was meant to do something."""
     if options.precision is not None and output_format != "csv":
@@ -102,17 +117,13 @@ def _expands(source: Any, input_format: str, options: Options) -> bool:
     """Whether the source may be compressed: a list of event ids has no header, so its first
     bytes can look like anything."""
     bare = options.stream is not None and stream_named(options.stream).type_word is None
-    return input_format != "bin" or not bare or _compression(source) is not None
-
-
-def _compression(name: Any) -> str | None:
-    return SUFFIXES.get(str(name).rpartition(".")[2].lower())
+    return input_format != "bin" or not bare or compression_by_name(source) is not None
 
 
 @contextmanager
 def _compressed(file: SinkFile, target: Any) -> Generator[Any]:
     """The file, behind the compression that the name of the target says."""
-    kind = _compression(target)
+    kind = compression_by_name(target)
     if kind is None:
         yield file
         return

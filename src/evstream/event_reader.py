@@ -146,9 +146,10 @@ class EventReader:
         Returns:
             (event_id, cursor, valid_buff), None at the end of the stream.
         """
-        data = registered(main_selector, stream_in)
-        feed = feed or data.get("feed") or feed_of(stream_in)
-        file_idx = data.get("file_idx", 0) if file_idx is None else file_idx
+        if feed is None or file_idx is None:
+            data = registered(main_selector, stream_in)
+            feed = feed or data.get("feed") or feed_of(stream_in)
+            file_idx = data.get("file_idx", 0) if file_idx is None else file_idx
         try:
             return self._read_event(
                 stream_in, main_selector, stream_selector, mv, byte_mv,

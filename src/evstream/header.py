@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,7 +58,7 @@ class StreamHeader:
         """Summary set of a summary stream; None for the others."""
         return self.values.get("summary_set_id")
 
-    @property
+    @functools.cached_property
     def used_widths(self) -> dict[str, str]:
         """The widths that records of this stream have; those of other streams are left out."""
         records = (self.spec.header, self.block.header, self.block.entry)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from evstream.compressed import compression_by_name, compressor
-from evstream.errors import WriteError, warn
+from evstream.errors import warn
 from evstream.header import StreamHeader, record_dtype
 from evstream.seal import Sealer, seal_path
 from evstream.sinks import Sink, SinkFile
@@ -39,6 +39,8 @@ class Outlet:
 
     def __init__(self, target: Any, header: StreamHeader, seal: str | bool) -> None:
         self._seal = _seal_path(target, seal)
+        if self._seal and self._seal == _place(target):
+            raise ValueError(f"{self._seal}: the seal would take the place of the stream")
         self._sink = Sink(target)
         kind = compression_by_name(target)
         self._file: Any = self._sink
@@ -87,10 +89,15 @@ class Outlet:
             self._sealer.update(view)
 
     def flush(self) -> None:
-        """Hand everything so far to the target."""
+        """Hand everything so far to the target; a failure gives the stream up, as in `drain`."""
         self.drain()
-        self._file.flush()
-        self._sink.flush()
+        try:
+            if self._file is not self._sink:
+                self._file.flush()
+            self._sink.flush()
+        except BaseException:
+            self.abort()
+            raise
         self._drained = time.monotonic()
 
     def flush_if_due(self) -> None:
@@ -103,10 +110,11 @@ class Outlet:
         self.refuse_closed()
         try:
             self.drain()
-            if self._sealer is not None:
-                self._sealer.finish().write(self._seal)
             if self._file is not self._sink:
                 self._file.close()
+            self._sink.flush()
+            if self._sealer is not None:  # when all but the name is there
+                self._sealer.finish().write(self._seal)
             self._sink.close()
         except BaseException:
             self.abort()
@@ -121,16 +129,28 @@ class Outlet:
         self.closed = True
         self.cursor = 0
         self._abandoned.detach()
-        if os.getpid() == self._process:  # else it is not ours to break
+        if os.getpid() == self._process:
             give_up(self._sink, self._header)
+        else:
+            _disown(self._sink)
 
 
 def _abandon(sink: Sink, header: StreamHeader, process: int) -> None:
     """A writer that was neither closed nor aborted, at its end or the program's: what it has
     collected is lost, so what it wrote must not look whole."""
-    if os.getpid() == process:
+    if os.getpid() != process:
+        _disown(sink)
+        return
+    if sink.takes_now:
         give_up(sink, header)
-        warn(f"{sink.name}: the stream was not closed, and is given up", ResourceWarning)
+    else:
+        sink.abort()  # the end of a program must not wait for a reader
+    warn(f"{sink.name}: the stream was not closed, and is given up", ResourceWarning)
+
+
+def _disown(sink: Sink) -> None:
+    """In a forked process: what a compressor still holds is the parent's to write."""
+    sink.given_up = True
 
 
 def give_up(sink: Sink, header: StreamHeader) -> None:
@@ -139,8 +159,8 @@ def give_up(sink: Sink, header: StreamHeader) -> None:
         if not sink.is_file:
             sink.write(memoryview(_cut(sink.written, header)))
             sink.flush()
-    except (OSError, WriteError):
-        pass  # the reader is gone already, and the first failure is the one to report
+    except Exception:
+        pass  # the target is gone already, and the first failure is the one to report
     finally:
         sink.abort()
 
@@ -165,3 +185,8 @@ def _seal_path(target: Any, seal: str | bool) -> str | None:
             raise TypeError("the seal of a target without a path needs a path: seal='out.seal'")
         return seal_path(os.path.abspath(target))
     return os.path.abspath(seal) if seal else None
+
+
+def _place(target: Any) -> str | None:
+    is_path = isinstance(target, (str, os.PathLike)) and target != "-"
+    return os.path.abspath(target) if is_path else None

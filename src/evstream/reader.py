@@ -61,7 +61,7 @@ class EventStream:
         except BaseException:
             self._source.close()
             raise
-        self._error: EvstreamError | None = None
+        self._error: EvstreamError | OSError | None = None
         self._closed = False
         self._chunks = self._read_chunks()
         self._events = self._read_events()
@@ -127,7 +127,7 @@ class EventStream:
             missing = decoder.finish(window)
             if self._strict or self._warn:
                 tell_unclosed(missing, self._strict)
-        except EvstreamError as error:
+        except (EvstreamError, OSError) as error:
             self._error = copy.copy(error)  # without its traceback, which leads back here
             raise
         finally:

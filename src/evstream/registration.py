@@ -49,16 +49,18 @@ def registered(main_selector: selectors.BaseSelector, stream_in: Any) -> dict[st
 
 def arguments(reader: Any, data: dict[str, Any]) -> dict[str, Any]:
     """Of a stream's data what read_event takes; a subclass may have the reference's."""
-    left_out = {"feed"} if takes(reader, "read_event", "file_idx") else {"feed", "file_idx"}
+    left_out = [name for name in ("file_idx", "feed") if not takes(reader, "read_event", name)]
+    if not left_out:
+        return data
     return {name: value for name, value in data.items() if name not in left_out}
 
 
 def takes(reader: Any, method: str, name: str) -> bool:
     """Whether a method of a subclass takes an argument that older ones do not have."""
     known = reader.__dict__.setdefault("_evstream_takes", {})
-    if method not in known:
+    if (method, name) not in known:
         parameters = inspect.signature(getattr(reader, method)).parameters
-        known[method] = name in parameters or any(
+        known[method, name] = name in parameters or any(
             p.kind is p.VAR_KEYWORD for p in parameters.values()
         )
-    return bool(known[method])
+    return bool(known[method, name])

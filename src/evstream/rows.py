@@ -153,21 +153,21 @@ def read_columns(
         TypeError: `events` or `sidx` is of no whole numbers, or the stream has no sidx.
     """
     with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
-        columns = _Growing(opened)
+        columns = _Growing(opened, opened.size if events is None and sidx is None else None)
         for rows in iter_rows(opened, events, sidx):
             columns.append(rows)
     return columns.kept()
 
 
 class _Growing:
-    """Columns that rows are added to. For a whole file they begin as long as it can make them:
-    memory that is never written to is not taken, and nothing is moved later."""
+    """Columns that rows are added to. For all rows of a file, of `size` bytes, they begin as long
+    as these can be: memory that is never written to is not taken, and nothing is moved later."""
 
-    def __init__(self, stream: EventStream) -> None:
+    def __init__(self, stream: EventStream, size: int | None) -> None:
         dtypes = row_columns(stream.header)
         header = stream.header
         record = record_dtype(header.block.entry or header.block.header, header.widths)
-        rows = (stream.size or 1 << 20) // record.itemsize
+        rows = (size or 1 << 20) // record.itemsize
         self._columns = {name: np.empty(rows, dtype) for name, dtype in dtypes.items()}
         self._used = 0
 

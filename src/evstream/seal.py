@@ -70,7 +70,7 @@ class Seal:
             seal = cls(**told)
             seal._refuse_nonsense()
             return seal
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise SealError(f"this is no seal ({error})", source=str(path)) from None
 
     def _refuse_nonsense(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 from evstream.errors import WriteError
 from evstream.sources import name_of
-from evstream.waiting import descriptor_of, wait_writable, widen_pipe
+from evstream.waiting import descriptor_of, is_writable, wait_writable, widen_pipe
 
 
 def write_all(
@@ -89,6 +89,12 @@ class Sink:
     @property
     def is_file(self) -> bool:
         return self._final is not None
+
+    @property
+    def takes_now(self) -> bool:
+        """Whether a write of a few bytes does not have to wait."""
+        descriptor = descriptor_of(self._stream)
+        return descriptor is None or is_writable(descriptor)
 
     def write(self, view: memoryview) -> None:
         """Write all of `view`. BrokenPipeError when the reader is gone, WriteError when

@@ -36,6 +36,11 @@ def check_timeout(timeout: float | None) -> None:
         raise ValueError(f"timeout is {timeout}, expected seconds above 0")
 
 
+def is_writable(descriptor: int) -> bool:
+    """Whether a write can make progress now."""
+    return bool(_poll([descriptor], select.POLLOUT, 0))
+
+
 def wait_writable(descriptor: int) -> None:
     """Wait until a write can make progress or fails."""
     _poll([descriptor], select.POLLOUT, None)

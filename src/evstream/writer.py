@@ -8,6 +8,7 @@ encoders into the buffer of the `outlet`. A block stays open between two calls o
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -35,6 +36,8 @@ def _one_at_a_time(method: F) -> F:
 
     @functools.wraps(method)
     def alone(self: Writer, *arguments: Any, **named: Any) -> Any:
+        if os.getpid() != self._process:  # a thread that is not here may hold the lock
+            self._process, self._lock = os.getpid(), threading.RLock()
         with self._lock:
             return method(self, *arguments, **named)
 
@@ -71,6 +74,7 @@ class Writer:
         self.validate = validate
         self._checker = WriteChecker(header, self.name)
         self._lock = threading.RLock()
+        self._process = os.getpid()
         self._form: MatrixForm | None = None  # once a matrix is written
 
     @property

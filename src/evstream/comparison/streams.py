@@ -32,6 +32,7 @@ def compare(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
+    timeout: float | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
     """Compare two streams to their end, in bounded memory.
@@ -48,7 +49,7 @@ def compare(
             and must be in both.
         absolute, relative: the tolerance.
         first: number of differences to list; all are counted.
-        stream, widths, strict: of both streams, as for `evstream.open`.
+        stream, widths, strict, timeout: of both streams, as for `evstream.open`.
         progress: called now and then with the number of bytes of A that are done.
 
     Raises what reading them raises: a broken stream equals nothing.
@@ -62,7 +63,8 @@ def compare(
         def opened(source: Any) -> EventStream:
             if isinstance(source, EventStream):
                 return source
-            return stack.enter_context(EventStream(source, stream, widths=widths, strict=strict))
+            opened = EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)
+            return stack.enter_context(opened)
 
         one, other = opened(a), opened(b)
         report = Report(one.name, other.name, one.header.stream)

@@ -8,6 +8,7 @@ Lines are printed by Polars, which does it several times as fast as pyarrow.
 from __future__ import annotations
 
 import codecs
+import io
 import re
 import reprlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -124,33 +125,17 @@ def write_frames(
     out: Any,
     head: bytes = b"",
 ) -> None:
-    """Each batch as a frame of Polars, which `write` prints to a file."""
+    """Each batch as a frame of Polars, which `write` prints.
+
+    Into memory first: Polars writes from a thread of its own, while the main one, which alone
+    hears signals, waits for it; and it turns an error of the file into one with less in it.
+    """
     from_arrow = import_extra("polars").from_arrow
-    file = _Remembers(out)
-    file.write(head)
-    try:
-        for batch in batches:
-            write(from_arrow(batch), file)
-    except Exception:
-        if file.error is not None:
-            raise file.error from None
-        raise
-
-
-class _Remembers:
-    """A file that keeps the error of a write: Polars raises another one, with less in it."""
-
-    def __init__(self, out: Any) -> None:
-        self._out = out
-        self.error: BaseException | None = None
-
-    def write(self, data: Any) -> int:
-        try:
-            self._out.write(data)
-        except BaseException as error:
-            self.error = error
-            raise
-        return len(data)
+    out.write(head)
+    for batch in batches:
+        text = io.BytesIO()
+        write(from_arrow(batch), text)
+        out.write(text.getbuffer())
 
 
 def _is_odd(column: Any) -> bool:
