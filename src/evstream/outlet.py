@@ -50,10 +50,10 @@ class Outlet:
             except BaseException:
                 self._sink.abort()
                 raise
-        self._drained_bytes = 0
+        self._handed_on = 0
         self._header = header
         self._sealer = Sealer(self._sink.name, header) if self._seal else None
-        self._drained = time.monotonic()
+        self._flushed = time.monotonic()
         self._process = os.getpid()
         self._abandoned = weakref.finalize(self, _abandon, self._sink, header, self._process)
         self.name = self._sink.name
@@ -66,7 +66,7 @@ class Outlet:
     @property
     def offset(self) -> int:
         """Bytes of the stream so far, those included that wait."""
-        return self._drained_bytes + self.cursor
+        return self._handed_on + self.cursor
 
     def refuse_closed(self) -> None:
         """Raise ValueError if nothing can be written any more, or not by this process."""
@@ -84,7 +84,7 @@ class Outlet:
         except BaseException:
             self.abort()
             raise
-        self._drained_bytes += len(view)
+        self._handed_on += len(view)
         if self._sealer is not None:
             self._sealer.update(view)
 
@@ -98,11 +98,11 @@ class Outlet:
         except BaseException:
             self.abort()
             raise
-        self._drained = time.monotonic()
+        self._flushed = time.monotonic()
 
     def flush_if_due(self) -> None:
         """Let a pipe's reader not wait for a full buffer."""
-        if not self._sink.is_file and time.monotonic() - self._drained > FLUSH_SECONDS:
+        if not self._sink.is_file and time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
     def close(self) -> None:
@@ -181,12 +181,14 @@ def _cut(written: int, header: StreamHeader) -> bytes:
 
 def _seal_path(target: Any, seal: str | bool) -> str | None:
     if seal is True:
-        if not isinstance(target, (str, os.PathLike)) or target == "-":
+        place = _place(target)
+        if place is None:
             raise TypeError("the seal of a target without a path needs a path: seal='out.seal'")
-        return seal_path(os.path.abspath(target))
+        return seal_path(place)
     return os.path.abspath(seal) if seal else None
 
 
 def _place(target: Any) -> str | None:
+    """The absolute path of a target, wherever the program goes; None for what is no path."""
     is_path = isinstance(target, (str, os.PathLike)) and target != "-"
     return os.path.abspath(target) if is_path else None
