@@ -524,7 +524,7 @@ def assert_change_is_noticed(compressed: bytes) -> None:
 
 
 def test_a_gzip_stream_that_is_cut_anywhere_is_an_error() -> None:
-    assert_cut_is_noticed(gzip.compress(SMALL), magic=3)
+    assert_cut_is_noticed(gzip.compress(SMALL), magic=2)
 
 
 def test_a_gzip_stream_that_is_changed_anywhere_is_an_error() -> None:

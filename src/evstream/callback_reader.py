@@ -24,6 +24,7 @@ import numba
 import numpy as np
 
 from evstream._generated import layout
+from evstream.compressed import may_be_compressed
 from evstream.errors import ReaderError, StreamMismatchError
 from evstream.event_reader import EventReader
 from evstream.feeds import Feed, learn
@@ -65,8 +66,8 @@ class CallbackReader(EventReader):
             # All are opened before any is read: their writer may open all before it writes.
             for source in sources:
                 streams.append(Source(source, expand=False, timeout=self.timeout))
-            for stream in streams:
-                if not bare:
+            for source, stream in zip(sources, streams, strict=True):
+                if may_be_compressed(source, bare):
                     stream.expand()
                 header = read_header(_exact(stream), stream.name, name, self.header.widths)
                 learn(stream, KnownStream(header, header.size))

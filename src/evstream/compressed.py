@@ -20,17 +20,48 @@ from evstream.extras import import_extra
 PIECE = {"gzip": 1 << 14, "zstd": 1 << 10}
 """Compressed bytes per step: gzip expands at most a thousandfold, zstd far more."""
 
-_MAGIC = {b"\x1f\x8b\x08": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-MAGIC_SIZE = max(map(len, _MAGIC))
+MAGIC_SIZE = 4
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_ZSTD_BEFORE_0_8 = {bytes([first, 0xB5, 0x2F, 0xFD]) for first in (0x1E, *range(0x22, 0x28))}
+_SKIPPABLE = {bytes([first, 0x2A, 0x4D, 0x18]) for first in range(0x50, 0x60)}
+"""First bytes of a zstd frame without content: pzstd puts one before each frame."""
+
+_ZSTD_STARTS = {_ZSTD, *_ZSTD_BEFORE_0_8, *_SKIPPABLE}
 
 
 def compression(start: bytes) -> str | None:
     """'gzip' or 'zstd' by the first bytes of a source, None if it is neither."""
-    return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+    if start.startswith(_GZIP):
+        return "gzip"
+    return "zstd" if start[:MAGIC_SIZE] in _ZSTD_STARTS else None
+
+
+_NOT_READ = {
+    b"BZh": ("bzip2", "bzip2 -dc"),
+    b"\xfd7zX": ("xz", "xz -dc"),
+    b"\x04\x22\x4d\x18": ("lz4", "lz4 -dc"),
+    b"PK\x03\x04": ("zip", "unzip -p"),
+    b"\x1f\x9d": ("compress", "gzip -dc"),
+}
+"""First bytes of compressed files that are not read -> their program, what expands them."""
+
+
+def unread_compression(start: bytes) -> tuple[str, str] | None:
+    """(name, command that expands it) of a compression that evstream does not read."""
+    return next((found for magic, found in _NOT_READ.items() if start.startswith(magic)), None)
 
 
 SUFFIXES = {"gz": "gzip", "zst": "zstd"}
 """Extension of a file name -> compression around the whole file."""
+
+
+def may_be_compressed(source: Any, bare: bool) -> bool:
+    """Whether the first bytes of a source can show that it is compressed: a `bare` stream has
+    no stream header, so its first id may have any bytes, and only the name of the file counts.
+    """
+    return not bare or compression_by_name(source) is not None
 
 
 def compression_by_name(target: Any) -> str | None:
@@ -57,7 +88,8 @@ class Expander:
     """Gives the expanded bytes of a compressed source through `readinto`.
 
     `read(n)` gives up to n compressed bytes, b"" at the end. Members that follow one
-    another, as `cat a.gz b.gz` makes them, are read as one.
+    another, as `cat a.gz b.gz` makes them, are read as one. Zero bytes after the last gzip
+    member fill up a block of a tape or disk, and are skipped as gzip skips them.
     """
 
     def __init__(self, kind: str, read: Callable[[int], bytes], source: str) -> None:
@@ -67,27 +99,56 @@ class Expander:
         self._member: Any = _decompressor(kind)
         self._ready = memoryview(b"")
         self._fresh = True
+        self._first = b""
 
     def readinto(self, view: memoryview) -> int:
         """Fill part of `view`; the number of bytes, 0 at the end."""
         while not self._ready:
             piece = self._member.unused_data if self._member.eof else b""
             if self._member.eof:
-                self._member, self._fresh = _decompressor(self._kind), True
+                self._member, self._fresh, self._first = _decompressor(self._kind), True, b""
             piece = piece or self._read(PIECE[self._kind])
             if not piece:
                 return self._end()
+            if self._fresh and self._kind == "gzip" and piece.startswith(b"\0"):
+                self._skip_padding(piece)
+                return 0
             self._fresh = False
+            if len(self._first) < MAGIC_SIZE:
+                self._first += piece[: MAGIC_SIZE - len(self._first)]
             try:
                 self._ready = memoryview(self._member.decompress(piece))
             except Exception as error:  # zlib.error or zstandard.ZstdError
-                raise CorruptStreamError(
-                    f"broken {self._kind} data ({error})", source=self._source
-                ) from None
+                raise self._error(str(error)) from None
         size = min(len(view), len(self._ready))
         view[:size] = self._ready[:size]
         self._ready = self._ready[size:]
         return size
+
+    def _skip_padding(self, piece: bytes) -> None:
+        """Read zero bytes to the end: anything after them may follow members that are lost."""
+        while piece:
+            if piece.strip(b"\0"):
+                raise CorruptStreamError(
+                    "zero bytes inside the gzip data", source=self._source,
+                    expected="the next gzip member, or zero bytes up to the end",
+                )  # fmt: skip
+            piece = self._read(PIECE[self._kind])
+
+    def _error(self, reason: str) -> CorruptStreamError:
+        """What is wrong, by the text of the library."""
+        problem, expected = f"broken {self._kind} data ({reason})", ""
+        if self._kind == "zstd":
+            if self._first in _ZSTD_BEFORE_0_8:
+                problem = "the zstd data has the format of zstd before 0.8"
+                expected = "data that zstd 0.8 or later has compressed"
+            elif "ictionary" in reason:
+                problem = f"the zstd data needs a dictionary ({reason})"
+                expected = "data compressed without one, or the output of zstd -dc -D DICTIONARY"
+            elif "memory" in reason:
+                problem = f"the zstd data has a window above 128 MiB ({reason})"
+                expected = "a smaller window, or the output of zstd -dc --long=31"
+        return CorruptStreamError(problem, source=self._source, expected=expected)
 
     def _end(self) -> int:
         if not self._fresh:

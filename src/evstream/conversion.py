@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evstream.arrow import arrow_schema
 from evstream.blocks import block_columns, row_columns
-from evstream.compressed import compression_by_name, compressor
+from evstream.compressed import compression_by_name, compressor, may_be_compressed
 from evstream.errors import EvstreamError, TableError
 from evstream.extras import import_arrow
 from evstream.formats import Options, Table, format_of, module_of
@@ -117,7 +117,7 @@ def _expands(source: Any, input_format: str, options: Options) -> bool:
     """Whether the source may be compressed: a list of event ids has no header, so its first
     bytes can look like anything."""
     bare = options.stream is not None and stream_named(options.stream).type_word is None
-    return input_format != "bin" or not bare or compression_by_name(source) is not None
+    return input_format != "bin" or may_be_compressed(source, bare)
 
 
 @contextmanager

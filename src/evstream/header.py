@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evstream._generated import layout
+from evstream.compressed import unread_compression
 from evstream.errors import StreamHeaderError, StreamMismatchError, WriteError
 from evstream.schema import Block, Field, Stream, choose_widths
 
@@ -219,6 +220,10 @@ def _known(word: bytes, source: str) -> Stream:
         problem = f"unknown stream type {number}/{aggregation} (bytes {word.hex(' ')})"
         if word in _TABLES:
             problem = f"this is {_TABLES[word]}, which `evstream convert` makes a stream of"
+        if (unread := unread_compression(word)) is not None:
+            problem = f"the file is compressed with {unread[0]}"
+            legal = f"gzip, zstd, or the output of {unread[1]}"
+            raise StreamHeaderError(problem, source=source, offset=0, expected=legal)
         raise StreamHeaderError(
             problem, source=source, offset=0, expected=f"source/aggregation {legal}"
         )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from evstream._generated import layout
-from evstream.compressed import compression
+from evstream.compressed import compression, unread_compression
 from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
 from evstream.feeds import learn
 from evstream.header import StreamHeader, find_stream, record_dtype
@@ -104,6 +104,11 @@ def _refuse_unknown(data: bytes, name: str) -> None:
     aggregation, source = layout.unpack_type_word(data[: layout.TYPE_WORD_SIZE])
     if source in set(layout.SourceType) and aggregation in set(layout.AggregationType):
         return
+    if (unread := unread_compression(data)) is not None:
+        raise StreamHeaderError(
+            f"the stream is compressed with {unread[0]}", source=name, offset=0,
+            expected=f"the stream itself, the output of {unread[1]}",
+        )  # fmt: skip
     if (kind := compression(data)) is not None:
         raise StreamHeaderError(
             f"the stream is compressed with {kind}", source=name, offset=0,

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from evstream.assembler import EventAssembler
 from evstream.blocks import Chunk
+from evstream.compressed import may_be_compressed
 from evstream.decoder import Decoder
 from evstream.endings import tell_unclosed
 from evstream.errors import CorruptStreamError, EvstreamError
@@ -51,7 +52,7 @@ class EventStream:
         bare = stream is not None and stream_named(stream).type_word is None
         self._strict, self._warn = strict, warn
         if not isinstance(source, Source):
-            source = Source(source, expand=not bare, timeout=timeout)
+            source = Source(source, expand=may_be_compressed(source, bare), timeout=timeout)
         self._source: Source = source
         self.name = self._source.name
         try:
