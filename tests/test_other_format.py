@@ -406,6 +406,7 @@ with evstream.create("total.bin", "total", len_sample=2, rate=0.1) as out:
 told(evstream.read_dense, "total.bin")
 told(evstream.create, "new.bin", "total", len_sample=2, rate="0.1")
 told(evstream.create, "new.bin", "total", len_sample=2, rate=1e39)
+told(evstream.create, "new.bin", "total", len_sample=2, rate=1e-60)
 with evstream.open("total.bin") as stream:
     print(stream.header.values == out.header.values, stream.header.values)
 """,
@@ -418,6 +419,7 @@ with evstream.open("total.bin") as stream:
         no_id,
         "TypeError: rate is '0.1', expected a number",
         "WriteError: rate is 1e+39, expected a finite number",
+        "WriteError: rate is 1e-60, expected a number that f4 holds",
         "True {'len_sample': 2, 'rate': 0.10000000149011612}",
     ]
     mark, total = command(package, "info", "--json", "mark.bin", "total.bin").splitlines()

@@ -1,7 +1,7 @@
 """From what a caller has (lists, numbers, arrays of any dtype) to columns of the format.
 
-A conversion that would change a value is refused, so that an id never wraps around and a
-loss never becomes infinite on its way into a stream. Nor does a value that a mask hides, or
+A conversion that would change a value is refused, so that an id never wraps around, and a
+loss never becomes infinite, or 0, on its way into a stream. Nor does a value that a mask hides, or
 one that an earlier conversion to floats may have rounded, get in.
 """
 
@@ -79,11 +79,11 @@ def as_column(
     if array.dtype.kind not in "iufb":
         raise WriteError(f"{name} is of dtype {array.dtype}", source=source, expected="numbers")
     if array.dtype != dtype:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             converted = array.astype(dtype)
         width = dtype.str[1:]
         refuse(
-            _lost(array, converted),
+            lost(array, converted),
             f"{{}} does not fit into {width}",
             lambda value: _expected(value, dtype, scalar),
         )
@@ -100,13 +100,28 @@ def as_column(
     return np.ascontiguousarray(array)
 
 
-def _lost(array: Array, converted: Array) -> Array:
-    """Where a conversion has changed a value, other than a float to the nearest one."""
+def lost(array: Any, converted: Any) -> Array:
+    """Where a conversion has changed a value, other than a float to the nearest one.
+
+    A float is lost when it becomes infinite, and when it becomes 0 without being 0.
+    """
     if converted.dtype.kind == "f":
-        lost: Array = np.isinf(converted) & np.isfinite(array)
+        changed: Array = (np.isinf(converted) & np.isfinite(array)) | (
+            (converted == 0) & (array != 0)
+        )
     else:
-        lost = (converted != array) | ((converted < 0) != (array < 0))
-    return np.asarray(lost)
+        changed = (converted != array) | ((converted < 0) != (array < 0))
+    return np.asarray(changed)
+
+
+def legal_range(dtype: np.dtype[Any], *, is_tiny: bool = False) -> str:
+    """The numbers that fit into a dtype, for messages; `is_tiny` for a float that became 0."""
+    if dtype.kind != "f":
+        limits = np.iinfo(dtype)
+        return f"a whole number from {limits.min} to {limits.max}"
+    if is_tiny:
+        return f"0, or a number of at least {np.finfo(dtype).smallest_subnormal:.2g}"
+    return f"a number within {np.finfo(dtype).max:.3g}"
 
 
 def row_scalars(header: StreamHeader) -> dict[str, str]:
@@ -121,15 +136,11 @@ def row_scalars(header: StreamHeader) -> dict[str, str]:
 
 def _expected(value: Any, dtype: np.dtype[Any], scalar: str | None) -> str:
     """What would fit, and the width at which the value itself does."""
-    limits = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
-    if dtype.kind == "f":
-        expected = f"a number within {limits.max:.3g}"
-    else:
-        expected = f"a whole number from {limits.min} to {limits.max}"
+    expected = legal_range(dtype, is_tiny=bool(abs(value) < 1))
     for width in layout.SCALARS[scalar].widths if scalar is not None else ():
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             converted = value.astype(width)
-        if not _lost(value, converted):
+        if not lost(value, converted):
             return f'{expected}, or widths={{"{scalar}": "{width}"}}'
     return expected
 

@@ -173,10 +173,12 @@ def _checked(f: Field, value: Any, width: str) -> Any:
     if np.dtype(width).kind == "f":
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(f"{f.name} is {value!r}, expected a number")
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             nearest = np.dtype(width).type(value).item()
         if not np.isfinite(nearest):
             raise WriteError(f"{f.name} is {value}", expected="a finite number")
+        if nearest == 0 and value != 0:
+            raise WriteError(f"{f.name} is {value}", expected=f"a number that {width} holds")
         return nearest
     try:
         number = None if isinstance(value, bool) else operator.index(value)

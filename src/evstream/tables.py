@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from evstream.arrow import FINAL_DELIMITER, header_of, rows_of
 from evstream.blocks import Array, row_columns
+from evstream.columns import legal_range
 from evstream.errors import TableError, WriteError
 from evstream.extras import import_arrow
 from evstream.header import StreamHeader, build_header
@@ -158,6 +160,8 @@ def _converted(header: StreamHeader, batches: Iterable[RecordBatch]) -> Iterator
 def _without_decimals(batch: pa.RecordBatch, dtypes: Mapping[str, np.dtype[Any]]) -> pa.RecordBatch:
     """Decimals, which SQL makes of constants and sums, as the numbers of the stream."""
     pa = import_arrow()
+    import pyarrow.compute as pc
+
     columns = {name: batch.column(name) for name in batch.schema.names}
     for name, column in columns.items():
         if pa.types.is_decimal(column.type):
@@ -165,4 +169,13 @@ def _without_decimals(batch: pa.RecordBatch, dtypes: Mapping[str, np.dtype[Any]]
                 columns[name] = column.cast(pa.from_numpy_dtype(dtypes[name]))
             except pa.ArrowInvalid as error:
                 raise TableError(str(error), column=name) from None
+            tiny = pc.and_(
+                pc.equal(columns[name], 0), pc.not_equal(column, pa.scalar(Decimal(0), column.type))
+            )
+            if pc.any(tiny).as_py():
+                value = column.filter(tiny)[0]
+                raise TableError(
+                    f"{value} becomes 0", column=name,
+                    expected=legal_range(dtypes[name], is_tiny=True),
+                )  # fmt: skip
     return pa.RecordBatch.from_pydict(columns)

@@ -14,7 +14,14 @@ from evstream.blocks import row_columns
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.formats.table import Options, Table, guess_header
-from evstream.formats.text import TextFormat, opening_line, read_blocks, read_rows, write_frames
+from evstream.formats.text import (
+    TextFormat,
+    is_zero,
+    opening_line,
+    read_blocks,
+    read_rows,
+    write_frames,
+)
 from evstream.header import StreamHeader, stream_named
 from evstream.sources import Source
 from evstream.text import json_lines
@@ -80,7 +87,9 @@ def _by_arrow(block: memoryview, schema: pa.Schema) -> pa.Table:
 def _records(lines: list[str], first_line: int, source: str) -> Iterator[dict[str, Any]]:
     for number, text in enumerate(lines, first_line):
         try:
-            record = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_object)
+            record = json.loads(
+                text.removeprefix("\ufeff"), object_pairs_hook=_object, parse_float=_float
+            )
         except ValueError as error:
             problem = f"this is no JSON ({error})"
             raise TableError(problem, source=source, line=number) from None
@@ -97,3 +106,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(record) < len(pairs):
         raise ValueError("a name comes twice")
     return record
+
+
+def _float(text: str) -> float | str:
+    """The number; its text where a Python float is infinite or 0 and the text is neither."""
+    number = float(text)
+    is_held = np.isfinite(number) and (number != 0 or is_zero(text))
+    return number if is_held else text

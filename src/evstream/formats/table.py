@@ -13,6 +13,7 @@ import numpy as np
 from evstream._generated import layout
 from evstream.arrow import header_of, numbers_of
 from evstream.blocks import Array, row_columns
+from evstream.columns import legal_range, lost
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.header import StreamHeader, build_header, stream_named
@@ -174,26 +175,16 @@ def conform(batch: RecordBatch, schema: pa.Schema, first_row: int, source: str) 
 
 def _exactly(values: Array, dtype: Any, first_row: int, name: str, source: str) -> Array:
     dtype = np.dtype(dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         converted = values.astype(dtype)
-    if dtype.kind == "f":
-        lost = np.isinf(converted) & np.isfinite(values)
-    else:
-        lost = (converted != values) | ((converted < 0) != (values < 0))
-    if lost.any():
-        at = int(np.argmax(lost))
+    changed = lost(values, converted)
+    if changed.any():
+        at = int(np.argmax(changed))
         raise TableError(
             f"{values[at]}", source=source, row=first_row + at, column=name,
-            expected=_range(dtype),
+            expected=legal_range(dtype, is_tiny=bool(abs(values[at]) < 1)),
         )  # fmt: skip
     return converted
-
-
-def _range(dtype: np.dtype[Any]) -> str:
-    if dtype.kind == "f":
-        return f"a number within {np.finfo(dtype).max:.3g}"
-    limits = np.iinfo(dtype)
-    return f"a whole number from {limits.min} to {limits.max}"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import numpy as np
 
 from evstream._generated import layout
 from evstream.arrow import batch_of
+from evstream.columns import legal_range
 from evstream.errors import TableError
 from evstream.extras import import_arrow, import_extra
 from evstream.formats.parallel import in_order
@@ -103,7 +104,10 @@ def read_rows(
         except pa.ArrowInvalid:
             return None
         whole = table.num_rows == int(np.count_nonzero(np.frombuffer(block, np.uint8) == _NEWLINE))
-        if not whole or any(_is_odd(table.column(name)) for name in schema.names):
+        columns = [table.column(name) for name in schema.names]
+        if not whole or any(_is_odd(column) for column in columns):
+            return None
+        if any(_has_zero(column) for column in columns) and _TINY.search(block):
             return None
         batches = table.select(schema.names).cast(schema).combine_chunks().to_batches()
         return batches[0] if len(batches) == 1 else None
@@ -149,6 +153,18 @@ def _is_odd(column: Any) -> bool:
     return bool(pt.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py())
 
 
+_TINY = re.compile(rb"[eE]-[0-9]*[1-9][0-9]|0{30}")
+"""What a number that is not 0, but becomes 0 at its width, has in its text: pyarrow does not
+say that it has lost one. 1e-45 needs an exponent of two digits, or so many zeros."""
+
+
+def _has_zero(column: Any) -> bool:
+    import pyarrow.compute as pc
+    import pyarrow.types as pt
+
+    return bool(pt.is_floating(column.type) and pc.any(pc.equal(column, 0)).as_py())
+
+
 def _read_exactly(
     records: Iterable[Mapping[str, Any]],
     schema: pa.Schema,
@@ -189,10 +205,11 @@ def _number(value: Any, dtype: np.dtype[Any], source: str, line: int, column: st
     expected = "a whole number" if is_whole else "a number"
     number = _held(value, dtype) if right else None
     if right and number is None:
-        limits = np.iinfo(dtype) if is_whole else np.finfo(dtype)
+        limits = np.iinfo(dtype) if is_whole else None
         expected = (
-            f"{limits.min} to {limits.max}" if is_whole else f"{expected} within {limits.max:.3g}"
-        )
+            f"{limits.min} to {limits.max}" if limits else
+            legal_range(dtype, is_tiny=_is_below_one(value))
+        )  # fmt: skip
         expected += _wider(value, dtype)
     if number is None:
         shown = reprlib.repr(value)
@@ -206,11 +223,27 @@ def _held(value: Any, dtype: np.dtype[Any]) -> Any:
         if dtype.kind in "iu":
             limits = np.iinfo(dtype)
             return int(value) if limits.min <= int(value) <= limits.max else None
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             number = dtype.type(value)
+        if number == 0 and not is_zero(value):
+            return None
         return number if np.isfinite(number) or "n" in str(value).lower() else None
     except (ValueError, OverflowError):  # Python converts no integer of thousands of digits
         return None
+
+
+def is_zero(value: Any) -> bool:
+    """Whether a number, or the text of one, is exactly 0."""
+    if isinstance(value, str):
+        return not re.search("[1-9]", value.lower().partition("e")[0])
+    return bool(value == 0)
+
+
+def _is_below_one(value: Any) -> bool:
+    try:
+        return abs(float(value)) < 1
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def _wider(value: Any, dtype: np.dtype[Any]) -> str:
