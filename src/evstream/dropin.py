@@ -113,8 +113,9 @@ def is_available(module: str = MODULE) -> bool:
 def environment(base: dict[str, str] | None = None) -> dict[str, str]:
     """The environment (os.environ by default) with the switch on for every Python process."""
     result = dict(os.environ if base is None else base)
-    paths = [p for p in result.get("PYTHONPATH", "").split(os.pathsep) if p and p != _SITE]
-    result["PYTHONPATH"] = os.pathsep.join([_SITE, *paths])
+    given = result.get("PYTHONPATH")
+    paths = given.split(os.pathsep) if given else []  # an empty part is the working folder
+    result["PYTHONPATH"] = os.pathsep.join([_SITE, *(p for p in paths if p != _SITE)])
     result["EVSTREAM_DROPIN"] = "1"
     return result
 

@@ -6,7 +6,7 @@ An event owns its memory, so a list of events stays valid after the stream has g
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -83,6 +83,10 @@ class Event:
         block = tuple(self._block_column(i) for i in range(len(self.columns.block)))
         entry = tuple(self._entry_column(i) for i in range(len(self.columns.entry)))
         return Columns(block, self.offsets, entry)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy what belongs to this event, not its neighbours in the same memory."""
+        return type(self), (self.header, self.own_columns(), 0, len(self))
 
     def to_rows(self) -> dict[str, Array]:
         """One row per entry: column name -> array, in wire order; see blocks.to_rows."""
