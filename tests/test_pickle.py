@@ -15,7 +15,7 @@ import evstream
 from test_oracle import GOLDEN
 
 STREAMS = {
-    "loss_i4_f4.bin": None, "loss_empty_blocks_between.bin": None, "cdf_i4_f4_u8.bin": None,
+    "loss_i4_f4.bin": None, "loss_empty_blocks_between.bin": None, "cdf_i4_f4_u4.bin": None,
     "gul_coverage_i8_f8.bin": {"oasis_int": "i8", "oasis_float": "f8"},
     "summary_i4_f4.bin": None, "event_ids_i4.bin": None,
 }  # fmt: skip
