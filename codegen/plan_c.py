@@ -82,6 +82,15 @@ class CField:
 
 
 @dataclass(frozen=True)
+class CWidths:
+    """A choice of widths as masks of a number that has a bit per width of each scalar: what
+    is `used`, and what is `excluded` by that. Both are None where there is no choice."""
+
+    used: str | None
+    excluded: str | None
+
+
+@dataclass(frozen=True)
 class CRecord:
     """A record at one combination of widths. `minimums` are the fields that have a lowest
     legal value which their type would let them fall below."""
@@ -92,6 +101,7 @@ class CRecord:
     fields: tuple[CField, ...]
     size: int
     minimums: tuple[tuple[CField, str], ...]
+    widths: CWidths
 
     @property
     def type(self) -> str:
@@ -117,17 +127,22 @@ class CBlock:
     delimiter: CDelimiter | None
     count: CField | None
     count_minimum: str | None
+    number: int
+    widths: CWidths
 
 
 @dataclass(frozen=True)
 class CStream:
-    """A stream that has a type word; `headed` where a stream header follows it."""
+    """A stream that has a type word, with the numbers of what follows it (0 for no header)."""
 
     name: str
     macro: str
     word: str
     doc: str
-    headed: bool
+    header: str | None
+    header_number: int
+    block: str
+    block_number: int
 
 
 @dataclass(frozen=True)
@@ -153,7 +168,7 @@ class CHeader:
     parts: tuple[TypeWordPart, ...]
     streams: tuple[CStream, ...]
     records: tuple[CRecord, ...]
-    headers: tuple[CRecord, ...]
+    headers: tuple[tuple[int, CRecord], ...]
     delimiters: tuple[CDelimiter, ...]
     blocks: tuple[CBlock, ...]
     max_size: int
@@ -161,7 +176,7 @@ class CHeader:
 
 def header(spec: Spec) -> CHeader:
     by_name = {r.name: r for r in _records(spec)}
-    used = {s.header for s in spec.streams.values() if s.header is not None}
+    numbers = _header_numbers(spec)
     delimiters = {d.name: d for d in _delimiters(spec, by_name)}
     type_word = f"u{TYPE_WORD_BYTES}"
     dtypes = {f.dtype for r in by_name.values() for f in r.fields} | {type_word}
@@ -176,15 +191,34 @@ def header(spec: Spec) -> CHeader:
         streams=tuple(_streams(spec)),
         records=tuple(by_name.values()),
         headers=tuple(
-            by_name[_variant(spec, spec.records[name], widths)]
-            for name in spec.records
-            if name in used
+            (number, by_name[_variant(spec, spec.records[name], widths)])
+            for name, number in numbers.items()
             for widths in plan.combinations(spec, plan.scalars_of(spec, name))
         ),
         delimiters=tuple(delimiters.values()),
         blocks=tuple(_block(spec, m, by_name, delimiters) for m in plan.block_modules(spec)),
         max_size=max(TYPE_WORD_BYTES, *(r.size for r in by_name.values())),
     )
+
+
+def _header_numbers(spec: Spec) -> dict[str, int]:
+    """The stream headers, numbered from 1."""
+    used = {s.header for s in spec.streams.values() if s.header is not None}
+    return {name: n for n, name in enumerate((r for r in spec.records if r in used), start=1)}
+
+
+def _block_numbers(spec: Spec) -> dict[str, int]:
+    return {name: n for n, name in enumerate(spec.blocks, start=1)}
+
+
+def _widths(spec: Spec, widths: plan.Widths) -> CWidths:
+    bits = [(s.name, w) for s in spec.scalars.values() if len(s.widths) > 1 for w in s.widths]
+    used = sum(1 << i for i, (name, width) in enumerate(bits) if widths.get(name) == width)
+    chosen = {name for name, _ in bits if name in widths}
+    both = sum(1 << i for i, (name, _) in enumerate(bits) if name in chosen)
+    if not chosen:
+        return CWidths(None, None)
+    return CWidths(f"0x{used:x}u", f"0x{both ^ used:x}u")
 
 
 def _variant(spec: Spec, record: Record, widths: plan.Widths) -> str:
@@ -210,6 +244,7 @@ def _records(spec: Spec) -> Iterator[CRecord]:
                     for field, of_spec in zip(fields, record.fields, strict=True)
                     if (minimum := _minimum(field.dtype, of_spec.minimum)) is not None
                 ),
+                widths=_widths(spec, widths),
             )
 
 
@@ -245,7 +280,12 @@ def _streams(spec: Spec) -> Iterator[CStream]:
             doc = f"{doc} Deprecated: {stream.stream.deprecated}."
         word = f"0x{int.from_bytes(stream.type_word, 'little'):08x}u"
         macro = f"{PREFIX}_type_{name}".upper()
-        yield CStream(name, macro, word, doc, stream.stream.header is not None)
+        header, block = stream.stream.header, stream.stream.block
+        yield CStream(
+            name, macro, word, doc,
+            header, _header_numbers(spec).get(header or "", 0),
+            block, _block_numbers(spec)[block],
+        )  # fmt: skip
 
 
 def _delimiters(spec: Spec, records: dict[str, CRecord]) -> Iterator[CDelimiter]:
@@ -294,4 +334,6 @@ def _block(
         delimiter=delimiter,
         count=count,
         count_minimum=next((low for f, low in of_header.minimums if f is count), None),
+        number=_block_numbers(spec)[block.name],
+        widths=_widths(spec, module.widths),
     )
