@@ -11,7 +11,7 @@ import numpy as np
 
 import evstream
 from evstream.header import StreamHeader
-from evstream.kernels import block_kernels
+from evstream.kernels import block_kernels, new_state
 
 HEADER = 8  # bytes of a loss stream before its first block
 
@@ -35,14 +35,15 @@ class Inputs:
         self.body = self.data[HEADER:].copy()
         self.columns = evstream.read_columns(self.path)
         self.rows = len(self.columns["loss"])
-        self.kernels = block_kernels(StreamHeader("loss").block, StreamHeader("loss").widths)
+        self.header = StreamHeader("loss")
+        self.kernels = block_kernels(self.header.block)
 
     @property
     def size(self) -> int:
         return len(self.body)
 
     def state(self) -> Any:
-        return np.zeros(1, self.kernels.STATE)[0]
+        return new_state(self.header)
 
 
 def named(**contestants: Callable[[], object] | None) -> dict[str, Callable[[], object]]:

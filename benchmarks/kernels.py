@@ -12,7 +12,7 @@ from benchmarks import peers
 from benchmarks.inputs import SHAPES, Inputs, named
 from benchmarks.measure import Result, race
 from evstream import event_stream
-from evstream.kernels import block_kernels
+from evstream.kernels import block_kernels, new_state
 
 CHUNK_ROWS = 1 << 14  # rows of output that stay in the cache
 
@@ -186,11 +186,13 @@ def encode_dense(inputs: Inputs, c: Any) -> Result:
     nothing = np.empty(0, np.int32), np.empty((items, 0), np.float32)
     repeats = 200
     written = int(inputs.kernels.encode_dense(
-        out, 0, 1, inputs.items, *nothing, inputs.losses, 0, -1)[0])  # fmt: skip
+        out, 0, inputs.state(), 1, inputs.items, *nothing, inputs.losses, 0, -1)[0])  # fmt: skip
 
     def ours() -> None:
         for _ in range(repeats):
-            inputs.kernels.encode_dense(out, 0, 1, inputs.items, *nothing, inputs.losses, 0, -1)
+            inputs.kernels.encode_dense(
+                out, 0, inputs.state(), 1, inputs.items, *nothing, inputs.losses, 0, -1
+            )
 
     def in_c() -> None:
         arguments = peers.pointer(inputs.items), peers.pointer(inputs.losses), items, samples
@@ -213,13 +215,15 @@ def other_streams() -> Iterator[Result]:
     """Other shapes, types and widths: decoding in chunks and encoding, beside a copy."""
     for name, shape in SHAPES.items():
         header, columns, data = shape()
-        kernels = block_kernels(header.block, header.widths)
+        kernels = block_kernels(header.block)
         rows, size = len(columns[0]), len(data)
         out = [np.empty(CHUNK_ROWS, column.dtype) for column in columns]
         target = np.empty(size + (64 << 10), np.uint8)
 
-        def decode(kernels: Any = kernels, data: Any = data, out: Any = out) -> None:
-            state, at, status = new_state(kernels), 0, 1
+        def decode(
+            kernels: Any = kernels, header: Any = header, data: Any = data, out: Any = out
+        ) -> None:
+            state, at, status = new_state(header), 0, 1
             while status:
                 at, _, status = kernels.decode_rows(data, at, len(data), 0, state, *out, 0)
 
@@ -231,13 +235,10 @@ def other_streams() -> Iterator[Result]:
             continue  # rows of cdf are put into blocks first: a block begins with its count
 
         def encode(
-            kernels: Any = kernels, columns: Any = columns, target: Any = target, rows: int = rows
-        ) -> None:
-            _, n = kernels.encode_rows(target, 0, new_state(kernels), *columns, 0)
+            kernels: Any = kernels, header: Any = header, columns: Any = columns,
+            target: Any = target, rows: int = rows,
+        ) -> None:  # fmt: skip
+            _, n = kernels.encode_rows(target, 0, new_state(header), *columns, 0)
             assert n == rows
 
         yield race(f"encode: {name}", size, {"evstream": encode, "np_copyto": copy})
-
-
-def new_state(kernels: Any) -> Any:
-    return np.zeros(1, kernels.STATE)[0]

@@ -95,17 +95,8 @@ def _words(text: str) -> frozenset[str]:
 # Names that a column can't have. The attributes of an event (see evstream.event), and the
 # decorator that makes one:
 EVENT_NAMES = _words("columns event_id header offsets own_columns property to_dense to_rows")
-# What the kernels of a block are written in, beside the names of its columns:
-KERNEL_NAMES = _words(
-    """
-    at available b base block block_start blocks buffer byte_mv column count cursor decode_blocks
-    decode_rows encode_blocks encode_dense encode_rows end end_of_entries ended entries entry
-    event find_blocks first found i in_event jit jit_closure k last left load losses
-    make_read_buffer min n np offsets on_block on_block_end on_entry phase prefetch range
-    read_buffer room row rows sample seen special_sidx specials start state status stop store
-    taken user valid valid_buff value
-    """
-)
+# Modules that are generated next to those of the blocks:
+MODULE_NAMES = _words("events layout records")
 # Arguments of `Writer.write_event`, which takes columns by name, and of `evstream.create` and
 # `write_arrow`, which take the fields of a stream header:
 WRITER_NAMES = _words("event_id item_ids losses self")

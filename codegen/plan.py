@@ -77,14 +77,9 @@ class BlockModule:
     dtypes: tuple[str, ...]
 
     @property
-    def entries_per_line(self) -> int:
-        """How many whole entries a cache line holds, at least one."""
-        return max(CACHE_LINE // self.entry.size, 1) if self.entry else 0
-
-    @property
-    def line_size(self) -> int:
-        """Bytes of those entries."""
-        return self.entries_per_line * self.entry.size if self.entry else 0
+    def cache_line(self) -> int:
+        """Bytes of entries that are looked at in one go."""
+        return CACHE_LINE
 
 
 @dataclass(frozen=True)
@@ -148,6 +143,13 @@ def block_modules(spec: Spec) -> Iterator[BlockModule]:
     for block in spec.blocks.values():
         for widths in combinations(spec, scalars_of(spec, block.header, block.entry)):
             yield _block_module(spec, block, widths)
+
+
+def kernel_modules(spec: Spec) -> Iterator[BlockModule]:
+    """The module of each block, whose kernels serve all widths, planned at the default ones."""
+    for block in spec.blocks.values():
+        widths = next(combinations(spec, scalars_of(spec, block.header, block.entry)))
+        yield _block_module(spec, block, widths)
 
 
 def _block_module(spec: Spec, block: Block, widths: Widths) -> BlockModule:

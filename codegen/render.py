@@ -20,7 +20,7 @@ from codegen import plan, plan_c, plan_kaitai
 from codegen.model import Spec
 
 TEMPLATES = Path(__file__).parent / "templates"
-PARTS = ("banner.j2", "kernel_head.j2")
+PARTS = ("banner.j2", "kernel_head.j2", "kernel_macros.j2")
 """Templates that others include."""
 
 RUFF_OPTIONS = ("--isolated", "--line-length", "100")
@@ -97,13 +97,13 @@ def render(spec: Spec, spec_path: Path) -> dict[str, str]:
     }
     for records in plan.records_modules(spec):
         files[f"{package}/{records.name}.py"] = text("records.py.j2", module=records)
-    for module in plan.block_modules(spec):
+    for module in plan.kernel_modules(spec):
         template = "header_only.py.j2"
         if module.delimiter is not None:
             template = "delimited.py.j2"
         elif module.count is not None:
             template = "counted.py.j2"
-        files[f"{package}/{module.name}.py"] = text(template, module=module)
+        files[f"{package}/{module.block.name}.py"] = text(template, module=module)
     files = {path: formatted(path, body) for path, body in files.items()}
     files["docs/format.md"] = text(
         "format.md.j2",

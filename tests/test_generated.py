@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 import pytest
 
 import evstream
@@ -20,7 +21,6 @@ from codegen.__main__ import main
 from codegen.language import (
     CREATE_NAMES,
     EVENT_NAMES,
-    KERNEL_NAMES,
     RECORD_NAMES,
     SNAKE,
     WRITER_NAMES,
@@ -28,6 +28,7 @@ from codegen.language import (
 from codegen.load import load_spec
 from codegen.render import render
 from codegen.write import OWNED, stale, write
+from evstream._jit import STATE_FIELDS
 from evstream.header import stream_header_fields
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,31 +87,28 @@ def test_the_reserved_names_of_the_writer_are_its_arguments():
     assert arguments(evstream.create, evstream.write_arrow) == CREATE_NAMES
 
 
-def names_in(path: Path) -> set[str]:
-    """What a module calls its variables, parameters, functions and imports."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Name):
-            names.add(node.id)
-        elif isinstance(node, ast.arg):
-            names.add(node.arg)
-        elif isinstance(node, ast.FunctionDef):
-            names.add(node.name)
-        elif isinstance(node, ast.alias):
-            names.add(node.asname or node.name)
-    return snake(names)
+def test_a_spec_may_use_the_names_of_kernel_variables():
+    spec = ROOT / "tests" / "kernel_names_spec.yaml"
+    files = render(load_spec(spec), spec)
+    for block in ("item", "counted"):
+        source = files[f"src/evstream/_generated/{block}.py"].replace("@jit\n", "")
+        module = {}
+        exec(source, module)
+        fields = module["HEADER_FIELDS"] + module["ENTRY_COLUMNS"]
+        state = np.zeros(1, [(n, "i8") for n in STATE_FIELDS] + [(f"{n}_", "i4") for n in fields])[
+            0
+        ]
+        numbers = [7, 8, 1, 0] if block == "counted" else [7, 8, 0, 1, 2, 0, 0]
+        data = np.array(numbers + [1, 2] * (block == "counted"), "<i4").view(np.uint8)
+        columns = [np.zeros(2, "i4") for _ in module["HEADER_COLUMNS"]]
+        entry = [np.zeros(2, "i4") for _ in module["ENTRY_COLUMNS"]]
+        offsets = np.zeros(3, "i8")
+        module["decode_blocks"](data, 0, len(data), 0, state, *columns, offsets, *entry, 0, 0)
+        assert [column[0] for column in columns[:2]] == [7, 8]
 
 
-def test_the_reserved_names_of_kernels_are_those_that_kernels_have():
+def test_the_reserved_names_of_records_are_those_that_records_have():
     spec = load_spec(SPEC)
-    used = set()
-    for block in spec.blocks.values():
-        records = [spec.records[name] for name in (block.header, block.entry) if name]
-        fields = {field.name for record in records for field in record.fields}
-        columns = fields | {f"block_{name}" for name in fields} | {block.index}
-        for path in (PACKAGE / "_generated").glob(f"{block.name}_[iuf][48]*.py"):
-            used |= names_in(path) - columns
-    assert used - {"annotations"} == KERNEL_NAMES
     fields = {field.name for record in spec.records.values() for field in record.fields}
     for path in (PACKAGE / "_generated").glob("records_*.py"):
         for function in ast.parse(path.read_text()).body:

@@ -20,7 +20,7 @@ from evstream._generated import layout
 from evstream._jit import BAD_COUNT, ENTRIES, HEADER, NEED_INPUT, OUTPUT_FULL
 from evstream.blocks import block_columns, entry_columns
 from evstream.header import StreamHeader, record_dtype
-from evstream.kernels import block_kernels, record_functions
+from evstream.kernels import block_kernels, new_state, record_functions
 from oracle import DEFAULT_WIDTHS, Bits, Decoded, Row, Widths, decode, encode
 from support import BlockRow, raw
 
@@ -93,7 +93,7 @@ class Case:
         return [record_dtype(name, self.header.widths).itemsize for name in names]
 
     def new_state(self) -> Any:
-        return np.zeros(1, self.kernels.STATE)[0]
+        return new_state(self.header)
 
 
 def blocks_for(block: str, widths: Widths) -> list[tuple[Any, Any]]:
@@ -120,8 +120,7 @@ def make_case(block: str, widths: Widths = DEFAULT_WIDTHS) -> Case:
     stream = STREAMS[block]
     data = encode(stream, HEADERS[stream], blocks_for(block, widths), widths)
     header = StreamHeader(stream, HEADERS[stream], widths | {"sample_count": "i4"})
-    kernels = block_kernels(header.block, header.widths)
-    assert {name: header.widths[name] for name in kernels.WIDTHS} == kernels.WIDTHS
+    kernels = block_kernels(header.block)
     return Case(kernels, header, data[header.size :], decode(data, stream, widths))
 
 
@@ -323,7 +322,7 @@ def make_long_case(block: str, widths: Widths) -> Case:
     ]
     data = encode(stream, HEADERS[stream], blocks, widths)
     header = StreamHeader(stream, HEADERS[stream], widths | {"sample_count": "i4"})
-    kernels = block_kernels(header.block, header.widths)
+    kernels = block_kernels(header.block)
     return Case(kernels, header, data[header.size :], decode(data, stream, widths))
 
 
@@ -399,7 +398,7 @@ def test_the_state_tells_the_open_block(block: str) -> None:
         )
         assert (state["phase"], state["start"], state["entries"]) == (ENTRIES, 1000, entries)
         ids = case.decoded.blocks[0][1:-1]
-        assert tuple(raw(np.atleast_1d(state[name]))[0] for name in case.columns) == ids
+        assert tuple(raw(np.atleast_1d(state[f"{name}_"]))[0] for name in case.columns) == ids
         if block == "cdf":
             assert state["left"] == 2 - entries
 
@@ -512,7 +511,9 @@ def encode_blocks(case: Case, size: int, start: int = 0) -> bytes:
 
     def step(buffer: Array, cursor: int) -> tuple[int, bool]:
         nonlocal b, k
-        cursor, b, k = case.kernels.encode_blocks(buffer, cursor, *ids, offsets, *entry, b, k)
+        cursor, b, k = case.kernels.encode_blocks(
+            buffer, cursor, case.new_state(), *ids, offsets, *entry, b, k
+        )
         return cursor, b == len(ids[0])
 
     return encode_all(size, step, start)
@@ -627,7 +628,9 @@ def check_dense(case: Case, block: str, sizes: Iterable[int], special_sidx: list
 
         def step(buffer: Array, cursor: int) -> tuple[int, bool]:
             nonlocal b, k
-            cursor, b, k = case.kernels.encode_dense(buffer, cursor, *arguments, b, k)
+            cursor, b, k = case.kernels.encode_dense(
+                buffer, cursor, case.new_state(), *arguments, b, k
+            )
             return cursor, b == len(LOSSES)
 
         assert encode_all(size, step) == expected

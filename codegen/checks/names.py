@@ -9,9 +9,8 @@ from codegen.language import (
     CREATE_NAMES,
     EVENT_ID,
     EVENT_NAMES,
-    KERNEL_NAMES,
+    MODULE_NAMES,
     RECORD_NAMES,
-    WIDTHS,
     WRITER_NAMES,
 )
 
@@ -63,7 +62,7 @@ def parameters(draft: Draft) -> Problems:
 
 
 def columns(draft: Draft) -> Problems:
-    """The columns of a block are attributes of its events, and variables of its kernels."""
+    """The columns of a block are attributes of its events."""
     records = draft.spec.records
     for block in draft.spec.blocks.values():
         header = records[block.header].fields if block.header in records else ()
@@ -71,8 +70,6 @@ def columns(draft: Draft) -> Problems:
         entry_names = {field.name for field in entry}
         for i, field in enumerate(header):
             path = f"records.{block.header}.fields[{i}]"
-            if i > 0 and field.name != block.count:  # the first is event_id, or refused for that
-                yield from _reserved(draft, f"{path}.name", field.name, KERNEL_NAMES)
             if field.plural is not None:
                 yield from _reserved(draft, f"{path}.plural", field.plural, EVENT_NAMES)
                 if i > 1:
@@ -83,9 +80,7 @@ def columns(draft: Draft) -> Problems:
         for i, field in enumerate(entry):
             path = f"records.{block.entry}.fields[{i}].name"
             if field.name != EVENT_ID:  # refused for being in the header
-                yield from _reserved(draft, path, field.name, EVENT_NAMES | KERNEL_NAMES)
-        if block.index is not None:
-            yield from _reserved(draft, f"blocks.{block.name}.index", block.index, KERNEL_NAMES)
+                yield from _reserved(draft, path, field.name, EVENT_NAMES)
 
 
 def stream_headers(draft: Draft) -> Problems:
@@ -132,11 +127,8 @@ def type_names(draft: Draft) -> Problems:
 
 
 def module_names(draft: Draft) -> Problems:
-    """A block is generated as <block>_<widths>, and all records as records_<widths>."""
+    """A block is generated as a module of its name, next to those of the whole format."""
     for name in draft.spec.blocks:
-        last = name.rpartition("_")[2]
-        if name == "records" or last in WIDTHS:
-            message = (
-                f"{name!r} could be another generated module; not 'records', and no width last"
-            )
+        if name in MODULE_NAMES or name.startswith("records_"):
+            message = f"{name!r} is the name of another generated module; choose another name"
             yield draft.problem(f"blocks.{name}", message)

@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
 
-from evstream.memory import AHEAD, load, prefetch, store
+from evstream.memory import AHEAD, load, prefetch, size_of, store
 
 
 def _address(
@@ -24,9 +24,14 @@ def _address(
     return builder.bitcast(builder.gep(bytes_pointer, [offset], inbounds=True), kind.as_pointer())
 
 
+def _number(dtype: Any) -> Any:
+    """The number type of a dtype, or of a number that stands for its dtype."""
+    return dtype.dtype if isinstance(dtype, types.DType) else dtype
+
+
 @intrinsic
 def _unaligned_load(typing_context: Any, buffer: Any, offset: Any, dtype: Any) -> Any:
-    number = dtype.dtype
+    number = _number(dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = context.get_data_type(number)
@@ -40,7 +45,7 @@ def _unaligned_load(typing_context: Any, buffer: Any, offset: Any, dtype: Any) -
 
 @intrinsic
 def _unaligned_store(typing_context: Any, buffer: Any, offset: Any, dtype: Any, value: Any) -> Any:
-    number = dtype.dtype
+    number = _number(dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = context.get_data_type(number)
@@ -91,9 +96,9 @@ def _prefetch_overload(buffer, offset):
 
 @overload(load)
 def _load(buffer, offset, dtype):
-    if not _is_byte_array(buffer) or not isinstance(dtype, types.DType):
+    if not _is_byte_array(buffer) or not isinstance(_number(dtype), types.Number):
         return None
-    size = dtype.dtype.bitwidth // 8
+    size = _number(dtype).bitwidth // 8
     if config.BOUNDSCHECK:
 
         def checked(buffer, offset, dtype):
@@ -119,11 +124,11 @@ def _plain_overload(value):
 
 @overload(store)
 def _store(buffer, offset, dtype, value):
-    if not _is_byte_array(buffer) or not isinstance(dtype, types.DType):
+    if not _is_byte_array(buffer) or not isinstance(_number(dtype), types.Number):
         return None
     if not buffer.mutable:
         return None
-    number = dtype.dtype
+    number = _number(dtype)
     size = number.bitwidth // 8
     if config.BOUNDSCHECK:
 
@@ -138,3 +143,18 @@ def _store(buffer, offset, dtype, value):
         _unaligned_store(buffer, np.uint64(offset), dtype, number(_plain(value)))
 
     return unchecked
+
+
+@intrinsic
+def _size_of(typing_context: Any, number: Any) -> Any:
+    size = number.bitwidth // 8
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(ir.IntType(64), size)
+
+    return types.uint64(number), generate
+
+
+@overload(size_of)
+def _size_of_overload(number):
+    return lambda number: _size_of(number)  # noqa: PLW0108 (an overload gives a function)

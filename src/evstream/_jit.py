@@ -49,3 +49,6 @@ HEADER, ENTRIES = 0, 1
 
 NEED_INPUT, OUTPUT_FULL, BAD_COUNT = 0, 1, 2
 """Status: no whole record is left, no output row is left, a count below zero."""
+
+STATE_FIELDS = ("phase", "start", "entries", "left", "in_event")
+"""What a kernel keeps of the open block besides its header: see `kernels.new_state`."""

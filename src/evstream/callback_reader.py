@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numba
-import numpy as np
 
 from evstream._generated import layout
 from evstream.compressed import may_be_compressed
@@ -29,7 +28,7 @@ from evstream.errors import ReaderError, StreamMismatchError
 from evstream.event_reader import EventReader
 from evstream.feeds import Feed, learn
 from evstream.header import StreamHeader, read_header, stream_named
-from evstream.kernels import block_kernels
+from evstream.kernels import block_kernels, new_state
 from evstream.known import KNOWN, KnownStream
 from evstream.schema import choose_widths
 from evstream.sources import Source, name_of
@@ -45,7 +44,6 @@ class CallbackReader(EventReader):
     buffer_size = 1 << 19  # fewer calls per byte, and still in the processor's cache
     header: StreamHeader
     _read_buffer: Any
-    _state_dtype: np.dtype[np.void]
 
     def __init__(self, state: Any) -> None:
         self.state = state
@@ -109,7 +107,7 @@ class CallbackReader(EventReader):
                     source=feed.name, offset=feed.base, ids=feed.tracker.ids_at(feed.base),
                 )  # fmt: skip
             if feed.walk is None:
-                feed.walk = np.zeros(1, self._state_dtype)[0]
+                feed.walk = new_state(self.header)
         self._walks = [feed.walk for feed in feeds]
 
     def read_buffer(
@@ -156,11 +154,10 @@ def reader_class(
     header = StreamHeader(stream, {}, choose_widths(layout.SCALARS, widths))
     if header.block.entry is None:
         raise ValueError(f"a {stream} stream has no entries to read by callbacks")
-    kernels = block_kernels(header.block, header.widths)
+    kernels = block_kernels(header.block)
     callbacks = [_compiled(c) for c in (on_block, on_entry, on_block_end)]
     members = {
         "header": header,
-        "_state_dtype": kernels.STATE,
         "_read_buffer": staticmethod(kernels.make_read_buffer(*callbacks)),
         "__doc__": f"Reads {stream} streams with callbacks.",
     }

@@ -9,7 +9,7 @@ from evstream.blocks import Chunk, Columns, block_columns, entry_columns, kept
 from evstream.endings import bad_count, check_end
 from evstream.errors import TruncatedStreamError
 from evstream.header import StreamHeader, record_dtype
-from evstream.kernels import block_kernels
+from evstream.kernels import block_kernels, new_state
 from evstream.window import Window
 
 
@@ -24,8 +24,8 @@ class Decoder:
         self.header = header
         self.clean_end: bool | None = None
         self._source = source
-        self._kernels = block_kernels(header.block, header.widths)
-        self._state = np.zeros(1, self._kernels.STATE)[0]
+        self._kernels = block_kernels(header.block)
+        self._state = new_state(header)
         self._header_size = record_dtype(header.block.header, header.widths).itemsize
         self._block_dtypes = list(block_columns(header).values())
         self._entry_dtypes = list(entry_columns(header).values())

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from evstream._generated import layout
+import numpy as np
+
 from evstream._jit import HEADER
 from evstream.errors import (
     CorruptStreamError,
@@ -22,15 +23,21 @@ from evstream.header import StreamHeader, record_dtype
 
 def block_ids(header: StreamHeader, state: Any) -> dict[str, int]:
     """The ids of the block that `state` is in, for messages."""
-    names = (f.name for f in layout.FIELDS[header.block.header])
-    integers = [n for n in names if n in state.dtype.names and state.dtype[n].kind != "f"]
-    return {name: int(state[name]) for name in integers}
+    record = record_dtype(header.block.header, header.widths)
+    return {
+        name: int(state[f"{name}_"]) for name in _integers(record) if name != header.block.count
+    }
+
+
+def _integers(record: np.dtype[np.void]) -> list[str]:
+    return [name for name in record.names or () if record[name].kind != "f"]
 
 
 def bad_count(header: StreamHeader, data: Any, source: str, offset: int) -> CorruptStreamError:
     """The error of a block header, the first bytes of `data`, whose count is negative."""
     dtype = record_dtype(header.block.header, header.widths)
-    ids = block_ids(header, data[: dtype.itemsize].view(dtype)[0])
+    values = data[: dtype.itemsize].view(dtype)[0]
+    ids = {name: int(values[name]) for name in _integers(dtype)}
     name = str(header.block.count)
     count = ids.pop(name)
     return CorruptStreamError(

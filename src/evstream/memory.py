@@ -14,14 +14,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 
 def load(buffer: Any, offset: Any, dtype: Any) -> Any:
-    """The number of `dtype` at byte `offset` of a one-dimensional byte array.
+    """The number of `dtype` at byte `offset` of a one-dimensional byte array; a numpy number
+    stands for its dtype.
 
     In plain Python a Python number, whose sums neither wrap nor round to the width in the
     stream; but a NaN as it is, since a Python float would not keep its bits.
     """
     offset = int(offset)
+    dtype = getattr(dtype, "dtype", dtype)
     value = buffer[offset : offset + dtype.itemsize].view(dtype)[0]
     return value if math.isnan(value) else value.item()
 
@@ -29,7 +33,13 @@ def load(buffer: Any, offset: Any, dtype: Any) -> Any:
 def store(buffer: Any, offset: Any, dtype: Any, value: Any) -> None:
     """Put `value`, converted to `dtype`, at byte `offset` of a one-dimensional byte array."""
     offset = int(offset)
+    dtype = getattr(dtype, "dtype", dtype)
     buffer[offset : offset + dtype.itemsize].view(dtype)[0] = value
+
+
+def size_of(number: Any) -> Any:
+    """Bytes of a number of a stream, as np.uint64; in njit code a constant of its type."""
+    return np.uint64(number.dtype.itemsize)
 
 
 def prefetch(buffer: Any, offset: Any) -> None:

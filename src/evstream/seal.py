@@ -169,7 +169,7 @@ class Sealer:
         self.unclosed = self._tracker.check_end()
         if self._tracker.is_open:  # a last block without its delimiter
             state = self._tracker.state
-            self._count_blocks(np.array([state["event_id"]]), np.array([state["entries"]]))
+            self._count_blocks(np.array([state["event_id_"]]), np.array([state["entries"]]))
         self.seal.complete = True
         return self.seal
 

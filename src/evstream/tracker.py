@@ -16,7 +16,7 @@ from evstream._jit import BAD_COUNT, ENTRIES
 from evstream.endings import bad_count, block_ids, check_end
 from evstream.errors import TruncatedStreamError
 from evstream.header import StreamHeader, record_dtype
-from evstream.kernels import block_kernels
+from evstream.kernels import block_kernels, new_state
 
 
 class BlockTracker:
@@ -31,17 +31,16 @@ class BlockTracker:
         self.offset = offset
         self._source = source
         self._skip = skip
-        self._kernels = block_kernels(header.block, header.widths)
-        self.state = np.zeros(1, self._kernels.STATE)[0]
+        self._kernels = block_kernels(header.block)
+        self.state = new_state(header)
         entry = header.block.entry
         self._header_size = record_dtype(header.block.header, header.widths).itemsize
         self._entry_size = record_dtype(entry, header.widths).itemsize if entry else 0
         self._delimiter_size = self._entry_size if header.block.delimiter else 0
-        keys = [n for n in self._kernels.HEADER_COLUMNS if self.state.dtype[n].kind != "f"]
-        self._keys = keys
+        self._keys: list[str] = self._kernels.KEY_COLUMNS
         self._carry = b""
         self._rows = 0
-        self._columns: list[Any] = [np.empty(0, np.int64) for _ in range(len(keys) + 2)]
+        self._columns: list[Any] = [np.empty(0, np.int64) for _ in range(len(self._keys) + 2)]
         self.blocks = 0
 
     def see(self, data: Any, keep: int | None = None) -> None:
@@ -73,7 +72,7 @@ class BlockTracker:
         kept = self._rows = max(last - first, 0)
         columns = self._columns
         if 2 * kept + new > len(columns[0]):  # twice, so as not to move them at each call
-            dtypes = [self.state.dtype[n] for n in self._keys] + [np.dtype(np.int64)] * 2
+            dtypes = [self.state.dtype[f"{n}_"] for n in self._keys] + [np.dtype(np.int64)] * 2
             self._columns = [np.empty(2 * kept + new, dtype) for dtype in dtypes]
         for column, old in zip(self._columns, columns, strict=True):
             column[:kept] = old[first:last]
@@ -139,7 +138,7 @@ class BlockTracker:
         if row >= self._rows:
             return False
         events = self._columns[0][row : self._rows]
-        last = self.state["event_id"] if self.is_open else events[-1]
+        last = self.state["event_id_"] if self.is_open else events[-1]
         return bool(last != events[0] or (events != events[0]).any())
 
     def _row_at(self, offset: int) -> tuple[int, bool]:

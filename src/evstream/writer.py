@@ -24,7 +24,7 @@ from evstream.dense import Matrix, MatrixForm
 from evstream.errors import WriteError
 from evstream.event import Event
 from evstream.header import StreamHeader, build_header
-from evstream.kernels import block_kernels, record_functions
+from evstream.kernels import block_kernels, new_state, record_functions
 from evstream.outlet import Outlet
 from evstream.write_rules import WriteChecker
 
@@ -65,9 +65,9 @@ class Writer:
         seal: str | bool = False,
     ) -> None:
         self.header = header
-        self._kernels = block_kernels(header.block, header.widths)
+        self._kernels = block_kernels(header.block)
         self._records = record_functions(header.widths)
-        self._state = np.zeros(1, self._kernels.STATE)[0]
+        self._state = new_state(header)
         self._delimiter_size = sum(d.itemsize for d in entry_columns(header).values())
         self._out = Outlet(target, header, seal)
         self.name = self._out.name
@@ -119,7 +119,7 @@ class Writer:
         b, k = 0, -1
         while b < matrix.rows:
             self._out.cursor, b, k = self._kernels.encode_dense(
-                self._out.buffer, self._out.cursor, *matrix.kernel_arguments(), b, k
+                self._out.buffer, self._out.cursor, self._state, *matrix.kernel_arguments(), b, k
             )
             if b < matrix.rows:
                 self._out.drain()
@@ -149,7 +149,7 @@ class Writer:
         if not len(rows[keys[0]]):
             return
         is_open = self._state["phase"] == ENTRIES
-        continues = bool(is_open and all(rows[n][0] == self._state[n] for n in keys))
+        continues = bool(is_open and all(rows[n][0] == self._state[f"{n}_"] for n in keys))
         offsets = group_rows(self.header, rows, keys, self.name)
         if continues:
             self._refuse_change(blocks)
@@ -237,7 +237,7 @@ class Writer:
     def _refuse_change(self, blocks: Mapping[str, Array]) -> None:
         """A block that goes on over two calls has one exposure value."""
         for name, column in blocks.items():
-            before, now = self._state[name], column[0]
+            before, now = self._state[f"{name}_"], column[0]
             if before != now and not (np.isnan(before) and np.isnan(now)):
                 ids = {n: c[0] for n, c in blocks.items() if c.dtype.kind != "f"}
                 raise WriteError(
@@ -273,6 +273,7 @@ class Writer:
             self._out.cursor, b, k = self._kernels.encode_blocks(
                 self._out.buffer,
                 self._out.cursor,
+                self._state,
                 *columns.block,
                 columns.offsets,
                 *columns.entry,

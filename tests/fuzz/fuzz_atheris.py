@@ -32,10 +32,10 @@ with atheris.instrument_imports(include=["evstream"]):
     from evstream._generated import layout
     from evstream.kernels import block_kernels, record_functions
 
+    for block in layout.BLOCKS.values():
+        block_kernels(block)
     for widths in targets.WIDTHS:
         record_functions(widths)
-        for block in layout.BLOCKS.values():
-            block_kernels(block, widths)
 
 RESIDENT_MB = 2048
 """Resident memory at which the fuzzer stops."""
