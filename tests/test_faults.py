@@ -1249,16 +1249,19 @@ def test_a_conversion_whose_reader_does_not_read_ends_when_it_is_told_to(
         [sys.executable, "-m", "evstream", "convert", str(path), "-", "--to", to],
         stdout=theirs, stderr=subprocess.PIPE, env=child_environment(),
     )  # fmt: skip
-    waiting, before = 0, -1
-    while waiting == 0 or waiting != before:  # until the pipe is full
-        before = waiting
-        time.sleep(0.5)
-        waiting = int.from_bytes(fcntl.ioctl(ours, termios.FIONREAD, bytes(4)), "little")
-    for _ in range(2):  # the first one waits for a reader of what ends a stream inside a record
-        process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
-    assert process.wait(20) == 128 + signal.SIGTERM
-    os.close(ours)
     os.close(theirs)
     assert process.stderr is not None
-    process.stderr.close()
+    with process, process.stderr, open(ours, "rb", 0):
+        try:
+            wait_for(lambda: bytes_in(ours))
+            for _ in range(2):  # the second, should the first wait for the reader
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(SECONDS) == 128 + signal.SIGTERM
+            assert process.stderr.read() == b""
+        finally:
+            process.kill()
+
+
+def bytes_in(pipe: int) -> int:
+    """How many bytes wait to be read."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)

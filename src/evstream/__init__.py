@@ -10,10 +10,10 @@ the format (`evstream._generated.layout`) or an error class starts without numba
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # not from typing, whose import takes longer than all of this module
 if TYPE_CHECKING:
+    from typing import Any
+
     from evstream.arrow import arrow_reader as arrow_reader
     from evstream.arrow import iter_batches as iter_batches
     from evstream.arrow import read_arrow as read_arrow
@@ -99,6 +99,8 @@ __all__ = list(_HOME)
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'evstream' has no attribute {name!r}")
+    import importlib
+
     value = getattr(importlib.import_module(f"evstream.{_HOME[name]}"), name)
     globals()[name] = value
     return value

@@ -2,6 +2,6 @@
 
 import sys
 
-from evstream.cli import console
+from evstream.console import console
 
 sys.exit(console())

@@ -64,7 +64,7 @@ def header_of(schema: pa.Schema, source: str = "") -> StreamHeader | None:
     try:
         facts = json.loads(text)
         return build_header(facts["stream"], facts["header"], facts["widths"])
-    except (ValueError, TypeError, KeyError, AttributeError, WriteError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, WriteError) as error:
         raise TableError(f"the evstream metadata is broken ({error})", source=source) from None
 
 

@@ -118,6 +118,8 @@ class Expander:
                 self._first += piece[: MAGIC_SIZE - len(self._first)]
             try:
                 self._ready = memoryview(self._member.decompress(piece))
+            except MemoryError:
+                raise
             except Exception as error:  # zlib.error or zstandard.ZstdError
                 raise self._error(str(error)) from None
         size = min(len(view), len(self._ready))

@@ -21,6 +21,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
+from evstream import process
+
 MODULE = "oasislmf.pytools.common.event_stream"
 """The module that evstream stands in for."""
 
@@ -127,7 +129,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     What cannot be run is told in one line, with status 127 for a command that does not exist
     (as in a shell) and 2 for anything else.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _run(_prepared(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _prepared(arguments: list[str]) -> list[str]:
+    """The program and its arguments, with the switch on for it."""
     if arguments[:1] in (["-h"], ["--help"]):
         print(_USAGE)
         sys.exit(0)
@@ -146,9 +152,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if widths["oasis_int"] != layout.SCALARS["oasis_int"].widths[0]:
             _check_widths(MODULE, importlib.import_module(STAND_IN))
     except (ImportError, RuntimeError, ValueError) as error:
+        if isinstance(error, RecursionError) or process.is_exhaustion(error):
+            raise
         _refuse(str(error))
     os.environ.update(environment())
-    _run(arguments)
+    return arguments
+
+
+def run_as_process() -> NoReturn:
+    """`main` in a process that does nothing else: signals and exit statuses are those of the
+    command line until the program begins, and then the program's own."""
+    prepared: list[str] = []
+
+    def prepare() -> int:
+        prepared.extend(_prepared(sys.argv[1:]))
+        return 0
+
+    process.take_signals()
+    status = process.attempt(prepare, "evstream.dropin")
+    if prepared:
+        process.give_back_signals()
+        _run(prepared)
+        status = 0
+    sys.exit(status)
 
 
 def _run(arguments: list[str]) -> None:
@@ -282,4 +308,4 @@ def _set_cache(folder: str | None) -> None:
 if __name__ == "__main__":
     # As a module of its own, not as __main__: the finder's class must be the one that
     # `evstream.dropin` knows.
-    importlib.import_module("evstream.dropin").main()
+    importlib.import_module("evstream.dropin").run_as_process()

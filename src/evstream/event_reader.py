@@ -212,7 +212,7 @@ class EventReader:
                         taken, event_id, item_id, yield_event = self.read_buffer(
                             window, cursor - start, end - start, event_id, item_id, **more
                         )
-                    except EvstreamError:
+                    except (EvstreamError, MemoryError):
                         raise
                     except Exception as error:
                         raise self._failed(error, feed, cursor, event_id, item_id) from error

@@ -7,6 +7,7 @@ import importlib
 import signal
 from typing import Any
 
+from evstream import process
 from evstream.errors import MissingExtraError
 
 _EXTRAS = {"pyarrow": "arrow", "zstandard": "zstd"}
@@ -14,11 +15,17 @@ _EXTRAS = {"pyarrow": "arrow", "zstandard": "zstd"}
 
 
 def import_extra(module: str) -> Any:
-    """A module that an extra brings. Raises MissingExtraError, which names the extra."""
+    """A module that an extra brings. Raises MissingExtraError, which names the extra, and
+    MemoryError where there is no room to load it."""
     try:
         imported = importlib.import_module(module)
-    except ImportError:
+    except ImportError as error:
+        reason = " ".join(str(error).split())
+        if process.is_exhaustion(error):
+            raise MemoryError(f"{module} cannot be loaded ({reason})") from None
         text = f"this needs {module}: pip install 'evstream[{_EXTRAS.get(module, module)}]'"
+        if not isinstance(error, ModuleNotFoundError):
+            text = f"{module} cannot be loaded ({reason}): install it again"
         raise MissingExtraError(text) from None
     if module == "polars":
         # Its import puts a handler of SIGINT before Python's, behind which the system goes on

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from evstream import unfinished
 from evstream.errors import WriteError
 from evstream.sources import name_of
 from evstream.waiting import descriptor_of, is_writable, wait_writable, widen_pipe
@@ -122,6 +123,7 @@ class Sink:
                 self._stream.close()
             if self._temporary is not None and self._final is not None:
                 os.replace(self._temporary, self._final)
+                unfinished.discard(self._temporary)
                 self._temporary = None
 
     def abort(self) -> None:
@@ -134,6 +136,7 @@ class Sink:
         if self._temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._temporary)
+            unfinished.discard(self._temporary)
             self._temporary = None
 
     def __enter__(self) -> Sink:
@@ -197,9 +200,11 @@ class Sink:
         folder, name = os.path.split(self._final)
         shorter = os.fsdecode(os.fsencode(name)[:200])  # a name has room for 255 bytes
         self._temporary = os.path.join(folder, f".{shorter}.{secrets.token_hex(4)}.part")
+        unfinished.add(self._temporary)
         try:
             descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         except OSError as error:
+            unfinished.discard(self._temporary)
             error.filename = path  # the hidden name would say nothing to anybody
             raise
         if mode is not None:

@@ -1,8 +1,8 @@
 """The command line: `evstream COMMAND ...`, one module per command.
 
 Exit status: 0 when all is well, 1 when a command has findings or failed in its work, 2 for
-input that cannot be read or a wrong command line, 128 + n after signal n. An error is one line
-on stderr.
+input that cannot be read or a wrong command line, 70 when memory or threads ran out or evstream
+itself failed, 128 + n after signal n. An error is one line on stderr.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import stat
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from evstream import process
 from evstream.cli import standard
 from evstream.compressed import MAGIC_SIZE, compression
 from evstream.errors import EvstreamError, MissingDelimiterWarning, RowsWarning
@@ -37,17 +37,9 @@ FILE may be - for stdin, and may be compressed with gzip or zstd.
 
 def console() -> int:
     """`main` in a process that does nothing else."""
-    standard.prepare()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has SIGHUP ignored
-            signal.signal(number, _stop)
-    return main(alone=True)
+    from evstream.console import console
 
-
-def _stop(number: int, _: Any) -> None:
-    """End as after an error, so that nothing is left that looks whole; at once if told twice."""
-    signal.signal(number, signal.SIG_DFL)
-    raise SystemExit(128 + number)
+    return console()
 
 
 def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
@@ -77,23 +69,33 @@ def _run(options: argparse.Namespace) -> int:
     try:
         status: int = options.run(options)
         standard.flush()
-        return status
     except BrokenPipeError:
         standard.silence()
         target = getattr(options, "output", "-")
         name = "<stdout>" if target == "-" else target
         standard.say(f"{name}: its reader went away before the end")
         return 1
+    except process.Stopped:
+        raise  # without a flush, which may have to wait for a reader
     except KeyboardInterrupt:
         return 130
-    except (EvstreamError, ValueError) as error:
-        return fail(str(error))
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return fail(f"{name}{error.strerror or error}")
-    finally:
+    except BaseException as error:
+        status = _failed(error)
         with contextlib.suppress(EvstreamError):
             standard.flush()  # here, since at exit Python has no words for what fails
+    return status
+
+
+def _failed(error: BaseException) -> int:
+    """Print one line about an error; the exit status for it."""
+    if process.is_exhaustion(error):
+        return process.failure(error)
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return fail(f"{name}{error.strerror or error}")
+    if isinstance(error, (EvstreamError, ValueError)):
+        return fail(str(error))
+    return process.failure(error)
 
 
 def _are_small(files: Sequence[str]) -> bool:

@@ -153,6 +153,7 @@ def _run_all(processes: list[_Process], result: IO[bytes]) -> None:
             if upstream is not None:
                 upstream.close()  # or its writer would never learn that its reader has gone
             upstream = child.stdout
+            stack.callback(_end, child)
             running.append((process, child, errors))
         for process, child, errors in running:
             _, status, usage = os.wait4(child.pid, 0)  # Popen.wait, but with the CPU time
@@ -161,6 +162,13 @@ def _run_all(processes: list[_Process], result: IO[bytes]) -> None:
             process.cpu = usage.ru_utime + usage.ru_stime
             errors.seek(0)
             process.errors = errors.read().decode(errors="replace").strip()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Kill a process that still runs, as when a signal ends the demo."""
+    if child.returncode is None:
+        child.kill()
+        child.wait()
 
 
 def _print_failure(failed: list[_Process]) -> None:

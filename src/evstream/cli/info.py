@@ -12,6 +12,7 @@ from evstream.cli import add_stream_arguments, fail, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
+from evstream.process import refuse_exhaustion
 
 
 @dataclass
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         except EvstreamError as error:
             info.error = str(error)
         except OSError as error:
+            refuse_exhaustion(error)
             info.error = f"{file}: {error.strerror or error}"
         tell(json.dumps(_plain(info)) if options.json else text(info))
         if info.error is not None:

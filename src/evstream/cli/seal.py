@@ -10,6 +10,7 @@ from evstream.cli import add_stream_arguments, fail, open_stream, width
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 from evstream.errors import EvstreamError
+from evstream.process import refuse_exhaustion
 
 
 def add_parser(commands: Any) -> None:
@@ -45,6 +46,7 @@ def run_seal(options: argparse.Namespace) -> int:
         except EvstreamError as error:
             status = fail(str(error))
         except OSError as error:
+            refuse_exhaustion(error)
             status = fail(f"{error.filename or file}: {error.strerror or error}")
     return status
 

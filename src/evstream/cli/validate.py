@@ -12,6 +12,7 @@ from typing import Any
 from evstream.cli import add_stream_arguments, fail
 from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
+from evstream.process import refuse_exhaustion
 
 _DESCRIPTION = """\
 Check streams against every rule of the format, to the last byte. The rules, what they mean
@@ -66,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
             status = fail(str(error))
             continue
         except OSError as error:
+            refuse_exhaustion(error)
             # The file that cannot be read may be the seal.
             status = fail(f"{error.filename or file}: {error.strerror or error}")
             continue

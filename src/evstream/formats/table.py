@@ -201,6 +201,8 @@ def arrow_errors(kind: str, source: str) -> Generator[None]:
     pa = import_arrow()
     try:
         yield
+    except MemoryError:  # pyarrow's own is an ArrowException too
+        raise
     except (pa.ArrowException, OSError, EOFError) as error:
         line = " ".join(str(error).split())
         raise TableError(

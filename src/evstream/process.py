@@ -1,0 +1,227 @@
+"""The process that runs one command: how a signal ends it, and which exit status it has.
+
+The first signal raises `Stopped` in the main thread, so that all that is open cleans up on the
+way out. Signals after it raise nothing: an exception in the middle of a clean-up breaks it. A
+clean-up may have to wait, for instance for the reader of a full pipe, so a second signal limits
+it to GRACE seconds more. A thread watches for that, because Python runs signal handlers in the
+main thread only, which may be inside a library at the time.
+
+This module imports nothing of the package at its top: what is imported before `take_signals`
+can be interrupted with a traceback.
+"""
+
+from __future__ import annotations
+
+import _thread
+import errno
+import os
+import signal
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+
+GRACE = 2.0
+"""Seconds that a clean-up may still take after a second signal."""
+
+FAILED = 70
+"""Exit status when the process itself failed (EX_SOFTWARE): memory, threads, a defect."""
+
+
+class Stopped(SystemExit):
+    """A signal ends the process; `code` is its exit status, 128 + the signal's number."""
+
+
+_handlers: dict[int, Any] = {}
+"""The handlers that were there before, by signal."""
+
+_stopping: int | None = None
+"""The signal that ends the process, once one has come."""
+
+_sent_again = 0
+"""How many signals this process has sent itself."""
+
+_finished = False
+"""Whether the work is done, so that a signal changes nothing any more."""
+
+
+def run(work: Callable[[], int], name: str = "evstream") -> int:
+    """Run a command in a process that does nothing else; its exit status.
+
+    After a signal the process ends here. Otherwise signals are ignored from then on: the result
+    is out, and the interpreter's own end must not change the status that tells of it.
+    """
+    take_signals()
+    status = attempt(work, name)
+    for number in _handlers:
+        signal.signal(number, signal.SIG_IGN)
+    return status
+
+
+def attempt(work: Callable[[], int], name: str) -> int:
+    """The exit status of `work`; after a signal the process ends here."""
+    global _finished  # noqa: PLW0603 (a process has one state)
+    status = FAILED
+    try:
+        try:
+            status = work()
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except BaseException as error:
+            status = failure(error, name)
+        _finished = True
+    except BaseException:  # out of memory again, or a signal, after which no other raises
+        pass
+    if _stopping is not None:
+        leave(128 + _stopping)
+    return status
+
+
+def failure(error: BaseException, name: str = "evstream") -> int:
+    """Print one line about an exception that no command expects; the exit status for it."""
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    if _stopping is not None:  # it is what the signal has left
+        return 128 + _stopping
+    if os.environ.get("EVSTREAM_TRACEBACK", "0") not in {"", "0"}:
+        sys.excepthook(type(error), error, error.__traceback__)
+    try:
+        line = f"{name}: {_described(error)}"
+    except MemoryError:
+        line = f"{name}: out of memory"
+    try:
+        if sys.stderr is not None:
+            print(line, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass  # nobody can read it
+    return FAILED
+
+
+def is_exhaustion(error: BaseException) -> bool:
+    """Whether the machine has no more memory or threads, which is not the input's fault."""
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+        return True
+    if isinstance(error, RuntimeError):
+        return "can't start new thread" in str(error)
+    return isinstance(error, (ImportError, OSError)) and _without_room(error) is not None
+
+
+def refuse_exhaustion(error: BaseException) -> None:
+    """Raise the error again if it is not about the file, for loops that go on to the next one."""
+    if is_exhaustion(error):
+        raise error
+
+
+def _without_room(error: BaseException) -> str | None:
+    """The line of an error, or of one that it came from, in which the system's loader says that
+    a shared library does not fit into memory. Only its words tell."""
+    for line in str(error).splitlines():
+        if any(words in line for words in _NO_ROOM):
+            return line.strip()
+    origin = error.__cause__ or error.__context__
+    return None if origin is None else _without_room(origin)
+
+
+_NO_ROOM = ("Cannot allocate memory", "failed to map segment")
+
+
+def _described(error: BaseException) -> str:
+    text = _without_room(error) or " ".join(str(error).split())
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]} ..."
+    if is_exhaustion(error):
+        if isinstance(error, RuntimeError):
+            return "the system allows no more threads"
+        return f"out of memory: {text}" if text else "out of memory"
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"unexpected {what} (EVSTREAM_TRACEBACK=1 prints where)"
+
+
+_LONGEST = 300
+
+
+def take_signals() -> None:
+    """Let the signals of SIGNALS end this process as the module says, unless they are ignored
+    or handled already. Only the main thread can do this."""
+    sys.unraisablehook = _unraisable
+    for number in SIGNALS:
+        before = signal.getsignal(number)
+        if before in {signal.SIG_DFL, signal.default_int_handler}:  # nohup has SIGHUP ignored
+            _handlers[number] = before
+            signal.signal(number, _handle)
+
+
+def watch_signals() -> None:
+    """Limit a clean-up from now on; call it once the standard streams are open, whose numbers
+    the pipe of this thread would take otherwise."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        _thread.start_new_thread(_watch, (reader,))
+    except RuntimeError:  # no more threads: then a second signal limits nothing
+        os.close(reader)
+        os.close(writer)
+    else:
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+
+def give_back_signals() -> None:
+    """Undo `take_signals`, for a program that is to run in this process."""
+    global _finished  # noqa: PLW0603
+    for number, before in _handlers.items():
+        signal.signal(number, before)
+    _handlers.clear()
+    sys.unraisablehook = sys.__unraisablehook__
+    _finished = False
+
+
+def leave(status: int) -> NoReturn:
+    """End the process at once, and remove the files that are not complete."""
+    unfinished = sys.modules.get("evstream.unfinished")
+    if unfinished is not None:
+        unfinished.remove_all()
+    os._exit(status)
+
+
+def _handle(number: int, _: Any) -> None:
+    global _stopping  # noqa: PLW0603
+    if _finished or _stopping is not None:
+        return
+    _stopping = number
+    threading = sys.modules.get("threading")
+    if threading is not None:  # threads whose work ends under them have nothing to report
+        threading.excepthook = lambda _: None  # type: ignore[attr-defined]
+    raise Stopped(128 + number)
+
+
+def _unraisable(unraisable: Any) -> None:
+    """Python drops what is raised in a finalizer; a signal is not lost there but sent again."""
+    if isinstance(unraisable.exc_value, Stopped):
+        _thread.start_new_thread(_send_again, ())
+    elif _stopping is None:
+        sys.__unraisablehook__(unraisable)
+
+
+def _send_again() -> None:
+    global _stopping, _sent_again  # noqa: PLW0603
+    time.sleep(0.01)  # until the finalizer is left
+    number, _stopping = _stopping, None
+    if number is not None:
+        _sent_again += 1
+        os.kill(os.getpid(), number)
+
+
+def _watch(reader: int) -> None:
+    """End the process GRACE seconds after a second signal."""
+    seen: list[int] = []
+    while len(seen) < 2 + _sent_again:
+        number = os.read(reader, 1)[0]  # Python writes the number of each signal
+        if number in _handlers:
+            seen.append(number)
+    time.sleep(GRACE)
+    leave(128 + (_stopping or seen[0]))
