@@ -1208,7 +1208,7 @@ def test_a_zstd_window_of_a_gigabyte_is_refused() -> None:
     parameters = zstandard.ZstdCompressionParameters(window_log=30)
     packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     data = packer.compress(STREAM) + packer.flush()
-    with pytest.raises(evstream.CorruptStreamError, match="broken zstd data"):
+    with pytest.raises(evstream.CorruptStreamError, match="a window above 128 MiB"):
         list(evstream.open(io.BytesIO(data)))
 
 
