@@ -78,7 +78,7 @@ $(VENV)/fuzz: $(VENV)/dev
 
 .venv-interop/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-interop
-	.venv-interop/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'oasislmf==2.5.8' 'pytest>=8'
+	.venv-interop/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[polars]' 'oasislmf==2.5.8' 'pytest>=8'
 	touch $@
 
 # oasislmf 2.3.4 needs pandas below 2.2, hence numpy 1 and what was built for it.

@@ -38,6 +38,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     streams.parts,
     streams.special_names,
     streams.special_fields,
+    streams.csv_columns,
     rules.words,
     rules.arguments,
     rules.fields,

@@ -36,7 +36,7 @@ KEYS = {
     "delimiter": _keys("doc record match write"),
     "block": _keys("doc header", "entry end index"),
     "end": _keys("", "delimiter count"),
-    "stream": _keys("doc block", "deprecated source aggregation header special_sidx"),
+    "stream": _keys("doc block", "deprecated source aggregation header special_sidx csv"),
     "stream_special": _keys("doc", "required"),
     "rule": _keys("doc fix severity check", "field limit"),
 }
@@ -54,6 +54,7 @@ LONGEST_NAME = 40
 SNAKE = Style("lower_snake_case", "[a-z][a-z0-9]*(_[a-z0-9]+)*")
 UPPER = Style("UPPER_CASE", "[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 KEBAB = Style("kebab-case", "[a-z][a-z0-9]*(-[a-z0-9]+)*")
+COLUMN = Style("letters and digits", "[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from codegen.check import check
 from codegen.draft import Draft
-from codegen.language import KEBAB, SNAKE, UPPER
+from codegen.language import COLUMN, KEBAB, SNAKE, UPPER
 from codegen.model import (
     Block,
     Delimiter,
@@ -192,7 +192,12 @@ class _Loader:
             header=v.maybe(key("header"), v.word),
             block=v.word(key("block")),
             special_sidx=tuple(special_sidx.values()),
+            csv=v.maybe(key("csv"), self.csv) or (),
         )
+
+    def csv(self, node: Node) -> tuple[tuple[str, str], ...]:
+        v = self.values
+        return tuple((v.word(key), v.name(value, COLUMN)) for key, value in v.entries(node))
 
     def stream_special(self, name: str, node: Node) -> StreamSpecial:
         v = self.values

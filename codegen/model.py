@@ -109,7 +109,8 @@ class StreamSpecial:
 
 @dataclass(frozen=True)
 class Stream:
-    """`source` and `aggregation` are both None for a stream without a stream header."""
+    """`source` and `aggregation` are both None for a stream without a stream header. `csv` pairs
+    columns of rows with their names in CSV, in the order of CSV; empty for wire order and names."""
 
     name: str
     doc: str
@@ -119,6 +120,7 @@ class Stream:
     header: str | None
     block: str
     special_sidx: tuple[StreamSpecial, ...]
+    csv: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)

@@ -956,7 +956,7 @@ def test_decimals_of_sql_are_numbers() -> None:
     """
     data = write_loss(duckdb.sql(query))
     assert decode(data).records == [(1, 2, 1, 1.5), (1, 4, 1, 1.5)]
-    with pytest.raises(evstream.TableError, match=r"^column item_id: "):
+    with pytest.raises(evstream.TableError, match=r"^row 0, column item_id: 1\.5, expected a"):
         write_loss(duckdb.sql(query.replace("sum(i)", "1.5")))
 
 
@@ -1207,9 +1207,9 @@ def test_what_comes_in_batches_or_is_lazy_is_a_table_too() -> None:
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
-        (None, "NoneType is no table"), ("gul.bin", "str is no table"),
-        ([{"event_id": 1}], "list is no table"), (iter([]), "there is no batch"),
-        (iter([1]), "a batch is a int"), ({"event_id": [2**64 + 1]}, "dict is no table"),
+        (None, "NoneType is not a table"), ("gul.bin", "str is not a table"),
+        ([{"event_id": 1}], "list is not a table"), (iter([]), "there is no batch"),
+        (iter([1]), "a batch is a int"), ({"event_id": [2**64 + 1]}, "row 0, column event_id"),
     ],
 )  # fmt: skip
 def test_what_is_no_table_is_told_in_a_line(table: Any, problem: str) -> None:

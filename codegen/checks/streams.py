@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codegen.draft import Draft, Problems
+from codegen.draft import Draft, Problems, repeated
 from codegen.language import SIDX, SPECIAL_SIDX
 from codegen.model import Field, Stream
 from codegen.problems import unknown
@@ -76,6 +76,35 @@ def special_fields(draft: Draft) -> Problems:
         for special in stream.special_sidx:
             if misfit := draft.misfit(sidx, values.get(special.name, 0)):
                 yield draft.problem(f"{path}.{special.name}", misfit)
+
+
+def csv_columns(draft: Draft) -> Problems:
+    """A CSV has each column of the rows once, under a name of its own."""
+    for stream in draft.spec.streams.values():
+        names = _row_columns(draft, stream)
+        path = f"streams.{stream.name}.csv"
+        if not stream.csv or names is None:
+            continue
+        for name, _ in stream.csv:
+            if name not in names:
+                yield draft.problem(f"{path}.{name}", unknown("column", name, names))
+        if missing := [name for name in names if name not in dict(stream.csv)]:
+            yield draft.problem(path, f"no name for {', '.join(missing)}; each column needs one")
+        pairs = [(f"{path}.{name}", column) for name, column in stream.csv]
+        for where, column, first in repeated(pairs):
+            yield draft.problem(where, f"{column!r} is the name of {first} already")
+
+
+def _row_columns(draft: Draft, stream: Stream) -> list[str] | None:
+    """The columns of rows in wire order; None where they are not known."""
+    block = draft.spec.blocks.get(stream.block)
+    header = draft.spec.records.get(block.header) if block is not None else None
+    entry = _entry_fields(draft, stream)
+    if block is None or header is None or entry is None:
+        return None
+    names = [field.name for field in header.fields if field.name != block.count]
+    names += [block.index] if block.index is not None else []
+    return names + [field.name for field in entry]
 
 
 def _entry_fields(draft: Draft, stream: Stream) -> tuple[Field, ...] | None:

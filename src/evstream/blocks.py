@@ -76,6 +76,12 @@ def row_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:
     return columns | entry_columns(header)
 
 
+def csv_columns(header: StreamHeader) -> dict[str, str]:
+    """The columns of rows -> their names in a CSV file, in the order of that file: the one that
+    the tools of the field read, or wire order and the names of the fields."""
+    return dict(header.spec.csv) or {name: name for name in row_columns(header)}
+
+
 def to_rows(header: StreamHeader, columns: Columns, skipped: int = 0) -> dict[str, Array]:
     """One row per entry: column name -> array, in wire order.
 

@@ -14,6 +14,7 @@ from evstream.errors import EvstreamError, TableError
 from evstream.extras import import_arrow
 from evstream.formats import Options, Table, format_of, module_of
 from evstream.formats.binary import checked, copy
+from evstream.formats.column_names import with_exposures
 from evstream.formats.parallel import ahead
 from evstream.formats.table import complete_header, completed, missing_fields
 from evstream.header import StreamHeader, stream_header_fields, stream_named
@@ -79,6 +80,8 @@ def convert(
         if sort:
             table.batches = _sorted(table.batches, table.header)
             table.is_sorted = True
+        if table.exposure_gaps:
+            table.batches = with_exposures(table.batches, table.header, table.name)
         if not table.carried and output_format != "bin":
             table.batches = checked(table)
         table.batches = stack.enter_context(_in_thread(table.batches, opened))

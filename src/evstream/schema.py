@@ -62,7 +62,8 @@ class Special:
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream type; `type_word` is None for a stream without a stream header."""
+    """A stream type; `type_word` is None for a stream without a stream header. `csv` pairs the
+    columns of rows with their names in CSV, in the order of CSV; empty for wire order and names."""
 
     name: str
     doc: str
@@ -73,6 +74,7 @@ class Stream:
     header: str | None
     block: str
     specials: tuple[Special, ...]
+    csv: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,38 @@ def test_summary_streams(tmp_path: Path, width: str) -> None:
     theirs = evstream.read_columns(tmp_path / "theirs.bin", widths=widths)
     rows = np.column_stack([theirs[name] for name in order])
     assert sorted(rows[rows[:, 2] != -4].tolist()) == sorted(expected.tolist())
+
+
+def test_summary_csv_of_evstream_is_read(tmp_path: Path) -> None:
+    """`csvtobin summarycalc` takes the columns by name; what `evstream cat` prints comes back."""
+    columns = {
+        "event_id": np.repeat([1, 2], 4),
+        "summary_id": np.tile([7, 7, 9, 9], 2),
+        "exposure_value": np.tile([1000.0, 1000.0, 250.5, 250.5], 2),
+        "sidx": np.tile([-1, 3], 4),
+        "loss": np.array([0.25, 29.5, 0, 1, 2, 3, 4, 9e9]),
+    }
+    with evstream.create(tmp_path / "ours.bin", "summary", len_sample=3, summary_set_id=2) as out:
+        out.write_columns(**columns)
+    for make in ("cat ours.bin > ours.csv", "convert ours.bin ours.csv"):
+        reference(f"{sys.executable} -m evstream {make}", tmp_path, "f4")
+        reference("csvtobin summarycalc -S 3 -t 2 -i ours.csv -o theirs.bin", tmp_path, "f4")
+        assert (tmp_path / "theirs.bin").read_bytes() == (tmp_path / "ours.bin").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_selt_of_the_reference_becomes_a_stream(tmp_path: Path, kind: str) -> None:
+    """Its ImpactedExposure is 0 where the loss is 0; the stream has it in each block."""
+    columns = {"event_id": np.repeat([1, 2], 4), "summary_id": np.ones(8, int),
+               "exposure_value": np.full(8, 1000.0), "sidx": np.tile([-3, -1, 1, 2], 2),
+               "loss": np.array([1000.0, 50, 100, 0, 1000, 10, 0, 30])}  # fmt: skip
+    with evstream.create(tmp_path / "ours.bin", "summary", len_sample=2, summary_set_id=1) as out:
+        out.write_columns(**columns)
+    reference(f"eltpy -E {kind} -i ours.bin -s selt.{kind}", tmp_path, "f4")
+    evstream.convert(
+        tmp_path / f"selt.{kind}", tmp_path / "again.bin", len_sample=2, summary_set_id=1
+    )
+    assert (tmp_path / "again.bin").read_bytes() == (tmp_path / "ours.bin").read_bytes()
 
 
 def test_cdf_streams(workspace: Path, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """`evstream cat`: the records of a stream as CSV or JSON lines.
 
-Columns are in wire order. A number is printed as the shortest text that reads back to the
-same value at its width.
+JSON lines have the columns in wire order; CSV has those that the tools of the field read, which
+are the same but for a summary stream. A number is printed as the shortest text that reads back
+to the same value at its width.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "cat",
         help="print the records of a stream",
-        description="Print the records of a stream to stdout, one per line, columns in wire "
-        "order. A loss stream gives event_id,item_id,sidx,loss.",
+        description="Print the records of a stream to stdout, one per line. A loss stream gives "
+        "event_id,item_id,sidx,loss, a summary stream the columns of the existing tools.",
     )
     parser.add_argument("file", metavar="FILE", help="a stream, - for stdin")
     parser.add_argument("--format", choices=["csv", "jsonl"], default="csv")
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(options: argparse.Namespace, output: Output) -> None:
-    from evstream.blocks import row_columns
+    from evstream.blocks import csv_columns, row_columns
     from evstream.text import csv_lines, json_lines
 
     lines = csv_lines if options.format == "csv" else json_lines
@@ -57,10 +58,11 @@ def _print(options: argparse.Namespace, output: Output) -> None:
         open_stream(options.file, options) as stream,
         Progress(stream.name, stream.size) as progress,
     ):
-        names = list(row_columns(stream.header))
+        titles = csv_columns(stream.header)
+        names = list(titles if options.format == "csv" else row_columns(stream.header))
         left = math.inf if options.head is None else options.head
         if options.format == "csv":
-            output.write(",".join(names) + "\n")
+            output.write(",".join(titles.values()) + "\n")
         for event in stream:
             if left <= 0:
                 break

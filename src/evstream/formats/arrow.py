@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evstream.arrow import FINAL_DELIMITER, arrow_schema
 from evstream.errors import EvstreamError
 from evstream.extras import import_arrow
+from evstream.formats.column_names import has_impacted_exposure, renamed, stream_names
 from evstream.formats.table import (
     Options,
     Table,
@@ -38,7 +39,9 @@ def read(source: Source, options: Options) -> Table:
         with arrow_errors("Arrow", source.name):
             reader = pa.ipc.open_file(copy) if is_file else pa.ipc.open_stream(copy)
         carried = carried_header(reader.schema, options, source.name)
-        header = carried or guess_header(reader.schema.names, options, source.name)
+        given = reader.schema.names
+        names = given if carried else stream_names(given)
+        header = carried or guess_header(names, options, source.name)
     except BaseException:
         copy.close()
         raise
@@ -50,10 +53,13 @@ def read(source: Source, options: Options) -> Table:
             for batch, metadata in _with_metadata(reader, is_file):
                 if (metadata or {}).get(FINAL_DELIMITER) == b"false":
                     table.clean_end = False
-                yield conform(batch, schema, row, source.name)
+                yield conform(renamed(batch, names), schema, row, source.name)
                 row += batch.num_rows
 
-    table = Table(header, batches(), source.name, carried is not None, close=copy.close)
+    gaps = carried is None and has_impacted_exposure(given)
+    table = Table(
+        header, batches(), source.name, carried is not None, exposure_gaps=gaps, close=copy.close
+    )
     return table
 
 

@@ -1,4 +1,4 @@
-"""CSV: the columns of `evstream cat`, and the tables that the existing tools print."""
+"""CSV: the columns that the existing tools read, and the tables that they print."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from evstream._generated import layout
 from evstream.arrow import arrow_schema
-from evstream.blocks import row_columns
+from evstream.blocks import csv_columns
 from evstream.errors import TableError
 from evstream.extras import import_arrow
+from evstream.formats.column_names import has_impacted_exposure, stream_names
 from evstream.formats.table import Options, Table, guess_header
 from evstream.formats.text import TextFormat, opening_line, read_blocks, read_rows, write_frames
-from evstream.header import StreamHeader
 from evstream.sources import Source
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
-
-_OTHER_NAMES = {"sampleid": "sidx", "impactedexposure": "exposure_value", "outputid": "item_id"}
-"""Columns of the existing tools, without case, spaces and underscores -> our name."""
 
 
 def read(source: Source, options: Options) -> Table:
@@ -34,11 +30,10 @@ def read(source: Source, options: Options) -> Table:
         raise TableError("the file is empty", source=source.name, line=1, expected="a header line")
     text = opening_line(first, source.name)
     rest = bytes(first).partition(b"\n")[2]
-    known = _known_names()
     given = _values(text, 1, source.name)
     if len(given) == 1:
         _refuse_other_delimiters(text, source.name)
-    names = [known.get(_bare(name), name.strip()) for name in given]
+    names = stream_names(given)
     header = guess_header(names, options, source.name)
     schema = arrow_schema(header)
     form = TextFormat(
@@ -49,17 +44,22 @@ def read(source: Source, options: Options) -> Table:
     if rest:
         blocks = chain([memoryview(rest)], blocks)
     batches = read_rows(blocks, form, schema, 2, source.name)
-    return Table(header, batches, source.name, False, first_line=2)
+    gaps = has_impacted_exposure(given)
+    return Table(header, batches, source.name, False, first_line=2, exposure_gaps=gaps)
 
 
 def write(table: Table, out: Any, options: Options) -> None:
     """A header line and a line per row; floats as short as they read back, or with a fixed
     number of decimals, rounded as printf does."""
 
-    def lines(frame: pl.DataFrame, out: Any) -> None:
-        frame.write_csv(out, include_header=False, float_precision=options.precision)
+    columns = csv_columns(table.header)
 
-    head = ",".join(row_columns(table.header)) + "\n"
+    def lines(frame: pl.DataFrame, out: Any) -> None:
+        frame.select(*columns).write_csv(
+            out, include_header=False, float_precision=options.precision
+        )
+
+    head = ",".join(columns.values()) + "\n"
     write_frames(table.batches, lines, out, head.encode())
 
 
@@ -87,15 +87,6 @@ def _values(line: str, number: int, source: str) -> list[str]:
         return next(csv.reader([line], strict=True), [])
     except csv.Error as error:
         raise TableError(f"this is no CSV ({error})", source=source, line=number) from None
-
-
-def _bare(name: str) -> str:
-    return name.lower().replace(" ", "").replace("_", "")
-
-
-def _known_names() -> dict[str, str]:
-    columns = chain.from_iterable(row_columns(StreamHeader(s)) for s in layout.STREAMS)
-    return {_bare(name): name for name in columns} | _OTHER_NAMES
 
 
 def _by_arrow(block: memoryview, names: list[str], schema: pa.Schema) -> pa.Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from evstream.arrow import arrow_schema
 from evstream.blocks import row_columns
 from evstream.errors import TableError
 from evstream.extras import import_arrow
+from evstream.formats.column_names import has_impacted_exposure, stream_names
 from evstream.formats.table import Options, Table, guess_header
 from evstream.formats.text import (
     TextFormat,
@@ -38,16 +39,20 @@ def read(source: Source, options: Options) -> Table:
     first = next(blocks, None)
     if first is None:
         return _without_rows(source, options)
-    names = list(next(_records([opening_line(first, source.name)], 1, source.name)))
+    given = list(next(_records([opening_line(first, source.name)], 1, source.name)))
+    names = stream_names(given)
     header = guess_header(names, options, source.name)
     schema = arrow_schema(header)
     form = TextFormat(
         names,
-        lambda block: _by_arrow(block, schema),
-        lambda lines, first_line: _records(lines, first_line, source.name),
+        lambda block: _by_arrow(block, given, names, schema),
+        lambda lines, first_line: _renamed(
+            _records(lines, first_line, source.name), dict(zip(given, names, strict=True))
+        ),
     )
     batches = read_rows(chain([first], blocks), form, schema, 1, source.name)
-    return Table(header, batches, source.name, False, first_line=1)
+    gaps = has_impacted_exposure(given)
+    return Table(header, batches, source.name, False, first_line=1, exposure_gaps=gaps)
 
 
 def _without_rows(source: Source, options: Options) -> Table:
@@ -71,17 +76,26 @@ def _lines(frame: pl.DataFrame, out: Any) -> None:
         out.write(json_lines(rows).encode())
 
 
-def _by_arrow(block: memoryview, schema: pa.Schema) -> pa.Table:
+def _by_arrow(block: memoryview, given: list[str], names: list[str], schema: pa.Schema) -> pa.Table:
     pa = import_arrow()
     import pyarrow.json as pa_json
 
-    return pa_json.read_json(
+    fields = [(key, schema.field(name).type) for key, name in zip(given, names, strict=True)]
+    table = pa_json.read_json(
         pa.BufferReader(pa.py_buffer(block)),
         read_options=pa_json.ReadOptions(block_size=2 * len(block), use_threads=False),
         parse_options=pa_json.ParseOptions(
-            explicit_schema=schema.remove_metadata(), unexpected_field_behavior="error"
+            explicit_schema=pa.schema(fields), unexpected_field_behavior="error"
         ),
     )
+    return table.rename_columns(names)
+
+
+def _renamed(
+    records: Iterable[dict[str, Any]], names: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    for record in records:
+        yield {names.get(key, key): value for key, value in record.items()}
 
 
 def _records(lines: list[str], first_line: int, source: str) -> Iterator[dict[str, Any]]:

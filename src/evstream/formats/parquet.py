@@ -9,6 +9,7 @@ import numpy as np
 
 from evstream.arrow import FINAL_DELIMITER, arrow_schema, numbers_of
 from evstream.extras import import_arrow
+from evstream.formats.column_names import has_impacted_exposure, renamed, stream_names
 from evstream.formats.table import (
     Options,
     Table,
@@ -45,7 +46,9 @@ def read(source: Source, options: Options) -> Table:
             file = pq.ParquetFile(copy, buffer_size=1 << 20, pre_buffer=False)
             found = file.schema_arrow
         carried = carried_header(found, options, source.name)
-        header = carried or guess_header(found.names, options, source.name)
+        given = found.names
+        names = given if carried else stream_names(given)
+        header = carried or guess_header(names, options, source.name)
     except BaseException:
         copy.close()
         raise
@@ -56,11 +59,14 @@ def read(source: Source, options: Options) -> Table:
         row = 0
         with arrow_errors("Parquet", source.name):
             for batch in file.iter_batches(BATCH_ROWS):
-                yield conform(batch, schema, row, source.name)
+                yield conform(renamed(batch, names), schema, row, source.name)
                 row += batch.num_rows
         table.clean_end = metadata.get(FINAL_DELIMITER) != b"false"
 
-    table = Table(header, batches(), source.name, carried is not None, close=copy.close)
+    gaps = carried is None and has_impacted_exposure(given)
+    table = Table(
+        header, batches(), source.name, carried is not None, exposure_gaps=gaps, close=copy.close
+    )
     return table
 
 

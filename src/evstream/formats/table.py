@@ -12,6 +12,7 @@ import numpy as np
 
 from evstream._generated import layout
 from evstream.arrow import header_of, numbers_of
+from evstream.arrow_columns import plain_numbers
 from evstream.blocks import Array, row_columns
 from evstream.columns import legal_range, lost
 from evstream.errors import TableError
@@ -62,6 +63,7 @@ class Table:
         first_line: line of the first row in a text file, which has a line per row; None in
             others.
         is_sorted: whether rows have other numbers here than in the file.
+        exposure_gaps: whether the exposure is 0 in rows of loss 0, as in the tables of the field.
         highest_sidx: of the rows that were checked or written so far.
         close: closes what reading has opened beside the source.
     """
@@ -73,6 +75,7 @@ class Table:
     clean_end: bool = True
     first_line: int | None = None
     is_sorted: bool = False
+    exposure_gaps: bool = False
     highest_sidx: int = 0
     close: Callable[[], None] = lambda: None
 
@@ -153,26 +156,16 @@ def conform(batch: RecordBatch, schema: pa.Schema, first_row: int, source: str) 
     arrays = []
     for wanted in schema:
         column = batch.column(batch.schema.get_field_index(wanted.name))
-        if isinstance(column, pa.DictionaryArray):
-            column = column.dictionary_decode()
-        if column.null_count:
-            at = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-            raise TableError(
-                "a value is missing", source=source, row=first_row + at, column=wanted.name
-            )
+        dtype = np.dtype(wanted.type.to_pandas_dtype())
+        column = plain_numbers(column, dtype, first_row, wanted.name, source)
         if column.type != wanted.type:
-            if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-                raise TableError(
-                    f"the column is of type {column.type}", source=source, column=wanted.name,
-                    expected=f"{wanted.type}",
-                )  # fmt: skip
             values = numbers_of(column)
-            dtype = wanted.type.to_pandas_dtype()
             column = pa.array(_exactly(values, dtype, first_row, wanted.name, source))
         arrays.append(column)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+<<<<<<< HEAD
 def _exactly(values: Array, dtype: Any, first_row: int, name: str, source: str) -> Array:
     dtype = np.dtype(dtype)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -180,6 +173,19 @@ def _exactly(values: Array, dtype: Any, first_row: int, name: str, source: str) 
     changed = lost(values, converted)
     if changed.any():
         at = int(np.argmax(changed))
+=======
+def _exactly(values: Array, dtype: np.dtype[Any], first_row: int, name: str, source: str) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = values.astype(dtype)
+    if dtype.kind == "f":
+        lost = np.isinf(converted) & np.isfinite(values)
+    else:
+        lost = (converted != values) | ((converted < 0) != (values < 0))
+        if values.dtype.kind == "f":  # beyond this, floats do not have each whole number
+            lost |= np.abs(values) >= 2 ** (np.finfo(values.dtype).nmant + 1)
+    if lost.any():
+        at = int(np.argmax(lost))
+>>>>>>> b2a1620 (Summary CSV as the tools of the field read it; SELT tables become streams; write_arrow and convert take the same types)
         raise TableError(
             f"{values[at]}", source=source, row=first_row + at, column=name,
             expected=legal_range(dtype, is_tiny=bool(abs(values[at]) < 1)),
