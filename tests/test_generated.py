@@ -356,6 +356,7 @@ def test_the_c_header_takes_words_of_c_and_extreme_numbers(tmp_path):
             ("name: exposure_value, type", "name: register, type"),
             ("[loss, exposure_value, prob_to", "[loss, register, prob_to"),
             ("field: [loss, exposure_value]", "field: [loss, register]"),
+            ("exposure_value: ImpactedExposure", "register: ImpactedExposure"),
             ("Identifier of the coverage.", "Identifier /* of the coverage."),
             ("name: no_of_bins, type: oasis_int", "name: no_of_bins, type: areaperil_int"),
             (

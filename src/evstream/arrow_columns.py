@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evstream.columns import legal_range
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 
@@ -63,16 +64,24 @@ def _from_decimals(
     """Decimals, which SQL makes of constants and sums; whole ones only for an integer."""
     pa = import_arrow()
     try:
-        return column.cast(pa.from_numpy_dtype(dtype))
-    except pa.ArrowInvalid as error:
+        numbers = column.cast(pa.from_numpy_dtype(dtype))
+    except pa.ArrowInvalid:
+        numbers = None
+    if numbers is not None and dtype.kind != "f":
+        return numbers
+    converted = numbers.to_numpy() if numbers is not None else np.full(len(column), np.inf)
+    for at in np.flatnonzero((converted == 0) | ~np.isfinite(converted)):
+        value = column[int(at)].as_py()
         if dtype.kind == "f":
-            raise TableError(str(error), source=source, column=name) from None
-    limits = np.iinfo(dtype)
-    for at, value in enumerate(column.to_pylist(), row):
-        if value != value.to_integral_value() or not limits.min <= value <= limits.max:
+            is_lost = value != 0
+        else:
+            limits = np.iinfo(dtype)
+            is_lost = value % 1 != 0 or not limits.min <= value <= limits.max
+        if is_lost:
             raise TableError(
-                f"{value}", source=source, row=at, column=name,
-                expected=f"a whole number from {limits.min} to {limits.max}",
+                f"{value}", source=source, row=row + int(at), column=name,
+                expected=legal_range(dtype, is_tiny=abs(value) < 1),
             )  # fmt: skip
-    values = np.array([int(value) for value in column.to_pylist()], dtype)
-    return pa.array(values)
+    if numbers is None:
+        return pa.array(np.array([int(value) for value in column.to_pylist()], dtype))
+    return numbers

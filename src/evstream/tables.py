@@ -7,11 +7,6 @@ carries its stream header; of any other the caller says what the header would.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-<<<<<<< HEAD
-from decimal import Decimal
-from itertools import chain
-=======
->>>>>>> b2a1620 (Summary CSV as the tools of the field read it; SELT tables become streams; write_arrow and convert take the same types)
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +14,6 @@ import numpy as np
 from evstream.arrow import FINAL_DELIMITER, header_of, numbers_of
 from evstream.arrow_columns import is_numeric, plain_numbers
 from evstream.blocks import Array, row_columns
-from evstream.columns import legal_range
 from evstream.errors import TableError, WriteError
 from evstream.formats.column_names import fill_exposures, has_impacted_exposure, stream_names
 from evstream.header import StreamHeader, build_header
@@ -130,30 +124,3 @@ def _converted(
                         raise TableError("a value is missing", row=at, column=name)
             yield rows
         first += batch.num_rows
-<<<<<<< HEAD
-
-
-def _without_decimals(batch: pa.RecordBatch, dtypes: Mapping[str, np.dtype[Any]]) -> pa.RecordBatch:
-    """Decimals, which SQL makes of constants and sums, as the numbers of the stream."""
-    pa = import_arrow()
-    import pyarrow.compute as pc
-
-    columns = {name: batch.column(name) for name in batch.schema.names}
-    for name, column in columns.items():
-        if pa.types.is_decimal(column.type):
-            try:
-                columns[name] = column.cast(pa.from_numpy_dtype(dtypes[name]))
-            except pa.ArrowInvalid as error:
-                raise TableError(str(error), column=name) from None
-            tiny = pc.and_(
-                pc.equal(columns[name], 0), pc.not_equal(column, pa.scalar(Decimal(0), column.type))
-            )
-            if pc.any(tiny).as_py():
-                value = column.filter(tiny)[0]
-                raise TableError(
-                    f"{value} becomes 0", column=name,
-                    expected=legal_range(dtypes[name], is_tiny=True),
-                )  # fmt: skip
-    return pa.RecordBatch.from_pydict(columns)
-=======
->>>>>>> b2a1620 (Summary CSV as the tools of the field read it; SELT tables become streams; write_arrow and convert take the same types)

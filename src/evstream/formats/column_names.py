@@ -29,7 +29,7 @@ _OTHER_NAMES = {"outputid": "item_id"}
 """Names in no spec: fmtocsv and csvtobin fm call the items of insured losses outputs."""
 
 _IMPACTED = "impactedexposure"
-_EXPOSURE, _LOSS = "exposure_value", "loss"
+_LOSS = "loss"
 
 HELD_ROWS = 1 << 24
 """Rows of loss 0 after which a block of a SELT whose exposure is still unknown is refused."""
@@ -76,6 +76,8 @@ def fill_exposures(
     The exposure may stand in a later batch: the rows of the last block of a batch wait for it.
     """
     keys = [name for name, dtype in block_columns(header).items() if dtype.kind != "f"]
+    columns = {_bare(other): name for name, other in csv_columns(header).items()}
+    exposures, losses = columns[_IMPACTED], columns[_LOSS]
     waiting: list[dict[str, Array]] = []
     ids: list[int] | None = None  # of the last block, and its exposure once that is known
     exposure = None
@@ -86,15 +88,15 @@ def fill_exposures(
         count = len(rows[keys[0]])
         new = np.logical_or.reduce([rows[key][1:] != rows[key][:-1] for key in keys])
         starts = np.concatenate([[0], np.flatnonzero(new) + 1])
-        gap = (rows[_EXPOSURE] == 0) & (rows[_LOSS] == 0)
+        gap = (rows[exposures] == 0) & (rows[losses] == 0)
         # The row with the exposure of each block; `count` stands for none.
         found = np.minimum.reduceat(np.where(gap, count, np.arange(count)), starts)
-        values = np.append(rows[_EXPOSURE], rows[_EXPOSURE].dtype.type(0))[found]
+        values = np.append(rows[exposures], rows[exposures].dtype.type(0))[found]
         if exposure is not None and ids == [int(rows[key][0]) for key in keys]:
             values[0], found[0] = exposure, 0
         per_row = np.repeat(values, np.diff(np.append(starts, count)))
         known = np.repeat(found < count, np.diff(np.append(starts, count)))
-        rows[_EXPOSURE] = np.where(gap & known, per_row, rows[_EXPOSURE])
+        rows[exposures] = np.where(gap & known, per_row, rows[exposures])
         ids = [int(rows[key][-1]) for key in keys]
         exposure = values[-1] if found[-1] < count else None
         end = count if exposure is not None else int(starts[-1])
@@ -102,7 +104,7 @@ def fill_exposures(
         if count - end > HELD_ROWS:
             raise TableError(
                 f"more than {HELD_ROWS} rows of one block have loss and exposure 0", source=source,
-                column=_EXPOSURE, expected="a row with the exposure",
+                column=exposures, expected="a row with the exposure",
             )  # fmt: skip
         if end:
             yield _part(rows, 0, end)

@@ -165,27 +165,15 @@ def conform(batch: RecordBatch, schema: pa.Schema, first_row: int, source: str) 
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-<<<<<<< HEAD
-def _exactly(values: Array, dtype: Any, first_row: int, name: str, source: str) -> Array:
-    dtype = np.dtype(dtype)
+def _exactly(values: Array, dtype: np.dtype[Any], first_row: int, name: str, source: str) -> Array:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         converted = values.astype(dtype)
     changed = lost(values, converted)
+    if values.dtype.kind == "f" and dtype.kind != "f":
+        # From here on, floats do not have each whole number.
+        changed |= np.abs(values) >= 2 ** (np.finfo(values.dtype).nmant + 1)
     if changed.any():
         at = int(np.argmax(changed))
-=======
-def _exactly(values: Array, dtype: np.dtype[Any], first_row: int, name: str, source: str) -> Array:
-    with np.errstate(over="ignore", invalid="ignore"):
-        converted = values.astype(dtype)
-    if dtype.kind == "f":
-        lost = np.isinf(converted) & np.isfinite(values)
-    else:
-        lost = (converted != values) | ((converted < 0) != (values < 0))
-        if values.dtype.kind == "f":  # beyond this, floats do not have each whole number
-            lost |= np.abs(values) >= 2 ** (np.finfo(values.dtype).nmant + 1)
-    if lost.any():
-        at = int(np.argmax(lost))
->>>>>>> b2a1620 (Summary CSV as the tools of the field read it; SELT tables become streams; write_arrow and convert take the same types)
         raise TableError(
             f"{values[at]}", source=source, row=first_row + at, column=name,
             expected=legal_range(dtype, is_tiny=bool(abs(values[at]) < 1)),
