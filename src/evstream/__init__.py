@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from evstream.header import StreamHeader as StreamHeader
     from evstream.matrices import DenseTable as DenseTable
     from evstream.matrices import read_dense as read_dense
+    from evstream.merging import merge as merge
     from evstream.reader import EventStream as EventStream
     from evstream.reader import open as open
     from evstream.rows import read_columns as read_columns
@@ -80,6 +81,7 @@ _HOME = {
     "convert": "conversion",
     "create": "writer",
     "iter_batches": "arrow",
+    "merge": "merging",
     "open": "reader",
     "read_arrow": "arrow",
     "read_columns": "rows",

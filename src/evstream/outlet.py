@@ -88,6 +88,17 @@ class Outlet:
         if self._sealer is not None:
             self._sealer.update(view)
 
+    def append(self, data: memoryview) -> None:
+        """Take bytes of the stream as they are."""
+        while data:
+            room = len(self.buffer) - self.cursor
+            piece = data[:room]
+            self.buffer.data[self.cursor : self.cursor + len(piece)] = piece
+            self.cursor += len(piece)
+            data = data[room:]
+            if data:
+                self.drain()
+
     def flush(self) -> None:
         """Hand everything so far to the target; a failure gives the stream up, as in `drain`."""
         self.drain()

@@ -28,6 +28,7 @@ Read and check catastrophe-model event streams (loss, gul, summary, cdf).
   evstream validate gul.bin           whether it keeps every rule of the format
   evstream seal gul.bin               proof, later, that it is all there
   evstream convert gul.bin gul.parquet
+  evstream merge a.bin b.bin all.bin  several streams as one
   evstream diff a.bin b.bin           where two streams differ
   evstream demo                       a model, a pipe, a summary, an exceedance curve
 
@@ -44,7 +45,7 @@ def console() -> int:
 
 def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
     """Run one command; the exit status."""
-    from evstream.cli import cat, convert, demo, diff, info, seal, validate, warmup
+    from evstream.cli import cat, convert, demo, diff, info, merge, seal, validate, warmup
 
     parser = argparse.ArgumentParser(
         prog="evstream",
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (info, cat, validate, seal, convert, diff, warmup, demo):
+    for module in (info, cat, validate, seal, convert, merge, diff, warmup, demo):
         module.add_parser(commands)
     options = parser.parse_args(arguments)
     if alone and _are_small(getattr(options, "files", [])):

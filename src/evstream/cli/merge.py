@@ -1,0 +1,62 @@
+"""`evstream merge`: several streams as one."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from evstream.cli import add_stream_arguments
+from evstream.cli.standard import say
+
+_DESCRIPTION = """\
+Merge streams that have the same stream header into one. Two streams that `cat` has joined are
+not one stream: the second stream header is read as a block.
+
+  evstream merge gul_P1.bin gul_P2.bin gul.bin
+  evstream merge part-*.bin - | next_program
+
+Where the event ids of each input ascend, events are interleaved in their order; otherwise the
+inputs are written one after the other. Blocks are copied byte for byte. OUT may end in .gz or
+.zst.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "merge",
+        help="several streams as one",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", metavar="IN", nargs="+", help="a stream, - for stdin")
+    parser.add_argument("output", metavar="OUT", help="a file, - for stdout")
+    parser.add_argument(
+        "--same-event", choices=["refuse", "merge"], default="refuse",
+        help="an event that is in two inputs is an error (the default), or gets the blocks of"
+        " both; a block that is in both is an error always",
+    )  # fmt: skip
+    parser.add_argument(
+        "--order", choices=["auto", "ids", "inputs"], default="auto",
+        help="by event id, which must ascend in each input, or one input after the other;"
+        " auto (the default) reads regular files twice to see which",
+    )  # fmt: skip
+    add_stream_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Merge; what was chosen goes to stderr."""
+    from evstream.merging import merge
+
+    merge(
+        options.files,
+        options.output,
+        same_event=options.same_event,
+        order=options.order,
+        stream=options.stream,
+        widths=dict(options.width),
+        strict=options.strict,
+        timeout=options.timeout,
+        say=say,
+    )
+    return 0

@@ -1,0 +1,166 @@
+"""`evstream.merge`: several streams of one kind as one stream, block by block.
+
+Two passes. The first reads the stream headers, which must be equal, and for regular files the
+event ids, to see whether they ascend in each. The second copies the bytes of whole events:
+the input whose next event id is the lowest goes on until another one has a lower id, or, where
+ids do not ascend, one input after the other. Bytes of blocks are copied as they are.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from evstream.errors import EvstreamError
+from evstream.header import StreamHeader
+from evstream.merging.event_ids import EventIds
+from evstream.merging.inputs import Input, ReadOptions, first_look, refuse_own_input, refuse_twice
+from evstream.outlet import Outlet
+
+SAME_EVENT = ("refuse", "merge")
+ORDERS = ("auto", "ids", "inputs")
+
+MEMORY = 1 << 26
+"""Bytes that the windows of all inputs take together, about."""
+
+
+def merge(
+    sources: Iterable[Any],
+    target: Any,
+    *,
+    same_event: str = "refuse",
+    order: str = "auto",
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool = False,
+    timeout: float | None = None,
+    seal: str | bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Merge streams that have the same stream header.
+
+    A block that lacks its final delimiter, at the end of an input, gets one, and a warning
+    names it. An input that cannot be read to its end is an error, and no file appears.
+
+    Args:
+        sources: two or more of what evstream.open takes, each read once, regular files twice.
+            Any number of paths: a regular file is open only while it is read.
+        target: as for evstream.create; never one of the sources.
+        same_event: "refuse" an event that is in two sources, or "merge" its blocks, those of
+            the first source first. A block that is in both is refused always; in lists of
+            event ids the event is written once.
+        order: "ids" interleaves the sources by event id, which must ascend in each; "inputs"
+            writes one source after the other; "auto" chooses "ids" unless a source is a
+            regular file whose ids do not ascend.
+        stream, widths, strict, timeout: as for evstream.open.
+        seal: as for evstream.create.
+        say: gets one sentence where "auto" chooses "inputs".
+
+    Raises:
+        StreamMismatchError: two stream headers differ.
+        EvstreamError: an event or block is in two sources, ids do not ascend with "ids", or
+            the target is one of the sources.
+        TypeError, ValueError: an argument is not legal.
+        The errors of evstream.open and of reading.
+    """
+    if isinstance(sources, (str, bytes)) or not isinstance(sources, Iterable):
+        raise TypeError(f"sources is {sources!r}, expected a list of sources")
+    for name, value, legal in (("same_event", same_event, SAME_EVENT), ("order", order, ORDERS)):
+        if value not in legal:
+            raise ValueError(f"{name} is {value!r}, expected {' or '.join(legal)}")
+    given = list(sources)
+    if not given:
+        raise ValueError("there is no source to merge")
+    refuse_twice(given)
+    refuse_own_input(target, given)
+    options = ReadOptions(stream, widths, strict, timeout)
+    chunk = min(max(MEMORY // len(given), 1 << 12), 1 << 20)
+    with ExitStack() as stack:
+        inputs = [stack.enter_context(Input(source, options, chunk)) for source in given]
+        header, obstacle = first_look(inputs, check_order=order == "auto")
+        by_id = order == "ids" or (order == "auto" and obstacle is None)
+        if order == "auto" and obstacle is not None and len(inputs) > 1:
+            say(f"{obstacle}: the inputs are written one after the other")
+        out = Outlet(target, header, seal)
+        try:
+            if by_id:
+                _by_event_id(inputs, header, out, same_event)
+            else:
+                _one_after_the_other(inputs, out)
+        except BaseException:
+            out.abort()
+            raise
+        out.close()
+
+
+def _by_event_id(inputs: list[Input], header: StreamHeader, out: Outlet, same_event: str) -> None:
+    """Always go on with the input that has the lowest next event, as far as it is the lowest."""
+    for one in inputs:
+        one.must_ascend = True
+    heads = [(one.head, i) for i, one in enumerate(inputs) if one.head is not None]
+    heapq.heapify(heads)
+    while heads:
+        event, first = heapq.heappop(heads)
+        sharing = [first]
+        while heads and heads[0][0] == event:
+            sharing.append(heapq.heappop(heads)[1])
+        if len(sharing) > 1:
+            _copy_shared(event, [inputs[i] for i in sharing], header, out, same_event)
+        else:
+            inputs[first].copy_below(heads[0][0] if heads else None, out)
+        for i in sharing:
+            if (head := inputs[i].head) is not None:
+                heapq.heappush(heads, (head, i))
+        out.flush_if_due()
+
+
+def _copy_shared(
+    event: int, sharing: list[Input], header: StreamHeader, out: Outlet, same_event: str
+) -> None:
+    """An event that several inputs have: its blocks in the order of the inputs."""
+    if same_event == "refuse":
+        raise _in_two(event, sharing[1], sharing[0].name)
+    owners: dict[tuple[int, ...], str] = {}
+    for number, one in enumerate(sharing):
+        if header.block.entry is None and number:
+            one.skip_event(event)
+            continue
+        blocks = one.copy_event(event, out)
+        for key, offset in blocks.items():
+            if key in owners:
+                ids = dict(zip(one.key_names, (event, *key), strict=True))
+                raise EvstreamError(
+                    f"this block is in {owners[key]} too", source=one.name, offset=offset,
+                    ids=ids, expected="each block in one of the inputs",
+                )  # fmt: skip
+        owners.update(dict.fromkeys(blocks, one.name))
+
+
+def _one_after_the_other(inputs: list[Input], out: Outlet) -> None:
+    """Each input whole; an event that an earlier one has is refused."""
+    known = EventIds()
+    for number, one in enumerate(inputs):
+        own = EventIds()
+        while one.head is not None:
+            events = np.unique(one.events)
+            if (found := known.find(events)) is not None:
+                event, owner = found
+                raise _in_two(event, one, inputs[owner].name, by_id=False)
+            own.add(events, number)
+            one.copy_stretch(out)
+            out.flush_if_due()
+        known.update(own)
+
+
+def _in_two(event: int, one: Input, other: str, by_id: bool = True) -> EvstreamError:
+    remedy = "each event in one input, or same_event='merge' (--same-event merge)"
+    if not by_id:
+        remedy = "each event in one input, or inputs whose event ids ascend"
+    return EvstreamError(
+        f"this event is in {other} too", source=one.name, offset=one.offset_of(event),
+        ids={one.key_names[0]: event}, expected=remedy,
+    )  # fmt: skip

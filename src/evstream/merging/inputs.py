@@ -1,0 +1,368 @@
+"""One input of a merge: its stream header, its next event, and the bytes of its events."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from evstream.blocks import Array, Chunk, block_columns
+from evstream.errors import CorruptStreamError, EvstreamError, StreamMismatchError
+from evstream.header import StreamHeader, record_dtype
+from evstream.kernels import record_functions
+from evstream.outlet import Outlet
+from evstream.reader import EventStream
+from evstream.sources import CHUNK
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How the inputs are read; as for evstream.open."""
+
+    stream: str | None
+    widths: Mapping[str, str] | None
+    strict: bool
+    timeout: float | None
+
+
+class Input:
+    """One input, in stretches of whole records, each cut into runs of blocks of one event.
+
+    The stretch in memory has `_ends[i]` as the end of run i in `_bytes`, and `_events[i]` as
+    its event. An event may go on in the next stretch.
+
+    Attributes:
+        name: of the source, for messages.
+        must_ascend: raise CorruptStreamError where an event id is not above the one before.
+    """
+
+    def __init__(self, source: Any, options: ReadOptions, chunk: int) -> None:
+        self.must_ascend = False
+        self._path = os.fspath(source) if _is_regular_file(source) else None
+        self._source, self._options, self._chunk = source, options, chunk
+        self._first_event: int | None = None
+        self._is_known = False  # whether a first look has found the first event
+        self._stream: EventStream | None = None
+        self._bytes = bytearray()
+        self._used = 0
+        self._base = 0
+        self._events: Array = np.empty(0, np.int64)
+        self._ends: Array = np.empty(0, np.int64)
+        self._firsts: Array = np.empty(0, np.int64)
+        self._keys: tuple[Array, ...] = ()
+        self._starts: Array = np.empty(0, np.int64)
+        self._run = 0
+        self._last: int | None = None
+        self._ended = False
+        self.name = self._path or ""
+        if self._path is None:
+            self._open()
+
+    @property
+    def is_regular_file(self) -> bool:
+        return self._path is not None
+
+    def look(self, check_order: bool) -> tuple[StreamHeader, str | None]:
+        """The stream header, and where the event ids do not ascend, None if they do.
+
+        A regular file is read for that, from beginning to end with `check_order`; of others
+        only the header is known before they are merged.
+        """
+        if self._stream is not None:
+            return self._stream.header, None
+        with self._opened(CHUNK, warn=False) as stream:
+            if not check_order:
+                return stream.header, None
+            return stream.header, self._find_descent(stream)
+
+    def _find_descent(self, stream: EventStream) -> str | None:
+        last: int | None = None
+        for chunk in stream.chunks():
+            events = chunk.columns.block[0]
+            if not len(events):
+                continue
+            if not self._is_known:
+                self._first_event, self._is_known = int(events[0]), True
+            descent = descent_in(events, last)
+            if descent is not None:
+                self._first_event, self._is_known = None, False
+                return f"{self.name}: event {events[descent]} comes after a higher one"
+            last = int(events[-1])
+        self._ended = not self._is_known
+        return None
+
+    @property
+    def head(self) -> int | None:
+        """The next event; None at the end of the input."""
+        if self._is_known:
+            return self._first_event
+        if self._run == len(self._events) and not self._ended:
+            self._open()
+            self._next_stretch(None)
+        return None if self._ended else int(self._events[self._run])
+
+    @property
+    def events(self) -> Array:
+        """The events of the stretch in memory that are not copied yet."""
+        self._begin()
+        return self._events[self._run :]
+
+    @property
+    def key_names(self) -> list[str]:
+        """The fields that identify a block, the event id first."""
+        assert self._stream is not None
+        columns = block_columns(self._stream.header)
+        return [name for name, dtype in columns.items() if dtype.kind != "f"]
+
+    def offset_of(self, event: int) -> int:
+        """Stream offset of an event of the stretch in memory."""
+        self._begin()
+        run = self._run + int(np.argmax(self._events[self._run :] == event))
+        return self._base + (int(self._ends[run - 1]) if run else 0)
+
+    def copy_below(self, limit: int | None, out: Outlet) -> None:
+        """Copy all events below `limit`, which ascend; None copies all that are left."""
+        self._begin()
+        while self.head is not None:
+            end = len(self._events)
+            if limit is not None:
+                end = self._run + int(np.searchsorted(self._events[self._run :], limit))
+            self._copy_to(end, out)
+            if end < len(self._events):
+                return
+            self._next_stretch(out)
+
+    def copy_stretch(self, out: Outlet) -> None:
+        """Copy what is left of the stretch in memory, and go on to the next."""
+        self._copy_to(len(self._events), out)
+        self._next_stretch(out)
+
+    def copy_event(self, event: int, out: Outlet) -> dict[tuple[int, ...], int]:
+        """Copy the next event; the ids of its blocks, without the event id, and the stream
+        offset of the first block that has them."""
+        return self._pass_event(event, out)
+
+    def skip_event(self, event: int) -> None:
+        """Leave the next event out."""
+        self._pass_event(event, None)
+
+    def _pass_event(self, event: int, out: Outlet | None) -> dict[tuple[int, ...], int]:
+        self._begin()
+        found: dict[tuple[int, ...], int] = {}
+        while self.head == event:
+            first, last = self._firsts[self._run], self._firsts[self._run + 1]
+            keys = zip(*(column[first:last].tolist() for column in self._keys), strict=True)
+            for key, start in zip(keys, self._starts[first:last].tolist(), strict=False):
+                found.setdefault(key, self._base + start)
+            if out is not None:
+                self._copy_to(self._run + 1, out)
+            self._run += out is None
+            if self._run == len(self._events):
+                self._next_stretch(out)
+        return found
+
+    def _begin(self) -> None:
+        """Load the first stretch of a file whose first event was known without it."""
+        if self._is_known:
+            self._is_known = False
+            self._open()
+            self._next_stretch(None)
+
+    def _copy_to(self, run: int, out: Outlet) -> None:
+        start = int(self._ends[self._run - 1]) if self._run else 0
+        end = int(self._ends[run - 1]) if run else 0
+        with memoryview(self._bytes) as view:
+            out.append(view[start:end])
+        self._run = run
+
+    def _next_stretch(self, out: Outlet | None) -> None:
+        """Decode on until there is a run, or the end; a last block that is not closed is
+        closed there."""
+        stream = self._stream
+        assert stream is not None
+        del self._bytes[: self._used]
+        self._base += self._used
+        self._used = self._run = 0
+        self._events = self._events[:0]
+        while not len(self._events):
+            before = stream.offset
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                self._ended = True
+                if stream.clean_end is False and out is not None:
+                    out.append(_delimiter(stream.header))
+                return
+            self._cut(chunk, stream)
+            if self._used != stream.offset - before:
+                raise AssertionError("the blocks are not as long as the bytes they came from")
+
+    def _cut(self, chunk: Chunk, stream: EventStream) -> None:
+        """The runs of a stretch, with the end of each among its bytes."""
+        columns, block = chunk.columns, stream.header.block
+        events = columns.block[0]
+        if not len(events):
+            return
+        header_size = record_dtype(block.header, stream.header.widths).itemsize
+        entry_size = record_dtype(block.entry, stream.header.widths).itemsize if block.entry else 0
+        sizes = header_size + entry_size * np.diff(columns.offsets)
+        if block.delimiter is not None:
+            sizes += entry_size
+            sizes[-1] -= entry_size if chunk.is_open else 0
+        if chunk.continues:
+            sizes[0] -= header_size
+        starts = np.flatnonzero(events[1:] != events[:-1]) + 1
+        if self.must_ascend and (descent := descent_in(events, self._last)) is not None:
+            offset = self._base + int(sizes[:descent].sum())
+            raise CorruptStreamError(
+                "an event comes after a higher one", source=self.name, offset=offset,
+                ids={next(iter(block_columns(stream.header))): events[descent]},
+                expected="event ids that ascend, or order='inputs' (--order inputs)",
+            )  # fmt: skip
+        self._last = int(events[-1])
+        self._firsts = np.concatenate([[0], starts, [len(events)]])
+        block_ends = np.cumsum(sizes)
+        self._starts = block_ends - sizes
+        self._ends = block_ends[self._firsts[1:] - 1]
+        self._events = events[self._firsts[:-1]]
+        self._keys = tuple(column for column in columns.block[1:] if column.dtype.kind != "f")
+        self._used = int(self._ends[-1])
+
+    def _open(self) -> None:
+        if self._stream is None:
+            self._stream = self._opened(self._chunk, tap=self._take)
+            self.name = self._stream.name
+            self._base = self._stream.header.size
+            del self._bytes[: self._base]
+            self._chunks = self._stream.chunks()
+
+    def _opened(self, chunk: int, **more: Any) -> EventStream:
+        options = self._options
+        source = self._source if self._path is None else _OpenWhileRead(self._path)
+        return EventStream(
+            source, options.stream, widths=options.widths, strict=options.strict,
+            timeout=options.timeout, chunk=chunk, **more,
+        )  # fmt: skip
+
+    def _take(self, data: memoryview) -> None:
+        self._bytes += data
+
+    def __enter__(self) -> Input:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+
+class _OpenWhileRead:
+    """A regular file that is open only while a piece of it is read, so that a merge needs one
+    descriptor, whatever the number of its inputs. It must stay the same file."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self._at = 0
+        self._file: tuple[int, ...] | None = None
+
+    def readinto(self, view: memoryview) -> int:
+        with open(self.name, "rb", buffering=0) as file:
+            found = os.fstat(file.fileno())
+            state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+            if self._file not in {None, state}:
+                raise EvstreamError(
+                    "the file was changed while it was read", source=self.name, offset=self._at
+                )
+            self._file = state
+            file.seek(self._at)
+            size = file.readinto(view)
+        self._at += size
+        return size
+
+
+def first_look(inputs: list[Input], check_order: bool) -> tuple[StreamHeader, str | None]:
+    """The stream header of all inputs, and a place where event ids do not ascend.
+
+    Raises StreamMismatchError for an input whose header is not that of the first one.
+    """
+    header: StreamHeader | None = None
+    obstacle: str | None = None
+    for one in inputs:
+        found, descent = one.look(check_order and obstacle is None)
+        if header is None:
+            header = found
+        if (found.stream, found.values) != (header.stream, header.values):
+            raise _mismatch(found, one.name, header, inputs[0].name)
+        obstacle = obstacle or descent
+    assert header is not None
+    return header, obstacle
+
+
+def _mismatch(
+    found: StreamHeader, name: str, header: StreamHeader, first: str
+) -> StreamMismatchError:
+    if found.stream != header.stream:
+        problem, expected = f"this is a {found.stream} stream", f"a {header.stream} stream"
+    else:
+        differ = [n for n, value in header.values.items() if found.values[n] != value]
+        problem = " and ".join(f"{n} is {found.values[n]}" for n in differ)
+        expected = " and ".join(f"{header.values[n]}" for n in differ)
+    return StreamMismatchError(problem, source=name, offset=0, expected=f"{expected} as in {first}")
+
+
+def descent_in(events: Array, last: int | None) -> int | None:
+    """The index of the first block whose event id is below the one before it; `last` is the
+    event id before the first."""
+    if last is not None and events[0] < last:
+        return 0
+    falls = np.flatnonzero(events[1:] < events[:-1])
+    return int(falls[0]) + 1 if len(falls) else None
+
+
+def refuse_twice(sources: list[Any]) -> None:
+    """Raise ValueError where stdin is to be read twice."""
+    if sum(isinstance(source, str) and source == "-" for source in sources) > 1:
+        raise ValueError("stdin can be read only once")
+
+
+def refuse_own_input(target: Any, sources: list[Any]) -> None:
+    """Raise EvstreamError where the target is a regular file that is also a source."""
+    place = _identity(target, sys.stdout)
+    for source in sources if place is not None else ():
+        if _identity(source, sys.stdin) == place:
+            name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else repr(source)
+            raise EvstreamError("the output would overwrite this input", source=name)
+
+
+def _identity(end: Any, standard: Any) -> tuple[int, int] | None:
+    """Device and inode of a regular file; None for anything else."""
+    try:
+        if isinstance(end, (str, os.PathLike)) and end != "-":
+            found = os.stat(end)
+        else:
+            stream = standard if isinstance(end, str) else end
+            found = os.fstat(stream if isinstance(stream, int) else stream.fileno())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+def _is_regular_file(source: Any) -> bool:
+    return isinstance(source, (str, os.PathLike)) and source != "-" and os.path.isfile(source)
+
+
+def _delimiter(header: StreamHeader) -> memoryview:
+    size = record_dtype(str(header.block.entry), header.widths).itemsize
+    data = np.zeros(size, np.uint8)
+    write = getattr(record_functions(header.widths), f"mv_write_{header.block.delimiter}")
+    write(data, 0)
+    return data.data
