@@ -85,7 +85,7 @@ def convert(
         if not table.carried and output_format != "bin":
             table.batches = checked(table)
         table.batches = stack.enter_context(_in_thread(table.batches, opened))
-        table.batches = _watched(table.batches, opened.offset, progress)
+        table.batches = _watched(table.batches, opened, progress)
         infers = not table.carried and "len_sample" in missing_fields(table.header)
         with _compressed(SinkFile(sink), target) as out:
             module_of(output_format).write(table, out, options)
@@ -146,11 +146,12 @@ def _in_thread(batches: Iterator[RecordBatch], source: Source) -> Generator[Iter
 
 
 def _watched(
-    batches: Iterator[RecordBatch], offset: Callable[[], int], progress: Callable[[int], None]
+    batches: Iterator[RecordBatch], source: Source, progress: Callable[[int], None]
 ) -> Iterator[RecordBatch]:
     for batch in batches:
         yield batch
-        progress(offset())
+        progress(source.offset())
+    source.check_unchanged()
 
 
 def _tell_missing(

@@ -61,6 +61,11 @@ class CorruptStreamError(EvstreamError):
     """The bytes cannot mean anything: a negative count, a sample outside its event."""
 
 
+class ChangedSourceError(EvstreamError):
+    """A source changed while it was read: its file was overwritten, cut or extended, another
+    reader moved it, or a forked process reads what its parent opened."""
+
+
 class StreamMismatchError(EvstreamError, OSError):
     """A stream is of another type than the one expected, or than its neighbours.
 

@@ -18,7 +18,14 @@ import numpy as np
 
 from evstream.backlog import Backlog
 from evstream.endings import tell_unclosed
-from evstream.errors import CorruptStreamError, ReaderError, StallError, TruncatedStreamError
+from evstream.errors import (
+    ChangedSourceError,
+    CorruptStreamError,
+    ReaderError,
+    StallError,
+    TruncatedStreamError,
+)
+from evstream.guard import Guard, position_to_read_at
 from evstream.known import KNOWN, KnownStream, PerStream, position_of
 from evstream.sources import Source, name_of, reader_of
 from evstream.tracker import BlockTracker
@@ -65,6 +72,11 @@ class Feed:
         self._corrupt: CorruptStreamError | None = None
         self._backlog: Backlog | None = None
         self._position, self._drawn = position_of(stream), 0
+        descriptor = descriptor_of(stream)
+        self._guard = Guard(stream, descriptor, self.name)
+        self._is_plain_file = (
+            self._guard.is_file and position_to_read_at(stream, descriptor) is not None
+        )
         self._target = _weakly(self._open(stream))
         self.base = self.body = 0
         if (known := KNOWN.get(stream)) is not None:
@@ -98,6 +110,11 @@ class Feed:
                 "the stream was set back to before the end of its stream header",
                 source=self.name, expected="its header read again, or the place behind it",
             )  # fmt: skip
+        if self._is_plain_file and (taken or 0) > known.left and self._position != known.reached:
+            raise ChangedSourceError(
+                f"the stream stands {taken} bytes past its stream header", source=self.name,
+                expected="its first block: somebody else, maybe a forked process, has read on",
+            )  # fmt: skip
         self.base = known.offset + (taken or 0)
         self.body = known.offset + known.left
         if known.header is not None and taken in {0, known.left}:
@@ -126,6 +143,7 @@ class Feed:
     def readinto(self, view: memoryview) -> int:
         """Read into `view`, waiting for at least one byte; 0 at the end. Of a corrupt stream
         the bytes before that place are given, and the next read raises."""
+        self._guard.check_process()
         if self._corrupt is not None and not self._again:
             raise copy.copy(self._corrupt)
         while True:
@@ -184,9 +202,23 @@ class Feed:
             return None
 
     def _read_target(self, view: memoryview) -> int | None:
-        size = reader_of(self._target())(view)
+        target = self._target()
+        self._refuse_moved(target)
+        size = reader_of(target)(view)
         self._drawn += size or 0
+        self._refuse_moved(target)
+        self._guard.check_file(self.received)
         return size
+
+    def _refuse_moved(self, target: Any) -> None:
+        """A file has one position for all that inherit it: compare it around each read."""
+        if self._is_plain_file and self.is_elsewhere(target):
+            place = (self._position or 0) + self._drawn
+            raise ChangedSourceError(
+                f"the file stands at byte {position_of(target)}, since another reader has moved it",
+                source=self.name, offset=self.received,
+                expected=f"byte {place}: each process opens the file itself",
+            )  # fmt: skip
 
     def _wait(self) -> None:
         """Until this stream has input; what other streams have goes to their backlogs."""
@@ -291,6 +323,8 @@ def learn(stream: Any, known: KnownStream) -> None:
 
 def forget(stream: Any) -> None:
     """At the end of a stream: what is read of it later is read anew."""
+    if (known := KNOWN.get(stream)) is not None:
+        known.reached = position_of(stream)
     _FEEDS.discard(stream)
 
 

@@ -52,6 +52,7 @@ class KnownStream:
         buffered: bytes that a BufferedReader held behind it then.
         ahead: the first of them, up to `left`.
         position: what the stream called this place, None where it has no positions.
+        reached: where an EventReader left the stream at its end; None before.
     """
 
     header: StreamHeader | None
@@ -60,6 +61,7 @@ class KnownStream:
     buffered: int = 0
     ahead: bytes = b""
     position: int | None = None
+    reached: int | None = None
 
 
 KNOWN: PerStream[KnownStream] = PerStream()

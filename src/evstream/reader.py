@@ -91,7 +91,9 @@ class EventStream:
 
         Raises EvstreamError when the stream was read to its end, the error that ended it
         before, ValueError when it was closed: none of these is a stream without events.
+        ChangedSourceError in a process that was forked since the stream was opened.
         """
+        self._source.check_process()
         events, chunks = map(inspect.getgeneratorstate, (self._events, self._chunks))
         taken_by_chunks = events == inspect.GEN_CREATED and chunks == inspect.GEN_CLOSED
         if events == inspect.GEN_CLOSED or taken_by_chunks:
@@ -102,6 +104,7 @@ class EventStream:
         """The stream in stretches as they are decoded, for programs that do their own
         grouping: faster than events where these are small. Use this or events, not both.
         Raises as iterating over the events does."""
+        self._source.check_process()
         if inspect.getgeneratorstate(self._chunks) == inspect.GEN_CLOSED:
             self._refuse_reading()
         return self._chunks
@@ -193,6 +196,8 @@ def open(
     Raises:
         StreamHeaderError, StreamMismatchError: here.
         TruncatedStreamError, CorruptStreamError: while iterating, after the events before.
+        ChangedSourceError: while iterating, when a file is written to, cut or extended meanwhile,
+            or in a process that was forked since.
         StallError: here or while iterating, when no byte came for `timeout` seconds.
     """
     return EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)

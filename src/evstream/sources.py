@@ -15,6 +15,7 @@ from typing import Any
 
 from evstream.compressed import MAGIC_SIZE, Expander, compression
 from evstream.errors import StallError
+from evstream.guard import Guard, position_to_read_at
 from evstream.waiting import (
     check_timeout,
     descriptor_of,
@@ -46,21 +47,26 @@ class Source:
         self._stream = self._opened(source)
         self.name = _name(source, self._stream)
         self._descriptor = descriptor_of(self._stream)
+        self._guard = Guard(self._stream, self._descriptor, self.name)
         self._waits = False
         self.size: int | None = None
+        self._position: int | None = None
         if self._descriptor is not None and not _is_wrapped(self._stream):
             self._waits = is_waitable(self._descriptor)
             if self._waits:
                 widen_pipe(self._descriptor)
             else:
-                self.size = os.fstat(self._descriptor).st_size
+                self.size = self._guard.size or 0
+        if self._guard.is_file:
+            self._position = position_to_read_at(self._stream, self._descriptor)
         self._start = b""
         if timeout is not None and self._waits and isinstance(self._stream, io.BufferedReader):
             assert self._descriptor is not None
             self._start = take_buffered(self._stream, self._descriptor)
             self._stream = self._stream.raw
-        self._read_into = reader_of(self._stream)
+        self._read_into = reader_of(self._stream) if self._position is None else self._read_at
         self._count = len(self._start)
+        self._lent = False
         self._expander: Expander | None = None
         try:
             if expand:
@@ -71,7 +77,7 @@ class Source:
 
     def offset(self) -> int:
         """Bytes read of the file, compressed ones where it is compressed; for progress."""
-        if self.size is None:
+        if self.size is None or not self._lent:
             return self._count
         try:
             return int(self._stream.tell())
@@ -85,7 +91,11 @@ class Source:
         return self._descriptor if self._waits and not hidden else None
 
     def readinto(self, view: memoryview) -> int:
-        """Read into `view`, waiting for at least one byte; 0 at the end."""
+        """Read into `view`, waiting for at least one byte; 0 at the end.
+
+        Raises ChangedSourceError where somebody else changes or reads the source.
+        """
+        self.check_process()
         if self._expander is not None:
             return self._expander.readinto(view)
         return self._read_raw(view)
@@ -94,9 +104,20 @@ class Source:
         """The regular file that this source reads, at its start; None if it is no such."""
         if self.size is None or not isinstance(self._stream, (io.FileIO, io.BufferedReader)):
             return None
-        self._stream.seek(self._stream.tell() - len(self._start))
-        self._start = b""
+        position = self._stream.tell() if self._position is None else self._position
+        self._stream.seek(position - len(self._start))
+        self._start, self._lent = b"", True
         return self._stream
+
+    def check_process(self) -> None:
+        """Raise ChangedSourceError in a process that was forked since the source was opened."""
+        self._guard.check_process()
+
+    def check_unchanged(self) -> None:
+        """Raise ChangedSourceError if the file that `plain_file` gave is not what it was when it
+        was opened; `readinto` compares by itself."""
+        if self._lent:
+            self._guard.check_file()
 
     def close(self) -> None:
         """Close what this source opened; what the caller opened stays open."""
@@ -161,9 +182,21 @@ class Source:
                     error.filename = f"{self.name}: byte {self._count}"
                 raise
             if size is not None:
+                if self._guard.is_file:
+                    self._guard.check_file(None if self._expander else self._count)
                 self._count += size
                 return size
             self._wait()
+
+    def _read_at(self, view: memoryview) -> int:
+        """Read a file at this source's own position: the descriptor's is shared with every
+        process that inherits it."""
+        assert self._position is not None
+        size = os.preadv(self._stream.fileno(), [view], self._position)
+        self._position += size
+        if self._close is None:  # the caller's file moves on as it is read
+            self._stream.seek(self._position)
+        return size
 
     def _wait(self) -> None:
         """Until there is something to read, or the end."""
