@@ -16,6 +16,11 @@ from typing import Any
 CACHE = os.environ.get("EVSTREAM_CACHE", "1") != "0"
 
 
+def is_enabled() -> bool:
+    """Whether numba compiles, which NUMBA_DISABLE_JIT=1 switches off."""
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+
+
 def jit(function: Callable[..., Any]) -> Any:
     """Compile a kernel lazily, without the GIL, cached on disk unless switched off.
 
@@ -23,13 +28,28 @@ def jit(function: Callable[..., Any]) -> Any:
     NUMBA_DISABLE_JIT=1 kernels stay plain Python, and numba, which takes longer to load
     than a small file takes to read, is not even imported.
     """
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+    if not is_enabled():
         return function
     njit = _numba().njit
     try:
         return njit(nogil=True, cache=CACHE)(function)
     except RuntimeError:  # "no locator available": neither beside the file nor in a home
         return njit(nogil=True)(function)
+
+
+def jit_uncounted(function: Callable[..., Any]) -> Any:
+    """Like `jit`, for a kernel that makes no arrays: without counting references to its arguments.
+    Numba would count at each call of a part of it, which may cost more than the part."""
+    njit = _numba().njit
+    try:
+        return njit(nogil=True, cache=CACHE, _nrt=False)(function)
+    except RuntimeError:
+        return njit(nogil=True, _nrt=False)(function)
+
+
+def jit_inline(function: Callable[..., Any]) -> Any:
+    """Compile a part of such kernels into each of them: a call passes an array as seven numbers."""
+    return _numba().njit(nogil=True, forceinline=True, _nrt=False)(function)
 
 
 def jit_closure(function: Callable[..., Any]) -> Any:

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _print(options: argparse.Namespace, output: Output) -> None:
     from evstream.blocks import csv_columns, row_columns
-    from evstream.text import csv_lines, json_lines
+    from evstream.text.json import csv_lines, json_lines
 
     lines = csv_lines if options.format == "csv" else json_lines
     with (

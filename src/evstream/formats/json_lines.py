@@ -25,7 +25,7 @@ from evstream.formats.text import (
 )
 from evstream.header import StreamHeader, stream_named
 from evstream.sources import Source
-from evstream.text import json_lines
+from evstream.text.json import json_lines
 
 if TYPE_CHECKING:
     import polars as pl
