@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from codegen.checks import names, rules, streams, structure, types
-from codegen.draft import Draft, Problems
-from codegen.problems import Problem
+from .checks import names, rules, streams, structure, types
+from .draft import Draft, Problems
+from .problems import Problem
 
 PASSES: tuple[Callable[[Draft], Problems], ...] = (
     types.scalars,

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from codegen.language import KEYS, WIDTHS
-from codegen.model import Field, Spec
-from codegen.nodes import join
-from codegen.problems import Place, Problem, unknown
+from .language import KEYS, WIDTHS
+from .model import Field, Spec
+from .nodes import join
+from .problems import Place, Problem, unknown
 
 Problems = Iterator[Problem]
 

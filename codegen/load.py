@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from codegen.check import check
-from codegen.draft import Draft
-from codegen.language import COLUMN, KEBAB, SNAKE, UPPER
-from codegen.model import (
+from .check import check
+from .draft import Draft
+from .language import COLUMN, KEBAB, SNAKE, UPPER
+from .model import (
     Block,
     Delimiter,
     Enum,
@@ -28,9 +28,9 @@ from codegen.model import (
     TypeWord,
     TypeWordField,
 )
-from codegen.nodes import Mapping, Node, Sequence, read_nodes
-from codegen.problems import Place, Problem, SpecError
-from codegen.values import Values
+from .nodes import Mapping, Node, Sequence, read_nodes
+from .problems import Place, Problem, SpecError
+from .values import Values
 
 __all__ = ["Problem", "SpecError", "load_spec"]
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import yaml
 
-from codegen.language import LONGEST_NAME
-from codegen.problems import Place, Problem, SpecError, shown
+from .language import LONGEST_NAME
+from .problems import Place, Problem, SpecError, shown
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20

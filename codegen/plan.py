@@ -11,8 +11,8 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen.language import SPECIAL_SIDX
-from codegen.model import Block, Delimiter, EnumValue, Field, Record, Spec, Stream
+from .language import SPECIAL_SIDX
+from .model import Block, Delimiter, EnumValue, Field, Record, Spec, Stream
 
 Widths = dict[str, str]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen import plan
-from codegen.language import TYPE_WORD_BYTES
-from codegen.model import Record, Spec
+from . import plan
+from .language import TYPE_WORD_BYTES
+from .model import Record, Spec
 
 PREFIX = "evs"
 

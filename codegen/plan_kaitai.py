@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from codegen import plan
-from codegen.model import Spec, Stream
+from . import plan
+from .model import Spec, Stream
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,31 @@
 """Plan -> text: one Jinja template per kind of file, printed and nothing more.
 
-Undefined names are errors. The digest in each file covers the spec and its template, so a
-file tells what it was made from; there is no date, and the same input gives the same bytes.
-The text goes through the project's formatter so that the linter is at peace.
+Undefined names are errors. There is no date, and the same spec gives the same bytes; each file
+carries a digest of itself (see `digest`). The files of evstream itself go through the project's
+formatter, so that the linter accepts them; those of other packages do not need it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path, PurePosixPath
 
 import jinja2
 
-from codegen import plan, plan_c, plan_kaitai
-from codegen.model import Spec
+from . import plan, plan_c, plan_kaitai
+from .digest import BLANK, sealed
+from .model import Spec
+from .outputs import KINDS, OWN, Outputs
 
 TEMPLATES = Path(__file__).parent / "templates"
-PARTS = ("banner.j2", "kernel_head.j2", "kernel_macros.j2")
-"""Templates that others include."""
-
 RUFF_OPTIONS = ("--isolated", "--line-length", "100")
 
 
@@ -60,61 +63,120 @@ def environment() -> jinja2.Environment:
     return env
 
 
-def digest(*paths: Path) -> str:
-    """Of the contents of some files, whatever the line ends of the checkout."""
-    sha = hashlib.sha256()
-    for path in paths:
-        sha.update(path.name.encode() + b"\0")
-        sha.update(path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
-    return sha.hexdigest()
+def spec_digest(spec: Spec) -> str:
+    """SHA-256 of what the spec says; its comments and its layout do not matter."""
+    return hashlib.sha256(repr(spec).encode()).hexdigest()
 
 
-def render(spec: Spec, spec_path: Path) -> dict[str, str]:
-    """Every generated file: path below the project root -> text."""
+def render(
+    spec: Spec,
+    spec_path: Path,
+    outputs: Outputs = OWN,
+    only: Collection[str] = KINDS,
+    *,
+    pretty: bool = True,
+) -> dict[str, str]:
+    """Generated files: path below the root -> text.
+
+    `only` says which kinds; `pretty` sends Python through the project's formatter.
+
+    Raises TemplateError for a template that cannot be rendered.
+    """
+    return {
+        path: sealed(formatted(path, body) if pretty and path.endswith(".py") else body)
+        for path, body in _texts(spec, spec_path, outputs, only)
+    }
+
+
+def _texts(
+    spec: Spec, spec_path: Path, outputs: Outputs, only: Collection[str]
+) -> Iterator[tuple[str, str]]:
     env = environment()
-    parts = [TEMPLATES / name for name in PARTS]
+    source = f"spec/{spec_path.name}" if outputs.facade is None else spec_path.name
 
     def text(template: str, **context: object) -> str:
-        return env.get_template(template).render(
-            spec=spec,
-            source=f"spec/{spec_path.name}",
-            spec_digest=digest(spec_path),
-            digest=digest(spec_path, TEMPLATES / template, *parts),
-            specials=plan.specials(spec),
-            **context,
-        )
+        with template_errors():
+            return env.get_template(template).render(
+                spec=spec, source=source, outputs=outputs, digest=BLANK,
+                spec_digest=spec_digest(spec), specials=plan.specials(spec), **context,
+            )  # fmt: skip
 
-    package = "src/evstream/_generated"
-    files = {
-        f"{package}/__init__.py": text("init.py.j2"),
-        f"{package}/layout.py": text(
+    if "python" in only:
+        if outputs.facade is not None:
+            yield f"{outputs.facade}/__init__.py", text("facade.py.j2")
+            yield f"{outputs.facade}/__main__.py", text("facade_main.py.j2")
+        for name, body in _modules(spec, text):
+            yield f"{outputs.modules}/{name}.py", body
+    if "docs" in only:
+        yield (
+            outputs.docs,
+            text(
+                "format.md.j2",
+                blocks=list(plan.block_modules(spec)),
+                streams=list(plan.stream_plans(spec)),
+                variants=list(plan.record_variants(spec)),
+            ),
+        )
+    if "c" in only:
+        header = text("evstream.h.j2", header=plan_c.header(spec))
+        yield outputs.c_header, _with_prefix(header, outputs)
+    if "kaitai" in only:
+        for file in plan_kaitai.files(spec):
+            yield f"{outputs.kaitai}/{file.id}.ksy", text("stream.ksy.j2", file=file)
+
+
+def _modules(spec: Spec, text: Callable[..., str]) -> Iterator[tuple[str, str]]:
+    """(name, text) of each module of the generated package."""
+    yield "__init__", text("init.py.j2")
+    yield (
+        "layout",
+        text(
             "layout.py.j2",
             variants=list(plan.record_variants(spec)),
             streams=list(plan.stream_plans(spec)),
             constants=list(plan.constants(spec)),
         ),
-        f"{package}/events.py": text("events.py.j2"),
-    }
+    )
+    yield "events", text("events.py.j2")
     for records in plan.records_modules(spec):
-        files[f"{package}/{records.name}.py"] = text("records.py.j2", module=records)
+        yield records.name, text("records.py.j2", module=records)
     for module in plan.kernel_modules(spec):
         template = "header_only.py.j2"
         if module.delimiter is not None:
             template = "delimited.py.j2"
         elif module.count is not None:
             template = "counted.py.j2"
-        files[f"{package}/{module.block.name}.py"] = text(template, module=module)
-    files = {path: formatted(path, body) for path, body in files.items()}
-    files["docs/format.md"] = text(
-        "format.md.j2",
-        blocks=list(plan.block_modules(spec)),
-        streams=list(plan.stream_plans(spec)),
-        variants=list(plan.record_variants(spec)),
-    )
-    files["src/evstream/include/evstream.h"] = text("evstream.h.j2", header=plan_c.header(spec))
-    for file in plan_kaitai.files(spec):
-        files[f"docs/kaitai/{file.id}.ksy"] = text("stream.ksy.j2", file=file)
-    return files
+        yield module.block.name, text(template, module=module)
+
+
+def _with_prefix(header: str, outputs: Outputs) -> str:
+    """The C header with names of its own, so that a program may include those of two formats."""
+    if outputs.facade is None:
+        return header
+    name = PurePosixPath(outputs.c_header).stem
+    header = re.sub(r"\bevs_", f"{name}_", header)
+    header = re.sub(r"\bEVS_", f"{name.upper()}_", header)
+    return header.replace("EVSTREAM_H", f"{name.upper()}_H").replace("evstream.h", f"{name}.h")
+
+
+class TemplateError(Exception):
+    """A template cannot be rendered; the message names it and the line."""
+
+
+@contextlib.contextmanager
+def template_errors() -> Iterator[None]:
+    """Turn an error of Jinja, or of what a template calls, into a TemplateError."""
+    try:
+        yield
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateError(f"{error.name}:{error.lineno}: {error.message}") from None
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        places = [f for f in frames if Path(f.filename).parent == TEMPLATES]
+        if not places:
+            raise
+        where = f"{Path(places[-1].filename).name}:{places[-1].lineno}"
+        raise TemplateError(f"{where}: {error}") from error
 
 
 def formatted(path: str, body: str) -> str:

@@ -14,9 +14,9 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from codegen.language import KEYS, LONGEST_NAME, SNAKE, UPPER, Style
-from codegen.nodes import Mapping, Node, Sequence, Text, join
-from codegen.problems import Place, Problem, closest, shown, unknown
+from .language import KEYS, LONGEST_NAME, SNAKE, UPPER, Style
+from .nodes import Mapping, Node, Sequence, Text, join
+from .problems import Place, Problem, closest, shown, unknown
 
 T = TypeVar("T")
 

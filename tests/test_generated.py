@@ -18,6 +18,7 @@ import pytest
 
 import evstream
 from codegen.__main__ import main
+from codegen.digest import BLANK, sealed
 from codegen.language import (
     CREATE_NAMES,
     EVENT_NAMES,
@@ -26,8 +27,9 @@ from codegen.language import (
     WRITER_NAMES,
 )
 from codegen.load import load_spec
-from codegen.render import render
-from codegen.write import OWNED, stale, write
+from codegen.outputs import OWN
+from codegen.render import TemplateError, environment, render, template_errors
+from codegen.write import EditedError, stale, write
 from evstream._jit import STATE_FIELDS
 from evstream.header import stream_header_fields
 
@@ -38,7 +40,7 @@ PACKAGE = ROOT / "src" / "evstream"
 
 def test_generated_files_are_fresh():
     files = render(load_spec(SPEC), SPEC)
-    assert stale(ROOT, files) == [], "run `make generate`"
+    assert stale(ROOT, files, OWN.owned) == [], "run `make generate`"
 
 
 def examples(folder: Path) -> Path:
@@ -125,11 +127,45 @@ def test_check_writes_nothing_and_tells_what_is_stale(tmp_path, capsys):
     assert main(["--check", "--root", str(tmp_path)]) == 0
 
 
+def generated(text: str) -> str:
+    """A text as the generator writes it."""
+    return sealed(f"# digest {BLANK}\n{text}\n")
+
+
+def test_a_file_edited_by_hand_is_not_overwritten(tmp_path):
+    path = tmp_path / "a.py"
+    files = {"a.py": generated("one"), "b.py": generated("two")}
+    path.write_text(generated("one") + "edited\n")
+    with pytest.raises(EditedError, match=r"a\.py: edited by hand"):
+        write(tmp_path, files, {})
+    assert path.read_text().endswith("edited\n")
+    assert not (tmp_path / "b.py").exists()
+    assert write(tmp_path, files, {}, force=True) == ["a.py", "b.py"]
+    assert path.read_text() == files["a.py"]
+
+
+def test_a_stale_file_is_overwritten(tmp_path):
+    (tmp_path / "a.py").write_text(generated("one"))
+    assert write(tmp_path, {"a.py": generated("two")}, {}) == ["a.py"]
+
+
+def test_a_comment_in_the_spec_changes_no_file(tmp_path):
+    spec = tmp_path / "oasis.yaml"
+    spec.write_text("# A comment.\n" + SPEC.read_text())
+    assert render(load_spec(spec), spec) == render(load_spec(SPEC), SPEC)
+
+
+def test_a_template_error_names_template_and_line():
+    with pytest.raises(TemplateError, match=r"^banner.j2:1: .*") as caught, template_errors():
+        environment().get_template("init.py.j2").render(digest="0")
+    assert "undefined" in str(caught.value)
+
+
 def test_only_what_changed_is_written(tmp_path):
-    files = {"docs/a.md": "a\n", "docs/b.md": "b\n"}
-    assert write(tmp_path, files) == ["docs/a.md", "docs/b.md"]
+    files = {f"docs/{name}.md": generated(name) for name in "ab"}
+    assert write(tmp_path, files, {}) == ["docs/a.md", "docs/b.md"]
     before = (tmp_path / "docs/a.md").stat().st_mtime_ns
-    assert write(tmp_path, files | {"docs/b.md": "c\n"}) == ["docs/b.md"]
+    assert write(tmp_path, files | {"docs/b.md": generated("c")}, {}) == ["docs/b.md"]
     assert (tmp_path / "docs/a.md").stat().st_mtime_ns == before
 
 
@@ -137,15 +173,15 @@ def test_only_what_changed_is_written(tmp_path):
     "path",
     [
         "docs/kaitai/loss_i2_f4.ksy",
-        "src/evstream/_generated/item_i2_f4.py",
+        "src/evstream/_generated/records_i2_f4.py",
         "src/evstream/include/old.h",
     ],
 )
 def test_files_of_a_width_that_is_gone_are_removed(tmp_path, path):
     old = tmp_path / path
     old.parent.mkdir(parents=True)
-    old.touch()
-    assert write(tmp_path, {}) == [path]
+    old.write_text(generated("old"))
+    assert write(tmp_path, {}, OWN.owned) == [path]
     assert not old.exists()
 
 
@@ -153,7 +189,7 @@ def test_what_was_removed_is_told(tmp_path, capsys):
     assert main(["--root", str(tmp_path)]) == 0
     count = len(capsys.readouterr().out.splitlines()) - 1
     old = tmp_path / "docs/kaitai/loss_i2_f4.ksy"
-    old.touch()
+    old.write_text(generated("old"))
     (tmp_path / "docs/format.md").unlink()
     assert main(["--check", "--root", str(tmp_path)]) == 1
     assert capsys.readouterr().out == "stale docs/format.md\nstale docs/kaitai/loss_i2_f4.ksy\n"
@@ -175,14 +211,14 @@ def test_only_generated_files_are_removed(tmp_path):
     for path in kept:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    assert write(tmp_path, {}) == []
+    assert write(tmp_path, {}, OWN.owned) == []
     assert all(path.exists() for path in kept)
 
 
 def test_every_folder_of_the_generator_is_its_own():
     """So that nothing generated is left behind, wherever it is put."""
     files = render(load_spec(SPEC), SPEC)
-    ours = {folder: PurePath(pattern).suffix for folder, pattern in OWNED.items()}
+    ours = {folder: PurePath(pattern).suffix for folder, pattern in OWN.owned.items()}
     for path in map(PurePath, files):
         assert str(path) == "docs/format.md" or ours[str(path.parent)] == path.suffix
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from codegen.draft import Draft, Problems, repeated
-from codegen.language import (
+from ..draft import Draft, Problems, repeated
+from ..language import (
     CREATE_NAMES,
     EVENT_ID,
     EVENT_NAMES,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from codegen.draft import Draft, Problems
-from codegen.language import CHECKS, SEVERITIES
-from codegen.model import Rule
-from codegen.problems import unknown
+from ..draft import Draft, Problems
+from ..language import CHECKS, SEVERITIES
+from ..model import Rule
+from ..problems import unknown
 
 
 def words(draft: Draft) -> Problems:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from codegen.draft import Draft, Problems, repeated
-from codegen.language import SIDX, SPECIAL_SIDX
-from codegen.model import Field, Stream
-from codegen.problems import unknown
+from ..draft import Draft, Problems, repeated
+from ..language import SIDX, SPECIAL_SIDX
+from ..model import Field, Stream
+from ..problems import unknown
 
 
 def types(draft: Draft) -> Problems:

@@ -6,10 +6,10 @@ a count in the header. The passes of a block are cut along these parts.
 
 from __future__ import annotations
 
-from codegen.draft import Draft, Problems
-from codegen.language import EVENT_ID, SIDX, SPECIAL_SIDX
-from codegen.model import Delimiter, Field
-from codegen.problems import unknown
+from ..draft import Draft, Problems
+from ..language import EVENT_ID, SIDX, SPECIAL_SIDX
+from ..model import Delimiter, Field
+from ..problems import unknown
 
 
 def delimiters(draft: Draft) -> Problems:

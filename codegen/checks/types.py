@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from codegen.draft import Draft, Problems, repeated
-from codegen.language import (
+from ..draft import Draft, Problems, repeated
+from ..language import (
     MAX_COMBINATIONS,
     SPECIAL_SIDX,
     TYPE_WORD_BYTES,
     TYPE_WORD_FIELDS,
     WIDTHS,
 )
-from codegen.model import Field
-from codegen.problems import unknown
+from ..model import Field
+from ..problems import unknown
 
 
 def scalars(draft: Draft) -> Problems:

@@ -1,0 +1,50 @@
+"""Generate the files of a package from a spec: what `make generate` and `evstream generate` run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from .load import SpecError, load_spec
+from .outputs import KINDS, Outputs
+from .render import TemplateError, render
+from .write import EditedError, stale, write
+
+
+def generate(
+    spec_path: Path,
+    root: Path,
+    outputs: Outputs,
+    *,
+    only: Collection[str] = KINDS,
+    check: bool = False,
+    force: bool = False,
+    pretty: bool = True,
+) -> int:
+    """Write what changed below `root`; the exit status.
+
+    1 where the spec has problems, a file was edited by hand, or (with `check`, which writes
+    nothing) a file is stale.
+    """
+    try:
+        spec = load_spec(spec_path)
+        files = render(spec, spec_path, outputs, only, pretty=pretty)
+        owned = {f: p for f, p in outputs.owned.items() if outputs.kind_of(f"{f}/") in only}
+        changed = stale(root, files, owned) if check else write(root, files, owned, force=force)
+    except (SpecError, EditedError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except TemplateError as error:
+        print(f"template {error}", file=sys.stderr)
+        return 1
+    removed = 0 if check else sum(path not in files for path in changed)
+    for path in changed:
+        done = "wrote" if path in files else "removed"
+        print(f"{'stale' if check else done} {path}")
+    if check and changed:
+        print(f"run `{outputs.command}`", file=sys.stderr)
+        return 1
+    summary = f"{len(files)} generated files, {len(changed) - removed} changed"
+    print(f"{summary}, {removed} removed" if removed else summary)
+    return 0
