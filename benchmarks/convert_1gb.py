@@ -30,8 +30,8 @@ import json, resource, sys, time
 source, target, room = sys.argv[1:]
 import polars, pyarrow.csv, pyarrow.parquet
 from evstream.cli.warmup import warm_up
-from evstream.conversion import convert
-from evstream.formats import Options
+from evstream.conversion.convert import convert
+from evstream.conversion.formats import Options
 
 warm_up("loss", {})  # numba and the kernels are a part of the imports
 

@@ -26,7 +26,7 @@ SIZE = 160  # MB, where something else grows
 READ = """
 import sys, time
 import evstream
-evstream.open; import evstream.reader, evstream.decoder
+evstream.open; import evstream.reading.stream, evstream.reading.decoder
 from evstream.cli.warmup import warm_up
 warm_up("loss", {})
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import evstream
-from evstream.header import StreamHeader
-from evstream.kernels import block_kernels, new_state
+from evstream.wire.header import StreamHeader
+from evstream.wire.kernels import block_kernels, new_state
 
 HEADER = 8  # bytes of a loss stream before its first block
 

@@ -12,7 +12,7 @@ from benchmarks import peers
 from benchmarks.inputs import SHAPES, Inputs, named
 from benchmarks.measure import Result, race
 from evstream import event_stream
-from evstream.kernels import block_kernels, new_state
+from evstream.wire.kernels import block_kernels, new_state
 
 CHUNK_ROWS = 1 << 14  # rows of output that stay in the cache
 

@@ -31,9 +31,9 @@ from evstream import (
     TruncatedStreamError,
 )
 from evstream._generated import layout
-from evstream.header import record_dtype
-from evstream.reader import EventStream
-from evstream.sources import CHUNK
+from evstream.reading.stream import EventStream
+from evstream.transport.source import CHUNK
+from evstream.wire.header import record_dtype
 from oracle import BIN, BLOCK_HEADERS, PAIR, Decoded, Row
 from test_oracle import Entry
 

@@ -33,7 +33,7 @@ import evstream
 import oracle
 from evstream import EvstreamError, RowsWarning, TableError
 from evstream.cli import main
-from evstream.formats import Options
+from evstream.conversion.formats import Options
 from support import child_environment
 from test_oracle import (
     CORPUS,
@@ -50,7 +50,7 @@ pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 pytest.importorskip("zstandard")
 
-from evstream.conversion import convert  # noqa: E402
+from evstream.conversion.convert import convert  # noqa: E402
 
 LOSS = GOLDEN / "loss_i4_f4.bin"
 needs_corpus = pytest.mark.skipif(not corpus_entries(), reason="no corpus beside the project")
@@ -667,8 +667,8 @@ def losses(path: Path, events: int, items: int, samples: int) -> None:
 def test_row_groups_end_with_events_and_statistics_skip_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evstream.formats.parquet.GROUP_ROWS", 10_000)
-    monkeypatch.setattr("evstream.formats.binary.BATCH_ROWS", 1_000)
+    monkeypatch.setattr("evstream.conversion.parquet_file.GROUP_ROWS", 10_000)
+    monkeypatch.setattr("evstream.conversion.stream_file.BATCH_ROWS", 1_000)
     source, target = tmp_path / "a.bin", tmp_path / "a.parquet"
     losses(source, 100, 50, 10)  # 600 rows per event
     convert(str(source), str(target))
@@ -695,9 +695,9 @@ def test_row_groups_end_with_events_and_statistics_skip_them(
 def test_an_event_larger_than_a_row_group_is_divided(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evstream.formats.parquet.GROUP_ROWS", 1_000)
-    monkeypatch.setattr("evstream.formats.parquet.LARGEST_GROUP_ROWS", 4_000)
-    monkeypatch.setattr("evstream.formats.binary.BATCH_ROWS", 700)
+    monkeypatch.setattr("evstream.conversion.parquet_file.GROUP_ROWS", 1_000)
+    monkeypatch.setattr("evstream.conversion.parquet_file.LARGEST_GROUP_ROWS", 4_000)
+    monkeypatch.setattr("evstream.conversion.stream_file.BATCH_ROWS", 700)
     source, target = tmp_path / "a.bin", tmp_path / "a.parquet"
     losses(source, 2, 1000, 10)
     convert(str(source), str(target))

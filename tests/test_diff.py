@@ -25,7 +25,7 @@ import evstream
 import oracle
 from evstream.cli import diff as command
 from evstream.comparison import Difference, Report, compare, streams
-from evstream.reader import EventStream
+from evstream.reading.stream import EventStream
 from support import Trickle
 from test_oracle import CORPUS, ENTRIES, GOLDEN, LEGAL_ENTRIES, Entry, file_name
 

@@ -25,7 +25,7 @@ import pytest
 import evstream
 import oracle
 from evstream import event_stream as es
-from evstream.input_selector import InputSelector
+from evstream.compat.selector import InputSelector
 
 SIGNATURES = {
     "stream_info_to_bytes": "(stream_source_type, stream_agg_type)",

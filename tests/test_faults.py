@@ -37,8 +37,8 @@ import pytest
 import evstream
 import oracle
 from evstream import event_stream as es
-from evstream.compressed import Expander
-from evstream.reader import EventStream
+from evstream.reading.stream import EventStream
+from evstream.transport.compression import Expander
 from support import ROOT, child_environment, read_all
 from test_defects import RowReader, in_time
 

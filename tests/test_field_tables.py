@@ -19,8 +19,8 @@ from evstream.errors import TableError
 pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")
 
-from evstream.conversion import convert  # noqa: E402
-from evstream.formats import column_names  # noqa: E402
+from evstream.conversion.convert import convert  # noqa: E402
+from evstream.conversion.formats import column_names  # noqa: E402
 
 SUMMARIES = [
     ((1, 7, 1000.0), [(-1, 50.0), (1, 100.0), (2, 0.0), (3, 50.5)]),

@@ -26,14 +26,14 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import evstream
-from evstream import frames
 from evstream._generated import layout
-from evstream.arrow import FINAL_DELIMITER, METADATA, header_of
-from evstream.blocks import row_columns
-from evstream.header import StreamHeader
-from evstream.matrices import join_chunks
-from evstream.reader import EventStream
-from evstream.rows import Selection, iter_rows, keep_blocks, named_rows, whole_blocks
+from evstream.reading.stream import EventStream
+from evstream.tables import dataframes as frames
+from evstream.tables.arrow import FINAL_DELIMITER, METADATA, header_of
+from evstream.tables.dense import join_chunks
+from evstream.tables.rows import Selection, iter_rows, keep_blocks, named_rows, whole_blocks
+from evstream.wire.columns import row_columns
+from evstream.wire.header import StreamHeader
 from oracle import DEFAULT_WIDTHS, Bits, decode, encode
 from support import ROOT, Trickle, child_environment, raw, run_examples
 from test_conformance import LEGAL, NOT_REALLY_GZIP, UNCLOSED
@@ -1149,7 +1149,7 @@ def test_reading_columns_imports_no_extra(gul: Path) -> None:
     code = (
         "import sys, evstream; evstream.read_dense(sys.argv[1]); evstream.frames; "
         "print([m for m in ('polars', 'pandas', 'pyarrow') if m in sys.modules])"
-    ).replace("evstream.frames", "import evstream.frames")
+    ).replace("evstream.tables.dataframes", "import evstream.tables.dataframes")
     done = subprocess.run([sys.executable, "-c", code, gul], capture_output=True, text=True,
                           cwd=ROOT, env=child_environment(), check=True)  # fmt: skip
     assert done.stdout == "[]\n"

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evstream.decoder import Decoder
 from evstream.errors import EvstreamError
-from evstream.tracker import BlockTracker
+from evstream.reading.block_tracker import BlockTracker
+from evstream.reading.decoder import Decoder
 
 sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
 

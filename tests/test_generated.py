@@ -30,8 +30,8 @@ from codegen.load import load_spec
 from codegen.outputs import OWN
 from codegen.render import TemplateError, environment, render, template_errors
 from codegen.write import EditedError, stale, write
-from evstream._jit import STATE_FIELDS
-from evstream.header import stream_header_fields
+from evstream._support.jit import STATE_FIELDS
+from evstream.wire.header import stream_header_fields
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec" / "oasis.yaml"
@@ -206,7 +206,7 @@ def test_only_generated_files_are_removed(tmp_path):
         tmp_path / "docs/analysis.md",
         tmp_path / "docs/kaitai/README.md",
         tmp_path / "src/evstream/include/__init__.py",
-        tmp_path / "src/evstream/window.py",
+        tmp_path / "src/evstream/reading/window.py",
     ]
     for path in kept:
         path.parent.mkdir(parents=True, exist_ok=True)

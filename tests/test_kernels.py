@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from evstream._generated import layout
-from evstream._jit import BAD_COUNT, ENTRIES, HEADER, NEED_INPUT, OUTPUT_FULL
-from evstream.blocks import block_columns, entry_columns
-from evstream.header import StreamHeader, record_dtype
-from evstream.kernels import block_kernels, new_state, record_functions
+from evstream._support.jit import BAD_COUNT, ENTRIES, HEADER, NEED_INPUT, OUTPUT_FULL
+from evstream.wire.columns import block_columns, entry_columns
+from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.kernels import block_kernels, new_state, record_functions
 from oracle import DEFAULT_WIDTHS, Bits, Decoded, Row, Widths, decode, encode
 from support import BlockRow, raw
 

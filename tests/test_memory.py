@@ -30,8 +30,8 @@ CHILD = """
 import json, os, resource, sys
 source, target, room = sys.argv[1:]
 import pyarrow.parquet
-from evstream.conversion import convert
-from evstream.formats import Options
+from evstream.conversion.convert import convert
+from evstream.conversion.formats import Options
 
 def kilobytes(name):
     (line,) = [line for line in open("/proc/self/status") if line.startswith(name)]

@@ -453,7 +453,7 @@ def test_warmup_compiles_the_kernels_of_new_streams(package: Path) -> None:
         package,
         """
 from evstream.cli.warmup import warm_up
-from evstream.kernels import block_kernels
+from evstream.wire.kernels import block_kernels
 from evstream._generated import layout
 for stream in ("claim", "tiny"):
     warm_up(stream, {})

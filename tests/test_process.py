@@ -81,7 +81,7 @@ time.sleep(100)
 @pytest.mark.parametrize("wait", ["time.sleep(100)", "import threading; threading.Event().wait()"])
 def test_a_clean_up_that_waits_is_ended_by_a_second_signal(wait: str, tmp_path: Path) -> None:
     body = f"""
-from evstream.sinks import Sink
+from evstream.transport.sink import Sink
 sink = Sink("{tmp_path / "out.bin"}")
 sink.write(memoryview(b"text"))
 print(len(os.listdir("{tmp_path}")), flush=True)
@@ -120,7 +120,7 @@ finally:
 
 def test_a_file_that_no_object_owns_yet_is_removed(tmp_path: Path) -> None:
     body = f"""
-import evstream.sinks
+import evstream.transport.sink
 def opened(*arguments, real=os.open):
     real(*arguments)
     raise_signals("SIGTERM")
@@ -132,7 +132,7 @@ evstream.sinks.Sink("{tmp_path / "out.bin"}")
 
 
 @pytest.mark.parametrize("name", SIGNALS)
-@pytest.mark.parametrize("module", ["evstream.cli", "numpy", "evstream.reader", "numba"])
+@pytest.mark.parametrize("module", ["evstream.cli", "numpy", "evstream.reading.stream", "numba"])
 def test_a_signal_during_imports_is_a_status_and_no_traceback(name: str, module: str) -> None:
     code = f"""
 import signal, sys

@@ -13,9 +13,9 @@ import pytest
 
 import evstream
 import oracle
+from evstream.checking.seal import RANGE, Seal, Sealer, seal_path
+from evstream.checking.validation import validate
 from evstream.cli import main
-from evstream.seal import RANGE, Seal, Sealer, seal_path
-from evstream.validation import validate
 
 GOLDEN = Path(__file__).parent / "golden"
 MANIFEST = json.loads((GOLDEN / "manifest.json").read_text())

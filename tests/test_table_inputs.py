@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import evstream
-from evstream.conversion import convert
+from evstream.conversion.convert import convert
 from evstream.errors import EvstreamError, TableError
 from oracle import encode
 

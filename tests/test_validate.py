@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 import evstream
 import oracle
 from evstream._generated import layout
+from evstream.checking.rules import CHECKS
+from evstream.checking.validation import Report, validate
 from evstream.cli import main
 from evstream.errors import EvstreamError, WriteError
-from evstream.reader import EventStream
-from evstream.rules import CHECKS
-from evstream.validation import Report, validate
+from evstream.reading.stream import EventStream
 
 GOLDEN = Path(__file__).parent / "golden"
 GOOD = [(-3, 9.0), (-1, 1.5), (1, 2.0), (3, 4.0)]

@@ -30,8 +30,8 @@ import pytest
 import evstream
 from evstream import StreamHeaderError, TruncatedStreamError, WriteError, Writer
 from evstream._generated import layout
-from evstream.blocks import block_columns, entry_columns
-from evstream.header import StreamHeader
+from evstream.wire.columns import block_columns, entry_columns
+from evstream.wire.header import StreamHeader
 from oracle import decode, encode
 from support import ROOT, child_environment, read_all, rows_to_blocks, run_python
 from test_oracle import GOLDEN

@@ -14,13 +14,12 @@ TYPE_CHECKING = False  # not from typing, whose import takes longer than all of 
 if TYPE_CHECKING:
     from typing import Any
 
-    from evstream.arrow import arrow_reader as arrow_reader
-    from evstream.arrow import iter_batches as iter_batches
-    from evstream.arrow import read_arrow as read_arrow
-    from evstream.callback_reader import CallbackReader as CallbackReader
-    from evstream.callback_reader import reader_class as reader_class
+    from evstream.checking.validation import validate as validate
     from evstream.comparison import compare as compare
-    from evstream.conversion import convert as convert
+    from evstream.compat.callback_reader import CallbackReader as CallbackReader
+    from evstream.compat.callback_reader import reader_class as reader_class
+    from evstream.compat.event_reader import EventReader as EventReader
+    from evstream.conversion.convert import convert as convert
     from evstream.errors import ChangedSourceError as ChangedSourceError
     from evstream.errors import CorruptStreamError as CorruptStreamError
     from evstream.errors import EvstreamError as EvstreamError
@@ -35,35 +34,36 @@ if TYPE_CHECKING:
     from evstream.errors import TableError as TableError
     from evstream.errors import TruncatedStreamError as TruncatedStreamError
     from evstream.errors import WriteError as WriteError
-    from evstream.event import Dense as Dense
-    from evstream.event import Event as Event
-    from evstream.event_reader import EventReader as EventReader
-    from evstream.frames import read_pandas as read_pandas
-    from evstream.frames import read_polars as read_polars
-    from evstream.frames import scan_polars as scan_polars
-    from evstream.header import StreamHeader as StreamHeader
-    from evstream.matrices import DenseTable as DenseTable
-    from evstream.matrices import read_dense as read_dense
     from evstream.merging import merge as merge
-    from evstream.reader import EventStream as EventStream
-    from evstream.reader import open as open
-    from evstream.rows import read_columns as read_columns
-    from evstream.tables import write_arrow as write_arrow
-    from evstream.validation import validate as validate
-    from evstream.writer import Writer as Writer
-    from evstream.writer import create as create
+    from evstream.reading.stream import EventStream as EventStream
+    from evstream.reading.stream import open as open
+    from evstream.tables.arrow import arrow_reader as arrow_reader
+    from evstream.tables.arrow import iter_batches as iter_batches
+    from evstream.tables.arrow import read_arrow as read_arrow
+    from evstream.tables.dataframes import read_pandas as read_pandas
+    from evstream.tables.dataframes import read_polars as read_polars
+    from evstream.tables.dataframes import scan_polars as scan_polars
+    from evstream.tables.dense import DenseTable as DenseTable
+    from evstream.tables.dense import read_dense as read_dense
+    from evstream.tables.rows import read_columns as read_columns
+    from evstream.tables.write import write_arrow as write_arrow
+    from evstream.wire.event import Dense as Dense
+    from evstream.wire.event import Event as Event
+    from evstream.wire.header import StreamHeader as StreamHeader
+    from evstream.writing.writer import Writer as Writer
+    from evstream.writing.writer import create as create
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "CallbackReader": "callback_reader",
+    "CallbackReader": "compat.callback_reader",
     "ChangedSourceError": "errors",
     "CorruptStreamError": "errors",
-    "Dense": "event",
-    "DenseTable": "matrices",
-    "Event": "event",
-    "EventReader": "event_reader",
-    "EventStream": "reader",
+    "Dense": "wire.event",
+    "DenseTable": "tables.dense",
+    "Event": "wire.event",
+    "EventReader": "compat.event_reader",
+    "EventStream": "reading.stream",
     "EvstreamError": "errors",
     "MissingDelimiterWarning": "errors",
     "MissingExtraError": "errors",
@@ -71,29 +71,29 @@ _HOME = {
     "RowsWarning": "errors",
     "SealError": "errors",
     "StallError": "errors",
-    "StreamHeader": "header",
+    "StreamHeader": "wire.header",
     "StreamHeaderError": "errors",
     "StreamMismatchError": "errors",
     "TableError": "errors",
     "TruncatedStreamError": "errors",
     "WriteError": "errors",
-    "Writer": "writer",
-    "arrow_reader": "arrow",
+    "Writer": "writing.writer",
+    "arrow_reader": "tables.arrow",
     "compare": "comparison",
-    "convert": "conversion",
-    "create": "writer",
-    "iter_batches": "arrow",
+    "convert": "conversion.convert",
+    "create": "writing.writer",
+    "iter_batches": "tables.arrow",
     "merge": "merging",
-    "open": "reader",
-    "read_arrow": "arrow",
-    "read_columns": "rows",
-    "read_dense": "matrices",
-    "read_pandas": "frames",
-    "read_polars": "frames",
-    "reader_class": "callback_reader",
-    "scan_polars": "frames",
-    "validate": "validation",
-    "write_arrow": "tables",
+    "open": "reading.stream",
+    "read_arrow": "tables.arrow",
+    "read_columns": "tables.rows",
+    "read_dense": "tables.dense",
+    "read_pandas": "tables.dataframes",
+    "read_polars": "tables.dataframes",
+    "reader_class": "compat.callback_reader",
+    "scan_polars": "tables.dataframes",
+    "validate": "checking.validation",
+    "write_arrow": "tables.write",
 }
 """Public name -> the module that it comes from."""
 

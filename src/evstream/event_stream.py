@@ -32,10 +32,11 @@ from evstream._generated.layout import (
     SUMMARY_STREAM_ID,
     TIV_IDX,
 )
-from evstream._jit import jit
-from evstream.event_reader import PIPE_CAPACITY, EventReader
-from evstream.header import record_dtype
-from evstream.inputs import (
+from evstream._support.jit import jit
+from evstream._support.memory import load, prefetch, store
+from evstream._support.schema import choose_widths
+from evstream.compat.event_reader import PIPE_CAPACITY, EventReader
+from evstream.compat.open_inputs import (
     bytes_to_stream_types,
     get_and_check_header_in,
     get_streams_in,
@@ -43,10 +44,9 @@ from evstream.inputs import (
     read_stream_info,
     stream_info_to_bytes,
 )
-from evstream.kernels import record_functions
-from evstream.memory import load, prefetch, store
-from evstream.schema import choose_widths
-from evstream.sinks import write_all
+from evstream.transport.sink import write_all
+from evstream.wire.header import record_dtype
+from evstream.wire.kernels import record_functions
 
 _WIDTHS = choose_widths(layout.SCALARS)
 _records = record_functions(_WIDTHS)

@@ -182,7 +182,7 @@ def give_back_signals() -> None:
 
 def leave(status: int) -> NoReturn:
     """End the process at once, and remove the files that are not complete."""
-    unfinished = sys.modules.get("evstream.unfinished")
+    unfinished = sys.modules.get("evstream.transport.unfinished")
     if unfinished is not None:
         unfinished.remove_all()
     os._exit(status)

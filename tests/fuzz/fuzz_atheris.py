@@ -28,9 +28,15 @@ except ImportError:
 with atheris.instrument_imports(include=["evstream"]):
     import targets
 
-    from evstream import arrow, callback_reader, event_reader, reader, validation  # noqa: F401
     from evstream._generated import layout
-    from evstream.kernels import block_kernels, record_functions
+    from evstream.checking import validation  # noqa: F401
+    from evstream.compat import (
+        callback_reader,  # noqa: F401
+        event_reader,  # noqa: F401
+    )
+    from evstream.reading import stream as reader  # noqa: F401
+    from evstream.tables import arrow  # noqa: F401
+    from evstream.wire.kernels import block_kernels, record_functions
 
     for block in layout.BLOCKS.values():
         block_kernels(block)

@@ -29,17 +29,18 @@ import numpy as np
 
 import evstream
 from documented import row_parser
-from evstream import event_reader, feeds
 from evstream import event_stream as es
-from evstream.compressed import Expander, compression
+from evstream.checking.validation import validate
+from evstream.compat import event_reader
+from evstream.compat import feed as feeds
 from evstream.errors import (
     CorruptStreamError,
     EvstreamError,
     StreamHeaderError,
     TruncatedStreamError,
 )
-from evstream.reader import EventStream
-from evstream.validation import validate
+from evstream.reading.stream import EventStream
+from evstream.transport.compression import Expander, compression
 from oracle import BLOCK_HEADERS, PAIR, STREAM_HEADERS, Bits, Decoded, decode, encode
 from support import ERROR_CLASSES, HEADER_ERRORS, Trickle, assert_same, read_all
 

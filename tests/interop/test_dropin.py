@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evstream import dropin
-from evstream.module_names import missing_names
+from evstream.dropin.module_names import missing_names
 from interop.programs import run
 
 MODULE = dropin.MODULE

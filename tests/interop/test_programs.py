@@ -55,5 +55,5 @@ def test_the_switch_reaches_every_python_process(tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text(program)
     command = 'python p.py; python -c \'import subprocess; subprocess.run(["python", "p.py"])\''
     on, off = (run(command, tmp_path, dropin=dropin) for dropin in (True, False))
-    assert on.stdout.split() == ["evstream.event_reader"] * 2, on.stderr
+    assert on.stdout.split() == ["evstream.compat.event_reader"] * 2, on.stderr
     assert off.stdout.split() == ["oasislmf.pytools.common.event_stream"] * 2, off.stderr

@@ -17,8 +17,8 @@ from typing import Any
 
 from evstream import process
 from evstream.cli import standard
-from evstream.compressed import MAGIC_SIZE, compression
 from evstream.errors import EvstreamError, MissingDelimiterWarning, RowsWarning
+from evstream.transport.compression import MAGIC_SIZE, compression
 
 _DESCRIPTION = """\
 Read and check catastrophe-model event streams (loss, gul, summary, cdf).
@@ -155,7 +155,7 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:
     """The stream that a command's arguments name."""
-    from evstream.reader import EventStream
+    from evstream.reading.stream import EventStream
 
     return EventStream(
         file,

@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(options: argparse.Namespace, output: Output) -> None:
-    from evstream.blocks import csv_columns, row_columns
     from evstream.text.json import csv_lines, json_lines
+    from evstream.wire.columns import csv_columns, row_columns
 
     lines = csv_lines if options.format == "csv" else json_lines
     with (

@@ -7,11 +7,11 @@ import contextlib
 from typing import Any
 
 from evstream._generated import layout
+from evstream._support.schema import Field
 from evstream.cli import add_stream_arguments
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
-from evstream.header import stream_header_fields
-from evstream.schema import Field
+from evstream.wire.header import stream_header_fields
 
 _DESCRIPTION = """\
 Convert between streams (.bin), CSV, Parquet, Arrow (.arrow, .feather) and JSON lines
@@ -67,8 +67,8 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Convert; what was inferred goes to stderr."""
-    from evstream.conversion import convert
-    from evstream.formats import Options
+    from evstream.conversion.convert import convert
+    from evstream.conversion.formats import Options
 
     given = {name: getattr(options, _DEST + name) for name in stream_header_fields()}
     what = Options(

@@ -52,7 +52,7 @@ def run_seal(options: argparse.Namespace) -> int:
 
 
 def _seal(file: str, options: argparse.Namespace) -> None:
-    from evstream.seal import Sealer, seal_path
+    from evstream.checking.seal import Sealer, seal_path
 
     if file == "-" or (os.path.exists(file) and not os.path.isfile(file)):
         problem = "not a file: a stream from a pipe is sealed by `evstream tee`"
@@ -71,11 +71,11 @@ def _seal(file: str, options: argparse.Namespace) -> None:
 
 def run_tee(options: argparse.Namespace) -> int:
     """Pass on and seal; what is wrong is told at the end, when all has been passed on."""
-    from evstream.endings import tell_unclosed
-    from evstream.outlet import give_up
-    from evstream.seal import Sealer
-    from evstream.sinks import Sink
-    from evstream.sources import CHUNK, Source
+    from evstream.checking.seal import Sealer
+    from evstream.reading.stream_end import tell_unclosed
+    from evstream.transport.sink import Sink
+    from evstream.transport.source import CHUNK, Source
+    from evstream.writing.output import give_up
 
     if os.path.realpath(options.seal) == os.path.realpath(options.output):
         raise ValueError(f"{options.seal}: the stream and its seal need a file each")

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from evstream.errors import WriteError
-from evstream.sinks import Sink, flush_all
+from evstream.transport.sink import Sink, flush_all
 
 
 class Output:

@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Tell each file's findings; the worst exit status of all."""
-    from evstream.validation import validate
+    from evstream.checking.validation import validate
 
     expected = _event_ids(options) if options.expect_events else None
     status = 0
@@ -105,7 +105,7 @@ def _event_ids(options: argparse.Namespace) -> list[int]:
 def _ids_of_stream(file: str) -> list[int]:
     import numpy as np
 
-    from evstream.rows import read_columns
+    from evstream.tables.rows import read_columns
 
     return np.asarray(read_columns(file, stream="event_ids")["event_id"]).tolist()  # type: ignore[no-any-return]
 

@@ -40,11 +40,11 @@ def warm_up(stream: str, widths: dict[str, str]) -> None:
     import numpy as np
 
     from evstream._generated import layout
-    from evstream.blocks import row_columns
-    from evstream.event import no_matrix
-    from evstream.reader import EventStream
-    from evstream.seal import Sealer
-    from evstream.writer import create
+    from evstream.checking.seal import Sealer
+    from evstream.reading.stream import EventStream
+    from evstream.wire.columns import row_columns
+    from evstream.wire.event import no_matrix
+    from evstream.writing.writer import create
 
     spec = layout.STREAMS[stream]
     fields = layout.FIELDS[spec.header] if spec.header else ()

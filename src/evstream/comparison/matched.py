@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evstream.blocks import Array, Columns, block_columns, entry_columns
 from evstream.comparison.report import Difference, Options, Report
-from evstream.header import StreamHeader
+from evstream.wire.columns import Array, Columns, block_columns, entry_columns
+from evstream.wire.header import StreamHeader
 
 _Ids = Callable[[Array], "dict[str, Array]"]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from evstream.assembler import EventAssembler
-from evstream.blocks import Array, Columns
 from evstream.comparison.matched import Comparer
 from evstream.comparison.report import Options, Report
-from evstream.reader import EventStream
+from evstream.reading.assembler import EventAssembler
+from evstream.reading.stream import EventStream
+from evstream.wire.columns import Array, Columns
 
 LOOK_AHEAD_EVENTS = 1000
 LOOK_AHEAD_BYTES = 1 << 26

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from evstream.errors import EvstreamError
-from evstream.header import StreamHeader
 from evstream.merging.event_ids import EventIds
 from evstream.merging.inputs import Input, ReadOptions, first_look, refuse_own_input, refuse_twice
-from evstream.outlet import Outlet
+from evstream.wire.header import StreamHeader
+from evstream.writing.output import Outlet
 
 SAME_EVENT = ("refuse", "merge")
 ORDERS = ("auto", "ids", "inputs")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evstream.blocks import Array
+from evstream.wire.columns import Array
 
 
 class EventIds:

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from evstream.blocks import Array, Chunk, block_columns
 from evstream.errors import CorruptStreamError, EvstreamError, StreamMismatchError
-from evstream.header import StreamHeader, record_dtype
-from evstream.kernels import record_functions
-from evstream.outlet import Outlet
-from evstream.reader import EventStream
-from evstream.sources import CHUNK
+from evstream.reading.stream import EventStream
+from evstream.transport.source import CHUNK
+from evstream.wire.columns import Array, Chunk, block_columns
+from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.kernels import record_functions
+from evstream.writing.output import Outlet
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from evstream._jit import jit_inline
-from evstream.memory import store
+from evstream._support.jit import jit_inline
+from evstream._support.memory import store
 from evstream.text.digits import ONE, U0, U1, write_places, write_unsigned
 from evstream.text.powers import SMALL
 from evstream.text.rows import MOST_DECIMALS

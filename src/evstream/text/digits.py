@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from evstream._jit import jit_inline
-from evstream.memory import store
+from evstream._support.jit import jit_inline
+from evstream._support.memory import store
 from evstream.text.wide import leading_zeros, trailing_zeros
 
 U1, U8 = np.dtype("<u1"), np.dtype("<u8")

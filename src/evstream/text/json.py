@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream.blocks import Array
+from evstream.wire.columns import Array
 
 
 def csv_lines(rows: Mapping[str, Array]) -> str:

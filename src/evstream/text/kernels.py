@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from evstream._jit import jit_inline, jit_uncounted
-from evstream.memory import load, store
+from evstream._support.jit import jit_inline, jit_uncounted
+from evstream._support.memory import load, store
 from evstream.text.decimals import write_fixed
 from evstream.text.digits import (
     U0,

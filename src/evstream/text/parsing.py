@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evstream._jit import jit_inline
+from evstream._support.jit import jit_inline
 from evstream.text.powers import HIGH, LOW, LOWEST
 from evstream.text.wide import leading_zeros, multiply_high
 

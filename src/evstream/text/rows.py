@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from evstream._jit import is_enabled
+from evstream._support.jit import is_enabled
 from evstream.text.exact import text_of
 
 Array = npt.NDArray[Any]

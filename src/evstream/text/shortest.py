@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from evstream._jit import jit_inline
-from evstream.memory import store
+from evstream._support.jit import jit_inline
+from evstream._support.memory import store
 from evstream.text.digits import (
     E1,
     E16,

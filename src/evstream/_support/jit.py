@@ -1,0 +1,74 @@
+"""The one place that decides how kernels are compiled.
+
+Every njit function of the package goes through `jit`, so that caching can be switched
+off in one place: `EVSTREAM_CACHE=0` compiles afresh in each process. The kernels release
+the GIL, and never raise: an exception inside njit code leaks memory, so they return a
+status instead and the runtime raises.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+CACHE = os.environ.get("EVSTREAM_CACHE", "1") != "0"
+
+
+def is_enabled() -> bool:
+    """Whether numba compiles, which NUMBA_DISABLE_JIT=1 switches off."""
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """Compile a kernel lazily, without the GIL, cached on disk unless switched off.
+
+    Where numba finds no folder that it may write to, each process compiles for itself. With
+    NUMBA_DISABLE_JIT=1 kernels stay plain Python, and numba, which takes longer to load
+    than a small file takes to read, is not even imported.
+    """
+    if not is_enabled():
+        return function
+    njit = _numba().njit
+    try:
+        return njit(nogil=True, cache=CACHE)(function)
+    except RuntimeError:  # "no locator available": neither beside the file nor in a home
+        return njit(nogil=True)(function)
+
+
+def jit_uncounted(function: Callable[..., Any]) -> Any:
+    """Like `jit`, for a kernel that makes no arrays: without counting references to its arguments.
+    Numba would count at each call of a part of it, which may cost more than the part."""
+    njit = _numba().njit
+    try:
+        return njit(nogil=True, cache=CACHE, _nrt=False)(function)
+    except RuntimeError:
+        return njit(nogil=True, _nrt=False)(function)
+
+
+def jit_inline(function: Callable[..., Any]) -> Any:
+    """Compile a part of such kernels into each of them: a call passes an array as seven numbers."""
+    return _numba().njit(nogil=True, forceinline=True, _nrt=False)(function)
+
+
+def jit_closure(function: Callable[..., Any]) -> Any:
+    """Compile a kernel around a user's njit callbacks: never cached, since numba cannot
+    tell on disk whether a callback is still the same."""
+    return _numba().njit(nogil=True)(function)
+
+
+def _numba() -> Any:
+    importlib.import_module("evstream._support.intrinsics")  # before anything is compiled
+    return importlib.import_module("numba")
+
+
+# What a kernel keeps and returns.
+HEADER, ENTRIES = 0, 1
+"""Phase: a block header comes next, or entries of the open block do."""
+
+NEED_INPUT, OUTPUT_FULL, BAD_COUNT = 0, 1, 2
+"""Status: no whole record is left, no output row is left, a count below zero."""
+
+STATE_FIELDS = ("phase", "start", "entries", "left", "in_event")
+"""What a kernel keeps of the open block besides its header: see `kernels.new_state`."""

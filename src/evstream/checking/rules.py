@@ -1,0 +1,318 @@
+"""The spec's rules, as the writer enforces them and validation reports them.
+
+Which rules there are, on which fields, with which limit, comes from the layout; here is
+one check per word of the rule vocabulary (spec/README.md). A check gets the blocks of one
+stretch of a stream and answers with a mask of what breaks the rule, over blocks or entries.
+What must hold from one stretch to the next is remembered in a step of its own, so that a
+refused write changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from evstream._generated import layout
+from evstream._support.schema import Rule
+from evstream.wire.columns import Array, Columns, block_columns, entry_columns
+from evstream.wire.header import StreamHeader
+
+
+class Checker:
+    """Applies the rules to a stream, stretch by stretch.
+
+    Attributes:
+        header: of the stream.
+        continues: whether the first block of the stretch is the rest of the one before.
+        is_open: whether its last block may go on after it.
+        finished_events: events that were left for another one.
+        event: the last event.
+        ids_in_event: field -> its values in that event so far.
+        last: entry field -> its last value so far.
+        falls: field -> where it falls in the stretch, once a rule has asked.
+        seen_specials: special sidx that the open block had so far.
+        entries_before: entries that the open block had so far.
+    """
+
+    def __init__(self, header: StreamHeader, severities: tuple[str, ...]) -> None:
+        self.header = header
+        self.continues = self.is_open = False
+        self.finished_events: set[int] = set()
+        self.event: int | None = None
+        self.ids_in_event: dict[str, set[int]] = {}
+        self.last: dict[str, float] = {}
+        self.falls: dict[str, Array] = {}
+        self.seen_specials: set[int] = set()
+        self.entries_before = 0
+        self._specials = {special.sidx for special in header.spec.specials}
+        self._later: list[Callable[[], None]] = []
+        self._block_at = {name: i for i, name in enumerate(block_columns(header))}
+        self._entry_at = {name: i for i, name in enumerate(entry_columns(header))}
+        self._checks = [
+            (rule, name, CHECKS[rule.check])
+            for rule in layout.RULES.values()
+            for name in rule.fields
+            if rule.severity in severities and rule.check in CHECKS
+            if name in self._block_at or name in self._entry_at
+            if rule.limit is None or rule.limit in header.values
+        ]
+
+    def broken(
+        self, columns: Columns, continues: bool = False, is_open: bool = False
+    ) -> Iterator[tuple[Rule, str, Array]]:
+        """Each rule that a stretch breaks, with the field and the mask of where, over entries
+        or blocks; see `is_over_entries`."""
+        self.continues, self.is_open = continues, is_open
+        self._later.clear()
+        self.falls.clear()
+        if not len(columns.block[0]):
+            return
+        for rule, name, check in self._checks:
+            mask = check(self, name, self.column(name, columns), columns)
+            if mask.any():
+                yield rule, name, mask
+        self._later.append(lambda: self._count(columns))
+
+    def remember(self) -> None:
+        """The stretch is part of the stream now."""
+        for remember in self._later:
+            remember()
+
+    def _count(self, columns: Columns) -> None:
+        if not self.continues or len(columns.block[0]) > 1:
+            self.entries_before = 0
+            self.seen_specials.clear()
+        self.event = int(columns.block[0][-1])
+        self.entries_before += int(columns.offsets[-1] - columns.offsets[-2])
+        if columns.offsets[-1]:
+            for name, at in self._entry_at.items():
+                self.last[name] = columns.entry[at][-1].item()
+        if self._specials:
+            sidx = self.column("sidx", columns)[columns.offsets[-2] :]
+            self.seen_specials |= self._specials.intersection(sidx[sidx < 0].tolist())
+
+    def goes_on(self, columns: Columns) -> bool:
+        """Whether the first entry of the stretch follows one of the same block before it."""
+        return self.continues and self.entries_before > 0 and bool(columns.offsets[1])
+
+    def when_passed(self, remember: Callable[[], None]) -> None:
+        """Have something done by `remember`."""
+        self._later.append(remember)
+
+    def column(self, name: str, columns: Columns) -> Array:
+        """A column by its field name."""
+        if name in self._block_at:
+            return columns.block[self._block_at[name]]
+        return columns.entry[self._entry_at[name]]
+
+    def is_over_entries(self, rule: Rule, name: str) -> bool:
+        """Whether the mask of a rule is over entries, not blocks."""
+        return name in self._entry_at and rule.check not in OVER_BLOCKS
+
+    def rules_of_values(self, name: str) -> Iterator[tuple[Rule, Callable[[Array], Array]]]:
+        """Each rule that looks at the values of a field one by one, and its check of any array."""
+        columns = Columns((), np.zeros(1, np.int64), ())
+        for rule, field, check in self._checks:
+            if field == name and rule.check in ONE_BY_ONE:
+
+                def mask_of(part: Array, check: Check = check) -> Array:
+                    return check(self, name, part, columns)
+
+                yield rule, mask_of
+
+    def ids(self, columns: Columns, block: int) -> dict[str, int]:
+        """The ids of a block, for messages."""
+        dtypes = block_columns(self.header)
+        names = [name for name, dtype in dtypes.items() if dtype.kind != "f"]
+        return {name: int(columns.block[self._block_at[name]][block]) for name in names}
+
+
+def _positive(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    return values <= 0
+
+
+def _not_negative(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    return values < 0
+
+
+def _finite(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    return ~np.isfinite(values)
+
+
+def _known_special(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
+    unknown: Array = sidx <= 0
+    if unknown.any():
+        unknown &= ~np.isin(sidx, [special.sidx for special in checker.header.spec.specials])
+    return unknown
+
+
+def _at_most(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    limits = {r.limit for r in layout.RULES.values() if r.check == "at_most" and name in r.fields}
+    return values > min(checker.header.values[str(limit)] for limit in limits)
+
+
+def _samples_ascend(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
+    falls = _falling(checker, name, sidx, columns)
+    return falls & (_previous(checker, name, sidx) > 0) if falls.any() else falls
+
+
+def _specials_ascend(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
+    falls = _falling(checker, name, sidx, columns)
+    return falls & (_previous(checker, name, sidx) < 0) if falls.any() else falls
+
+
+def _previous(checker: Checker, name: str, values: Array) -> Array:
+    """The value before each one; before the first, the last of the stretch before."""
+    first = checker.last.get(name, 0)
+    return np.concatenate([np.array([first], values.dtype), values[:-1]])
+
+
+def _falling(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    """Where a value is below the one before it in its block."""
+    if name in checker.falls:
+        return checker.falls[name]
+    falls = checker.falls[name] = np.zeros(len(values), bool)
+    if len(values):
+        falls[1:] = values[1:] < values[:-1]
+        falls[_first_entries(columns)] = False
+        if checker.goes_on(columns):
+            falls[0] = values[0] < checker.last[name]
+    return falls
+
+
+def _unique_in_block(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    """Exact within a stretch. Of a block that spans several, the special sidx and the last
+    value are remembered: any other repetition breaks the order of the samples as well."""
+    again = np.zeros(len(values), bool)
+    if not len(values):
+        return again
+    follows: Array = values[1:] > values[:-1]
+    first = _first_entries(columns)
+    follows[first[first > 0] - 1] = True
+    if not follows.all():
+        counts = np.diff(columns.offsets)
+        block = np.repeat(np.arange(len(counts)), counts)
+        order = np.lexsort((values, block))
+        same = (np.diff(block[order]) == 0) & (np.diff(values[order]) == 0)
+        again[order[1:]] = same
+    if checker.goes_on(columns):
+        again[0] |= values[0] == checker.last[name]
+        special = np.flatnonzero(values[: columns.offsets[1]] < 0)
+        again[special] |= np.isin(values[special], list(checker.seen_specials))
+    return again
+
+
+def _required_special(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
+    required = [special.sidx for special in checker.header.spec.specials if special.required]
+    counts = np.diff(columns.offsets)
+    missing = np.zeros(len(counts), bool)
+    special = np.flatnonzero(sidx < 0)
+    block = np.searchsorted(columns.offsets, special, side="right") - 1
+    for value in required:
+        has = np.zeros(len(counts), bool)
+        has[block[sidx[special] == value]] = True
+        if checker.continues:
+            has[0] |= value in checker.seen_specials
+        missing |= ~has
+    if checker.is_open:
+        missing[-1] = False
+    return missing
+
+
+def _not_empty(checker: Checker, name: str, ids: Array, columns: Columns) -> Array:
+    counts = np.diff(columns.offsets)
+    if checker.continues:
+        counts[0] += checker.entries_before
+    empty: Array = counts == 0
+    if checker.is_open:
+        empty[-1] = False
+    return empty
+
+
+def _contiguous(checker: Checker, name: str, events: Array, columns: Columns) -> Array:
+    starts = np.concatenate([[0], np.flatnonzero(events[1:] != events[:-1]) + 1])
+    runs = events[starts].tolist()
+    bad = np.zeros(len(events), bool)
+    started: set[int] = set()
+    for start, event in zip(starts, runs, strict=True):
+        if event in started or event in checker.finished_events:
+            bad[start] = True
+        started.add(event)
+
+    def remember() -> None:
+        checker.finished_events |= started - {runs[-1]}
+        if checker.event is not None and checker.event != runs[-1]:
+            checker.finished_events.add(checker.event)
+
+    checker.when_passed(remember)
+    if checker.event is not None and checker.event in started and checker.event != runs[0]:
+        bad[starts[runs.index(checker.event)]] = True
+    return bad
+
+
+def _unique_in_event(checker: Checker, name: str, ids: Array, columns: Columns) -> Array:
+    events = columns.block[0]
+    run = np.concatenate([[0], np.cumsum(events[1:] != events[:-1])])
+    order = np.lexsort((ids, run))
+    bad = np.zeros(len(ids), bool)
+    bad[order[1:]] = (np.diff(run[order]) == 0) & (np.diff(ids[order]) == 0)
+    same_event = checker.event is not None and int(events[0]) == checker.event
+    seen = checker.ids_in_event.get(name, set()) if same_event else set()
+    if seen:
+        first = ids[run == 0].tolist()
+        again = [number in seen for number in first]
+        again[0] &= not checker.continues
+        bad[: len(first)] |= again
+    last = ids[run == run[-1]].tolist()
+
+    def remember() -> None:
+        # A set, and the same one: an event may come one item at a time.
+        kept = seen if run[-1] == 0 else set()
+        kept.update(last)
+        checker.ids_in_event[name] = kept
+
+    checker.when_passed(remember)
+    return bad
+
+
+def _once_in_list(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    again = np.zeros(len(values), bool)
+    if checker.header.block.entry is None:
+        again[1:] = values[1:] == values[:-1]
+        again[0] = checker.event is not None and int(values[0]) == checker.event
+    return again
+
+
+def _first_entries(columns: Columns) -> Array:
+    """Number of the first entry of each block that has any."""
+    starts: Array = columns.offsets[:-1]
+    has_entries: Array = starts[np.diff(columns.offsets) > 0]
+    return has_entries
+
+
+Check = Callable[[Checker, str, Array, Columns], Array]
+
+CHECKS: dict[str, Check] = {
+    "positive": _positive,
+    "not_negative": _not_negative,
+    "finite": _finite,
+    "known_special": _known_special,
+    "at_most": _at_most,
+    "not_falling": _falling,
+    "unique_in_block": _unique_in_block,
+    "samples_ascend": _samples_ascend,
+    "specials_ascend": _specials_ascend,
+    "required_special": _required_special,
+    "not_empty": _not_empty,
+    "unique_in_event": _unique_in_event,
+    "once_in_list": _once_in_list,
+    "contiguous": _contiguous,
+}
+"""Word of the vocabulary -> its check; those that concern a whole stream are not here."""
+
+ONE_BY_ONE = {"positive", "not_negative", "finite"}
+"""Checks that need nothing but a value."""
+
+OVER_BLOCKS = {"required_special"}
+"""Checks of an entry field that judge whole blocks."""

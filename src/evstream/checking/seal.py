@@ -1,0 +1,231 @@
+"""Seals: proof that a stream is all there, kept in a small file beside it.
+
+Nothing in the format shows that a stream was cut exactly between two blocks. A seal says how
+many bytes, events, blocks and records there are and has a checksum for every megabyte. It is
+made by the program that writes the stream (`evstream.create(..., seal=True)`), by a pipe that
+the stream goes through (`evstream tee --seal`), or afterwards (`evstream seal`).
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evstream._generated import layout
+from evstream.errors import SealError, StreamHeaderError, TruncatedStreamError
+from evstream.reading.block_tracker import BlockTracker
+from evstream.transport.sink import Sink
+from evstream.wire.columns import Array
+from evstream.wire.header import StreamHeader, read_header
+
+RANGE = 1 << 20
+"""Bytes per checksum."""
+
+SUFFIX = ".seal"
+VERSION = 1
+
+
+@dataclass
+class Seal:
+    """What a stream was when it was sealed.
+
+    Attributes:
+        stream, header, widths: as in StreamHeader.
+        bytes, events, blocks, records: how much there is; `events` counts how often the
+            event id changes.
+        checksums: CRC-32 of each RANGE bytes, the last of what is left.
+        complete: whether the stream was written to its end.
+    """
+
+    stream: str = ""
+    header: dict[str, int] = field(default_factory=dict)
+    widths: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+    events: int = 0
+    blocks: int = 0
+    records: int = 0
+    checksums: list[int] = field(default_factory=list)
+    complete: bool = False
+
+    def write(self, target: Any) -> None:
+        """Write the seal; a file appears whole."""
+        with Sink(target) as sink:
+            text = json.dumps({"evstream_seal": VERSION, **asdict(self)})
+            sink.write(memoryview(text.encode() + b"\n"))
+
+    @classmethod
+    def read(cls, path: str | Path) -> Seal:
+        """Read a seal. Raises SealError for a file that is none."""
+        try:
+            told = json.loads(Path(path).read_text())
+            version = told.pop("evstream_seal")
+            if version != VERSION:
+                raise SealError(f"version {version}", source=str(path), expected=str(VERSION))
+            seal = cls(**told)
+            seal._refuse_nonsense()
+            return seal
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise SealError(f"this is no seal ({error})", source=str(path)) from None
+
+    def _refuse_nonsense(self) -> None:
+        """Raise TypeError or ValueError for what no seal says."""
+        for f in fields(self):
+            value, default = getattr(self, f.name), getattr(Seal(), f.name)
+            if type(value) is not type(default):
+                raise TypeError(f"{f.name} is {value!r}")
+        ranges = -(-self.bytes // RANGE)
+        if len(self.checksums) != ranges:
+            raise ValueError(f"{len(self.checksums)} checksums for {ranges} ranges of bytes")
+
+    def differences(self, found: Seal) -> list[tuple[int | None, str]]:
+        """(byte offset, what) for each way in which `found` is not what was sealed."""
+        told: list[tuple[int | None, str]] = []
+        if not self.complete:
+            told.append((None, "the stream was not complete when it was sealed"))
+        for name in ("stream", "header", "widths", "bytes", "events", "blocks", "records"):
+            sealed, now = getattr(self, name), getattr(found, name)
+            if name == "widths":
+                sealed, now = self._used_widths(), found._used_widths()
+            if sealed != now:
+                end = found.bytes if name == "bytes" else None
+                told.append((end, f"{name} {now}, expected {sealed} by the seal"))
+        for number, (sealed, now) in enumerate(zip(self.checksums, found.checksums, strict=False)):
+            is_last_of_cut = found.bytes < self.bytes and number == len(found.checksums) - 1
+            if sealed != now and not is_last_of_cut:
+                last = min((number + 1) * RANGE, found.bytes) - 1
+                where = f"bytes {number * RANGE} to {last}"
+                told.append((number * RANGE, f"{where} are not those that were sealed"))
+        return told
+
+    def _used_widths(self) -> dict[str, str]:
+        """The widths that the stream has; of the others the environment may say anything."""
+        if self.stream not in layout.STREAMS:
+            return self.widths
+        return StreamHeader(self.stream, self.header, self.widths).used_widths
+
+
+class Sealer:
+    """Makes a seal of the bytes of a stream as they go by.
+
+    Attributes:
+        seal: of what went by so far.
+        unclosed: after `finish`, the error of a missing final delimiter; else None.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        header: StreamHeader | None = None,
+        stream: str | None = None,
+        widths: Mapping[str, str] | None = None,
+    ) -> None:
+        self.seal = Seal()
+        self.unclosed: TruncatedStreamError | None = None
+        self._source = source
+        self._stream, self._widths = stream, widths
+        self._start = bytearray()
+        self._tracker: BlockTracker | None = None
+        self._last_event: int | None = None
+        self._filled = 0
+        if header is not None:
+            self._begin(header)
+
+    @property
+    def header(self) -> StreamHeader | None:
+        """Of the stream; None until it has come."""
+        return self._tracker.header if self._tracker is not None else None
+
+    def update(self, data: Any) -> None:
+        """Take the next bytes, those of the stream header included.
+
+        Raises StreamHeaderError for a stream that is none.
+        """
+        view = memoryview(data).cast("B")
+        self._add_checksums(view)
+        self.seal.bytes += len(view)
+        if self._tracker is None:
+            self._start += view
+            if not self._find_header():
+                return
+            view = memoryview(bytes(self._start))
+            self._start.clear()
+        self._count(view)
+
+    def finish(self) -> Seal:
+        """At the end of the stream: judge it, and call the seal complete.
+
+        Raises TruncatedStreamError or StreamHeaderError for one that is cut. What only misses
+        its final delimiter is whole; see `unclosed`.
+        """
+        if self._tracker is None:
+            self._parse_header()
+            raise AssertionError("a whole header was not taken")
+        self.unclosed = self._tracker.check_end()
+        if self._tracker.is_open:  # a last block without its delimiter
+            state = self._tracker.state
+            self._count_blocks(np.array([state["event_id_"]]), np.array([state["entries"]]))
+        self.seal.complete = True
+        return self.seal
+
+    def _add_checksums(self, view: memoryview) -> None:
+        checksums = self.seal.checksums
+        while view:
+            if self._filled in {0, RANGE}:
+                checksums.append(0)
+                self._filled = 0
+            piece = view[: RANGE - self._filled]
+            checksums[-1] = zlib.crc32(piece, checksums[-1])
+            self._filled += len(piece)
+            view = view[len(piece) :]
+
+    def _find_header(self) -> bool:
+        """Parse the stream header once it is all there."""
+        try:
+            self._begin(self._parse_header())
+        except StreamHeaderError as error:
+            if error.offset == len(self._start):
+                return False  # it is only not all there yet
+            raise
+        return True
+
+    def _parse_header(self) -> StreamHeader:
+        rest = bytes(self._start)
+
+        def read(size: int) -> bytes:
+            nonlocal rest
+            piece, rest = rest[:size], rest[size:]
+            return piece
+
+        return read_header(read, self._source, self._stream, self._widths)
+
+    def _begin(self, header: StreamHeader) -> None:
+        self.seal.stream = header.stream
+        self.seal.header, self.seal.widths = dict(header.values), dict(header.widths)
+        self._tracker = BlockTracker(header, self._source, 0, header.size)
+
+    def _count(self, view: memoryview) -> None:
+        assert self._tracker is not None
+        for at in range(0, len(view), RANGE):
+            self._tracker.see(np.frombuffer(view[at : at + RANGE], np.uint8))
+            self._count_blocks(*self._tracker.seen)
+
+    def _count_blocks(self, events: Array, entries: Array) -> None:
+        seal = self.seal
+        if len(events):
+            assert self._tracker is not None
+            changes = int((events[1:] != events[:-1]).sum())
+            seal.events += changes + int(self._last_event != events[0])
+            self._last_event = int(events[-1])
+            seal.blocks += len(events)
+            seal.records += int(entries.sum()) if self._tracker.has_entries else len(events)
+
+
+def seal_path(path: str) -> str:
+    """Where the seal of a file is kept: beside it, with .seal behind its name."""
+    return path + SUFFIX

@@ -1,0 +1,279 @@
+"""`evstream.validate`: every rule of the spec, on every byte of a stream, in bounded memory.
+
+A finding names the rule, the byte, the ids and the value. The rules and what they concern
+come from the spec (`layout.RULES`), their checks from `rules`; here is where a row of a
+stretch lies in the stream, and what concerns the stream as a whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from evstream._generated import layout
+from evstream._support.schema import Rule
+from evstream.checking.rules import Checker
+from evstream.checking.seal import Seal, Sealer, seal_path
+from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError
+from evstream.reading.stream import EventStream
+from evstream.wire.columns import Array, Chunk
+from evstream.wire.header import record_dtype
+
+CONTEXT = 8
+"""Bytes shown of the place of a finding."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place that breaks a rule.
+
+    Attributes:
+        rule: id of the rule; see docs/format.md.
+        severity: "error" or "warning".
+        offset: byte of the record concerned (of the block header, for a block).
+        ids: of the block, e.g. {"event_id": 3, "item_id": 7}.
+        sidx: of the entry, None for others.
+        value: of the field concerned, None where the rule is about something missing.
+        bytes: the eight bytes at the offset, in hexadecimal; "" where there are none.
+        text: the finding in one line, without the source.
+    """
+
+    rule: str
+    severity: str
+    offset: int | None
+    ids: dict[str, int]
+    sidx: int | None
+    value: float | int | None
+    bytes: str
+    text: str
+
+
+@dataclass
+class Report:
+    """What validation found.
+
+    Attributes:
+        source: name of the source.
+        stream: type of the stream.
+        bytes, events, blocks, records: how much was looked at.
+        counts: rule id -> number of places that break it.
+        findings: the first places of each rule.
+    """
+
+    source: str
+    stream: str
+    bytes: int = 0
+    events: int = 0
+    blocks: int = 0
+    records: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was found."""
+        return not self.counts
+
+    @property
+    def errors(self) -> int:
+        """Places that break a rule of severity error."""
+        return sum(n for rule, n in self.counts.items() if layout.RULES[rule].severity == "error")
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON takes it: NaN and infinity as strings."""
+        told = asdict(self)
+        for finding in told["findings"]:
+            value = finding["value"]
+            if isinstance(value, float) and not np.isfinite(value):
+                finding["value"] = str(value)
+        return told
+
+
+def validate(
+    source: Any,
+    *,
+    expect_events: Iterable[int] | None = None,
+    seal: str | bool = True,
+    first: int = 10,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+) -> Report:
+    """Check a stream against every rule of its type.
+
+    Args:
+        source, stream, widths, timeout: as for evstream.open.
+        expect_events: event ids that must all be there.
+        seal: the path of a seal to compare with; True takes the one beside the file if there
+            is one, False none.
+        first: how many places of each rule are told in full; all are counted.
+
+    Raises:
+        StreamHeaderError, StreamMismatchError: the stream cannot be read at all.
+        SealError: the seal cannot be read.
+    """
+    sealed = _seal_of(source, seal)
+    sealer = Sealer(str(source), stream=stream, widths=widths) if sealed is not None else None
+    tap = sealer.update if sealer is not None else None
+    with EventStream(source, stream, widths=widths, tap=tap, timeout=timeout, warn=False) as opened:
+        return _Validation(opened, first, sealed, sealer).run(expect_events)
+
+
+def _seal_of(source: Any, seal: str | bool) -> Seal | None:
+    if isinstance(seal, str):
+        return Seal.read(seal)
+    if seal and isinstance(source, (str, os.PathLike)) and source != "-":
+        path = seal_path(os.fspath(source))
+        return Seal.read(path) if os.path.exists(path) else None
+    return None
+
+
+class _Validation:
+    def __init__(
+        self, stream: EventStream, first: int, sealed: Seal | None, sealer: Sealer | None
+    ) -> None:
+        self._stream = stream
+        self._sealed, self._sealer = sealed, sealer
+        self._first = first
+        self._checker = Checker(stream.header, ("error", "warning"))
+        self._report = Report(stream.name, stream.header.stream)
+        self._places = _Places(stream)
+        self._events: set[int] = set()
+
+    def run(self, expected: Iterable[int] | None) -> Report:
+        spec, report = self._stream.header.spec, self._report
+        if spec.deprecated:
+            text = f"{spec.name} streams are deprecated: {spec.deprecated}"
+            self._tell("not_deprecated", 0, {}, text)
+        try:
+            for chunk in self._stream.chunks():
+                self._look_at(chunk)
+        except (TruncatedStreamError, CorruptStreamError) as error:
+            text = error.problem + (f", expected {error.expected}" if error.expected else "")
+            self._tell("whole", error.offset, error.ids, text)
+        if self._stream.clean_end is False:
+            text = "the stream ends without the final delimiter"
+            self._tell("final_delimiter", self._stream.offset, {}, text)
+        if self._sealed is not None and self._sealer is not None:
+            with contextlib.suppress(EvstreamError):
+                self._sealer.finish()  # what is wrong with the end is told already
+            for offset, text in self._sealed.differences(self._sealer.seal):
+                self._tell("sealed", offset, {}, text)
+        for event in sorted(set(expected or ()) - self._events):
+            self._tell("expected_events", None, {"event_id": event}, "the event is missing")
+        report.bytes = self._stream.offset
+        report.events = len(self._events)
+        report.findings.sort(key=lambda f: (f.offset is None, f.offset or 0))
+        return report
+
+    def _look_at(self, chunk: Chunk) -> None:
+        report, columns = self._report, chunk.columns
+        if not len(columns.block[0]):
+            return
+        self._places.enter(chunk)
+        report.blocks += len(columns.block[0]) - int(chunk.continues)
+        report.records += len(columns.entry[0]) if columns.entry else len(columns.block[0])
+        self._events.update(np.unique(columns.block[0]).tolist())
+        for rule, name, mask in self._checker.broken(columns, chunk.continues, chunk.is_open):
+            self._add_places(rule, name, mask, chunk)
+        self._checker.remember()
+
+    def _add_places(self, rule: Rule, name: str, mask: Array, chunk: Chunk) -> None:
+        columns, checker = chunk.columns, self._checker
+        told = self._report.counts.get(rule.id, 0)
+        for at in np.flatnonzero(mask)[: max(self._first - told, 0)].tolist():
+            sidx = None
+            if checker.is_over_entries(rule, name):
+                block = int(np.searchsorted(columns.offsets, at, side="right")) - 1
+                offset = self._places.of_entry(at, block)
+                if name == "sidx" or self._has_sidx:
+                    sidx = int(checker.column("sidx", columns)[at])
+            else:
+                block, offset = at, self._places.of_block(at)
+            value = None
+            if rule.check not in {"required_special", "not_empty"}:
+                value = checker.column(name, columns)[at].item()
+            ids = checker.ids(columns, block)
+            text = rule.doc if value is None else f"{name} {value}: {rule.doc}"
+            self._add(rule, offset, ids, sidx, value, self._places.bytes_at(offset), text)
+        rest = int(mask.sum()) - (self._report.counts.get(rule.id, 0) - told)
+        self._report.counts[rule.id] = self._report.counts.get(rule.id, 0) + rest
+
+    @property
+    def _has_sidx(self) -> bool:
+        return self._stream.header.len_sample is not None
+
+    def _tell(self, check: str, offset: int | None, ids: dict[str, int], text: str) -> None:
+        """Add a finding about the stream as a whole, under the rule that the spec has for it."""
+        rules = [rule for rule in layout.RULES.values() if rule.check == check]
+        if not rules:
+            problem = f"{text}; the spec has no rule with check {check!r}"
+            raise EvstreamError(problem, source=self._stream.name, offset=offset, ids=ids)
+        for rule in rules:
+            self._add(rule, offset, ids, None, None, "", text)
+
+    def _add(
+        self,
+        rule: Rule,
+        offset: int | None,
+        ids: dict[str, int],
+        sidx: int | None,
+        value: float | int | None,
+        data: str,
+        text: str,
+    ) -> None:
+        counts = self._report.counts
+        counts[rule.id] = counts.get(rule.id, 0) + 1
+        if counts[rule.id] <= self._first:
+            place = [] if offset is None else [f"byte {offset}"]
+            place += [f"{name} {number}" for name, number in ids.items()]
+            place += [] if sidx is None else [f"sidx {sidx}"]
+            line = ": ".join(filter(None, [", ".join(place), rule.id, text])).rstrip(".")
+            finding = Finding(rule.id, rule.severity, offset, ids, sidx, value, data, line)
+            self._report.findings.append(finding)
+
+
+class _Places:
+    """Where the blocks and entries of a stretch lie in the stream."""
+
+    def __init__(self, stream: EventStream) -> None:
+        header = stream.header
+        block = header.block
+        self._stream = stream
+        self._header = record_dtype(block.header, header.widths).itemsize
+        self._entry = record_dtype(block.entry, header.widths).itemsize if block.entry else 0
+        self._end = self._entry if block.delimiter else 0
+        self._open_start = 0
+        self._chunk: Chunk | None = None
+        self._bodies: Array = np.empty(0, np.int64)
+
+    def enter(self, chunk: Chunk) -> None:
+        """From here on, places are those of this stretch."""
+        if self._chunk is not None and chunk.continues:
+            self._open_start = self.of_block(len(self._bodies) - 1)
+        counts = np.diff(chunk.columns.offsets)
+        sizes = counts * self._entry + self._end + self._header
+        first = chunk.offset + (0 if chunk.continues else self._header)
+        self._bodies = first + np.concatenate([[0], np.cumsum(sizes[:-1])])
+        self._chunk = chunk
+
+    def of_block(self, block: int) -> int:
+        """Offset of a block's header."""
+        if block == 0 and self._chunk is not None and self._chunk.continues:
+            return self._open_start
+        return int(self._bodies[block]) - self._header
+
+    def of_entry(self, entry: int, block: int) -> int:
+        """Offset of an entry."""
+        assert self._chunk is not None
+        number = entry - int(self._chunk.columns.offsets[block])
+        return int(self._bodies[block]) + number * self._entry
+
+    def bytes_at(self, offset: int) -> str:
+        """The bytes there in hexadecimal, if they are still in memory."""
+        return self._stream.peek_back(offset, CONTEXT).hex(" ")

@@ -1,0 +1,257 @@
+"""Open the inputs of the documented module and read their headers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from evstream._generated import layout
+from evstream._support.schema import choose_widths
+from evstream.compat.feed import learn
+from evstream.compat.known_stream import KnownStream, position_of
+from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
+from evstream.transport.compression import compression, unread_compression
+from evstream.transport.polling import check_timeout, descriptor_of, is_waitable, wait_readable
+from evstream.transport.source import name_of, open_without_waiting
+from evstream.wire.header import StreamHeader, find_stream, record_dtype
+
+_WIDTHS = choose_widths(layout.SCALARS)
+_sample_header = record_dtype("sample_stream_header", _WIDTHS)
+
+
+def stream_info_to_bytes(stream_source_type: int, stream_agg_type: int) -> bytes:
+    """The type word that opens a stream, 4 bytes."""
+    numbers = {"source": stream_source_type, "aggregation": stream_agg_type}
+    return layout.pack_type_word(**numbers)
+
+
+def bytes_to_stream_types(stream_header: bytes) -> tuple[np.int8, np.int32]:
+    """(source type, aggregation type) of the first 4 bytes of a stream, as numpy integers.
+
+    Raises:
+        StreamHeaderError: these are fewer.
+    """
+    if len(stream_header) < layout.TYPE_WORD_SIZE:
+        raise StreamHeaderError(
+            f"a type word of {len(stream_header)} bytes", expected=f"{layout.TYPE_WORD_SIZE}"
+        )
+    aggregation, source = layout.unpack_type_word(stream_header[: layout.TYPE_WORD_SIZE])
+    return np.uint8(source).astype(np.int8), np.int32(aggregation)
+
+
+def read_stream_info(
+    stream_obj: Any, timeout: float | None = None
+) -> tuple[np.int8, np.int32, np.int32]:
+    """Read the type word and len_sample from an open stream, 8 bytes.
+
+    The summary_set_id of a summary stream stays unread: it is the first of the body. In a
+    BufferedReader on a pipe it is waited for, since a program may take it before the body.
+
+    Args:
+        stream_obj: a binary file object.
+        timeout: seconds to wait for each byte of a pipe, FIFO or socket; None to wait on.
+
+    Returns:
+        (source type, aggregation type, len_sample) as numpy integers.
+
+    Raises:
+        StreamHeaderError: the stream ends before, begins with a type word that has a source or
+            aggregation type unknown to the format, or len_sample is negative.
+        StallError: nothing came for `timeout` seconds.
+    """
+    check_timeout(timeout)
+    name = name_of(stream_obj)
+    size = layout.TYPE_WORD_SIZE + _sample_header.itemsize
+    with _without_blocking(stream_obj) if timeout is not None else contextlib.nullcontext():
+        data, buffered = _read_counted(stream_obj, size, timeout)
+    if len(data) < size:
+        raise StreamHeaderError(
+            "the stream ends inside the stream header",
+            source=name,
+            offset=len(data),
+            expected=f"{size - len(data)} more bytes",
+        )
+    source, aggregation = bytes_to_stream_types(data)
+    _refuse_unknown(data, name)
+    len_sample = np.frombuffer(data, _sample_header, 1, layout.TYPE_WORD_SIZE)[0]["len_sample"]
+    found = find_stream(int(source), int(aggregation))
+    header = None
+    if found is not None and found.header is not None:
+        if len_sample < 0:
+            raise StreamHeaderError(
+                f"len_sample is {len_sample}",
+                source=name, offset=layout.TYPE_WORD_SIZE, expected="0 or more",
+            )  # fmt: skip
+        header = StreamHeader(found.name, {"len_sample": int(len_sample)}, _WIDTHS)
+    left = header.size - size if header is not None else 0
+    known = KnownStream(header, size, left, buffered, position=position_of(stream_obj))
+    if left and known.position is None and isinstance(stream_obj, io.BufferedReader):
+        ahead = _peek(stream_obj, size, timeout)
+        known.buffered, known.ahead = len(ahead), ahead[:left]
+    learn(stream_obj, known)
+    return source, aggregation, len_sample
+
+
+def _refuse_unknown(data: bytes, name: str) -> None:
+    """Raise StreamHeaderError for a type word with numbers that the format does not have."""
+    aggregation, source = layout.unpack_type_word(data[: layout.TYPE_WORD_SIZE])
+    if source in set(layout.SourceType) and aggregation in set(layout.AggregationType):
+        return
+    if (unread := unread_compression(data)) is not None:
+        raise StreamHeaderError(
+            f"the stream is compressed with {unread[0]}", source=name, offset=0,
+            expected=f"the stream itself, the output of {unread[1]}",
+        )  # fmt: skip
+    if (kind := compression(data)) is not None:
+        raise StreamHeaderError(
+            f"the stream is compressed with {kind}", source=name, offset=0,
+            expected=f"the stream itself: read it with evstream.open, or pass a {kind} file object",
+        )  # fmt: skip
+    raise StreamHeaderError(
+        f"this is no event stream: it begins with {data[: layout.TYPE_WORD_SIZE].hex(' ')}, "
+        f"source {source} and aggregation {aggregation}",
+        source=name, offset=0,
+        expected=f"source {_numbers(layout.SourceType)} and aggregation "
+        f"{_numbers(layout.AggregationType)}",
+    )  # fmt: skip
+
+
+def _numbers(enum: type[IntEnum]) -> str:
+    return " or ".join(str(int(member)) for member in enum)
+
+
+def _read_counted(stream: Any, size: int, timeout: float | None) -> tuple[bytes, int]:
+    """`size` bytes, and how many more a BufferedReader holds in its buffer then.
+
+    Knowing them is the only way not to wait on the system for bytes that are here already.
+    """
+    data, buffered = b"", 0
+    is_buffered = isinstance(stream, io.BufferedReader)
+    waited = False
+    while len(data) < size:
+        wanted = size - len(data)
+        if is_buffered:
+            buffered = len(stream.peek(1))
+            wanted = min(buffered, wanted)
+        piece = stream.read(wanted) if wanted else b""
+        if piece:
+            data += piece
+            buffered -= len(piece) if is_buffered else 0
+            waited = False
+        elif waited or not _wait_if_non_blocking(stream, timeout, len(data)):
+            break  # the end; nothing on a non-blocking descriptor means it only after a wait
+        else:
+            waited = True
+    return data, buffered
+
+
+def _peek(stream: io.BufferedReader, offset: int, timeout: float | None) -> bytes:
+    """What a BufferedReader holds, waiting for the rest of a stream header: only those who know
+    it can tell later whether the program has taken this rest."""
+    with _without_blocking(stream) if timeout is not None else contextlib.nullcontext():
+        ahead = stream.peek(1)
+        if not ahead and _wait_if_non_blocking(stream, timeout, offset):
+            ahead = stream.peek(1)
+    return ahead
+
+
+def _wait_if_non_blocking(stream: Any, timeout: float | None, offset: int) -> bool:
+    """Wait for a non-blocking stream to have something or to end; False for any other."""
+    descriptor = descriptor_of(stream)
+    if descriptor is None or os.get_blocking(descriptor) or not is_waitable(descriptor):
+        return False
+    if not wait_readable([descriptor], timeout):
+        raise StallError(f"no byte came for {timeout:g} s", source=name_of(stream), offset=offset)
+    return True
+
+
+@contextlib.contextmanager
+def _without_blocking(stream: Any) -> Iterator[None]:
+    """Have reads of a pipe or socket give what is there."""
+    descriptor = descriptor_of(stream)
+    if descriptor is None or not os.get_blocking(descriptor) or not is_waitable(descriptor):
+        yield
+        return
+    os.set_blocking(descriptor, False)
+    try:
+        yield
+    finally:
+        os.set_blocking(descriptor, True)
+
+
+def get_streams_in(files_in: Any, stack: contextlib.ExitStack) -> list[Any]:
+    """Open the inputs: None is stdin, else a path or a list of paths, closed by `stack`."""
+    return _open_streams(files_in, stack, None)
+
+
+def _open_streams(files_in: Any, stack: contextlib.ExitStack, opener: Any) -> list[Any]:
+    if files_in is None:
+        return [getattr(sys.stdin, "buffer", sys.stdin)]
+    files = files_in if isinstance(files_in, list) else [files_in]
+    if not files:
+        raise ValueError("no input: files_in is an empty list, expected a path or several, or None")
+    return [stack.enter_context(open(file, "rb", opener=opener)) for file in files]
+
+
+def get_and_check_header_in(
+    streams_in: Sequence[Any], timeout: float | None = None
+) -> tuple[np.int8, np.int32, np.int32]:
+    """Read the header of each stream; they must be the same.
+
+    Raises:
+        StreamHeaderError: a header is cut short.
+        StreamMismatchError: two streams have different headers.
+        StallError: a stream gave nothing for `timeout` seconds.
+        ValueError: there are no streams.
+    """
+    if not streams_in:
+        raise ValueError("no input: there are no streams to read headers of")
+    infos = [read_stream_info(stream, timeout) for stream in streams_in]
+    for stream, info in zip(streams_in, infos, strict=True):
+        if info != infos[0]:
+            raise StreamMismatchError(
+                f"source, aggregation and len_sample are {_plain(info)}",
+                source=name_of(stream),
+                offset=0,
+                expected=f"{_plain(infos[0])} as in {name_of(streams_in[0])}",
+            )
+    return infos[0]
+
+
+def init_streams_in(
+    files_in: Any, stack: contextlib.ExitStack, timeout: float | None = None
+) -> tuple[list[Any], tuple[np.int8, np.int32, np.int32]]:
+    """Open the inputs and read their headers.
+
+    All are open before the first header is awaited, so that a program which feeds several
+    FIFOs may open them in any order.
+
+    Args:
+        files_in: None for stdin, a path, or a list of paths.
+        stack: an ExitStack that closes them.
+        timeout: seconds to wait for each byte of a FIFO, also for somebody to open it.
+
+    Returns:
+        (open streams past their headers, (source type, aggregation type, len_sample)).
+
+    Raises:
+        StreamHeaderError, StreamMismatchError, StallError.
+        ValueError: the list is empty.
+    """
+    streams_in = _open_streams(files_in, stack, open_without_waiting)
+    info = get_and_check_header_in(streams_in, timeout)
+    if files_in is not None:
+        for stream in streams_in:
+            os.set_blocking(stream.fileno(), True)
+    return streams_in, info
+
+
+def _plain(info: tuple[Any, ...]) -> str:
+    return ", ".join(str(int(value)) for value in info)

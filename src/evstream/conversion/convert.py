@@ -1,0 +1,187 @@
+"""Convert between streams and tables: any format to any other, in bounded memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from evstream.conversion.column_names import with_exposures
+from evstream.conversion.formats import Options, Table, format_of, module_of
+from evstream.conversion.parallel import ahead
+from evstream.conversion.stream_file import checked, copy
+from evstream.conversion.table import complete_header, completed, missing_fields
+from evstream.errors import EvstreamError, TableError
+from evstream.extras import import_arrow
+from evstream.tables.arrow import arrow_schema
+from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
+from evstream.transport.sink import Sink, SinkFile
+from evstream.transport.source import Source
+from evstream.wire.columns import block_columns, row_columns
+from evstream.wire.header import StreamHeader, stream_header_fields, stream_named
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
+
+
+def convert(
+    source: Any,
+    target: Any,
+    *,
+    from_: str | None = None,
+    to: str | None = None,
+    options: Options | None = None,
+    sort: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[int], None] = lambda offset: None,
+    **said: Any,
+) -> None:
+    """Convert one file to another.
+
+    What comes from a file that carries a stream header (a stream, Parquet or Arrow files of
+    evstream) is written as it is. All other rows have to keep the rules of the stream,
+    whatever they become.
+
+    Args:
+        source: what evstream.open takes, holding a stream, CSV, Parquet, Arrow or JSON lines,
+            which may be compressed with gzip or zstd.
+        target: what evstream.create takes. A file appears when it is complete.
+        from_, to: "bin", "csv", "parquet", "arrow" or "jsonl"; by default what the file
+            names' extensions say.
+        options, **said: what the files do not say themselves: all of formats.Options, by name
+            (stream, widths, strict, timeout, precision, compression), and any field of a
+            stream header, e.g. len_sample=100.
+        sort: bring the rows into the order of a stream; holds all of them in memory.
+        say: is told what was inferred, in a sentence.
+        progress: is told now and then how many bytes of the source are read.
+
+    Raises:
+        TableError: a row, value or column is wrong; with the line in a text file.
+        The errors of evstream.open for a source that is a stream.
+    """
+    import_arrow()
+    options = _with(options or Options(), said)
+    input_format = from_ or format_of(str(source))[0]
+    output_format = to or format_of(str(target))[0]
+    _refuse_idle(options, output_format)
+    with ExitStack() as stack:
+        expand = _expands(source, input_format, options)
+        opened = Source(source, expand=expand, timeout=options.timeout)
+        stack.callback(opened.close)
+        sink = stack.enter_context(Sink(target))
+        if input_format == output_format == "bin" and not sort:
+            with _compressed(SinkFile(sink), target) as out:
+                copy(opened, out, options, progress)
+            return
+        table = module_of(input_format).read(opened, options)
+        stack.callback(table.close)
+        _tell_missing(table, output_format, options, say)
+        if sort:
+            table.batches = _sorted(table.batches, table.header)
+            table.is_sorted = True
+        if table.exposure_gaps:
+            table.batches = with_exposures(table.batches, table.header, table.name)
+        if not table.carried and output_format != "bin":
+            table.batches = checked(table)
+        table.batches = stack.enter_context(_in_thread(table.batches, opened))
+        table.batches = _watched(table.batches, opened, progress)
+        infers = not table.carried and "len_sample" in missing_fields(table.header)
+        with _compressed(SinkFile(sink), target) as out:
+            module_of(output_format).write(table, out, options)
+        if infers and output_format == "bin":
+            say(f"len_sample {table.header.len_sample}, the highest sidx (--len-sample)")
+
+
+def _with(options: Options, said: Mapping[str, Any]) -> Options:
+    """The options with what is said by name in their place."""
+    names = {field.name for field in dataclasses.fields(Options)}
+    values = {name: value for name, value in said.items() if name not in names}
+    for name in values.keys() - stream_header_fields().keys():
+        raise TypeError(f"convert takes no {name}")
+    named = {name: value for name, value in said.items() if name in names}
+    if values:
+        named["values"] = {**options.values, **values}
+    return dataclasses.replace(options, **named)
+
+
+def _refuse_idle(options: Options, output_format: str) -> None:
+    """An option that would do nothing was meant to do something."""
+    if options.precision is not None and output_format != "csv":
+        raise EvstreamError(f"a precision does not go with {output_format}", expected="csv")
+    if options.compression is not None and output_format not in {"parquet", "arrow"}:
+        raise EvstreamError(
+            f"a compression of pages does not go with {output_format}",
+            expected="parquet or arrow (.gz or .zst compress a whole file)",
+        )
+
+
+def _expands(source: Any, input_format: str, options: Options) -> bool:
+    """Whether the source may be compressed: a list of event ids has no header, so its first
+    bytes can look like anything."""
+    bare = options.stream is not None and stream_named(options.stream).type_word is None
+    return input_format != "bin" or may_be_compressed(source, bare)
+
+
+@contextmanager
+def _compressed(file: SinkFile, target: Any) -> Generator[Any]:
+    """The file, behind the compression that the name of the target says."""
+    kind = compression_by_name(target)
+    if kind is None:
+        yield file
+        return
+    with completed(compressor(kind, file)) as out:
+        yield out
+
+
+@contextmanager
+def _in_thread(batches: Iterator[RecordBatch], source: Source) -> Generator[Iterator[RecordBatch]]:
+    """The batches, read and decoded beside their writing; not from a pipe, since a thread
+    that waits for one cannot be ended."""
+    if source.size is None:
+        yield batches
+        return
+    with closing(ahead(batches)) as drawn:
+        yield drawn
+
+
+def _watched(
+    batches: Iterator[RecordBatch], source: Source, progress: Callable[[int], None]
+) -> Iterator[RecordBatch]:
+    for batch in batches:
+        yield batch
+        progress(source.offset())
+    source.check_unchanged()
+
+
+def _tell_missing(
+    table: Table, output_format: str, options: Options, say: Callable[[str], None]
+) -> None:
+    """Complete the header with what can be assumed, and say so."""
+    if table.carried:
+        return
+    if options.stream is None:
+        say(f"a stream of type {table.header.stream}, by its columns")
+    if "summary_set_id" in missing_fields(table.header):
+        values = {**table.header.values, "summary_set_id": 1}
+        table.header = dataclasses.replace(table.header, values=values)
+        carries = output_format == "bin" or not missing_fields(table.header)
+        if carries and output_format not in {"csv", "jsonl"}:
+            say("summary_set_id 1, as nothing tells it (--summary-set-id)")
+    untold = [name for name in missing_fields(table.header) if name != "len_sample"]
+    if untold and output_format == "bin":
+        raise TableError(
+            f"nothing tells the {' and '.join(untold)} of the stream header", source=table.name
+        )
+    if not missing_fields(table.header):
+        table.header = complete_header(table.header, {})
+
+
+def _sorted(batches: Iterator[RecordBatch], header: StreamHeader) -> Iterator[RecordBatch]:
+    """All rows at once, in the order of a stream: by block, then by sidx or index."""
+    pa = import_arrow()
+    whole = pa.Table.from_batches(batches, arrow_schema(header))
+    keys = [name for name, dtype in block_columns(header).items() if dtype.kind != "f"]
+    within = [name for name in row_columns(header) if name not in block_columns(header)][:1]
+    order = [(name, "ascending") for name in [*keys, *within]]
+    yield from whole.sort_by(order).to_batches(max_chunksize=1 << 17)

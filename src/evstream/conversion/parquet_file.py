@@ -1,0 +1,128 @@
+"""Parquet, in row groups of whole events, so that a filter on events skips the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evstream.conversion.column_names import has_impacted_exposure, renamed, stream_names
+from evstream.conversion.table import (
+    Options,
+    Table,
+    arrow_errors,
+    carried_header,
+    completed,
+    conform,
+    guess_header,
+    seekable,
+)
+from evstream.extras import import_arrow
+from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema, numbers_of
+from evstream.transport.source import Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import RecordBatch
+
+GROUP_ROWS = 1 << 20
+"""Rows after which a row group ends with its event."""
+
+LARGEST_GROUP_ROWS = 1 << 22
+"""Rows of one event after which its row group ends all the same."""
+
+BATCH_ROWS = 1 << 17
+
+
+def read(source: Source, options: Options) -> Table:
+    """The rows of a Parquet file, a row group at a time at most."""
+    import_arrow()
+    import pyarrow.parquet as pq
+
+    copy = seekable(source)
+    try:
+        with arrow_errors("Parquet", source.name):
+            file = pq.ParquetFile(copy, buffer_size=1 << 20, pre_buffer=False)
+            found = file.schema_arrow
+        carried = carried_header(found, options, source.name)
+        given = found.names
+        names = given if carried else stream_names(given)
+        header = carried or guess_header(names, options, source.name)
+    except BaseException:
+        copy.close()
+        raise
+    schema = arrow_schema(header)
+    metadata = file.metadata.metadata or {}
+
+    def batches() -> Iterator[RecordBatch]:
+        row = 0
+        with arrow_errors("Parquet", source.name):
+            for batch in file.iter_batches(BATCH_ROWS):
+                yield conform(renamed(batch, names), schema, row, source.name)
+                row += batch.num_rows
+        table.clean_end = metadata.get(FINAL_DELIMITER) != b"false"
+
+    gaps = carried is None and has_impacted_exposure(given)
+    table = Table(
+        header, batches(), source.name, carried is not None, exposure_gaps=gaps, close=copy.close
+    )
+    return table
+
+
+def write(table: Table, out: Any, options: Options) -> None:
+    """Ids as dictionaries, sidx as deltas, statistics per row group."""
+    import_arrow()
+    import pyarrow.parquet as pq
+
+    schema = arrow_schema(table.header)
+    integers = [f.name for f in schema if f.type in _integers()]
+    ids = [name for name in integers if name.endswith("_id")]
+    deltas = {name: "DELTA_BINARY_PACKED" for name in integers if name not in ids}
+    file = pq.ParquetWriter(
+        out,
+        schema,
+        compression=options.compression or "zstd",
+        use_dictionary=ids,
+        column_encoding=deltas or None,
+        write_statistics=True,
+    )
+    with completed(file) as writer:
+        for group in _groups(table.batches, schema):
+            writer.write_table(group, row_group_size=LARGEST_GROUP_ROWS)
+        if not table.clean_end:
+            writer.add_key_value_metadata({FINAL_DELIMITER.decode(): "false"})
+
+
+def _groups(batches: Iterator[RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Tables of whole events, GROUP_ROWS or a little more."""
+    pa = import_arrow()
+    waiting: list[RecordBatch] = []
+    rows = whole = 0  # rows that wait, and those of them that are of finished events
+    last = None
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        events = numbers_of(batch.column(0))
+        starts = np.flatnonzero(events[1:] != events[:-1]) + 1
+        if len(starts):
+            whole = rows + int(starts[-1])
+        elif last is not None and events[0] != last:
+            whole = rows
+        last = events[-1]
+        waiting.append(batch)
+        rows += len(events)
+        if rows >= LARGEST_GROUP_ROWS and not whole:
+            whole = rows
+        if rows >= GROUP_ROWS and whole:
+            table = pa.Table.from_batches(waiting, schema)
+            yield table.slice(0, whole)
+            waiting = table.slice(whole).to_batches()
+            rows, whole = rows - whole, 0
+    if rows:
+        yield pa.Table.from_batches(waiting, schema)
+
+
+def _integers() -> tuple[Any, ...]:
+    pa = import_arrow()
+    return (pa.int32(), pa.int64(), pa.uint32(), pa.uint64())

@@ -1,0 +1,185 @@
+"""The stream itself, as one of the formats."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evstream._generated import layout
+from evstream.conversion.table import Options, Table, complete_header, missing_fields
+from evstream.errors import RowsWarning, TableError, WriteError, warn
+from evstream.reading.stream import EventStream
+from evstream.tables.arrow import BATCH_ROWS, arrow_schema, batch_of, rebatch, rows_of
+from evstream.tables.rows import iter_rows
+from evstream.transport.sink import SinkFile
+from evstream.transport.source import Source
+from evstream.wire.columns import Array
+from evstream.wire.header import StreamHeader
+from evstream.writing.output import give_up
+from evstream.writing.writer import Writer
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch
+
+
+def read(source: Source, options: Options) -> Table:
+    """The rows of a stream."""
+    stream = _opened(source, options)
+    try:
+        _refuse_other_values(stream, options)
+    except BaseException:
+        stream.close()
+        raise
+    schema = arrow_schema(stream.header)
+
+    def batches() -> Iterator[RecordBatch]:
+        for rows in rebatch(iter_rows(stream), BATCH_ROWS):
+            yield batch_of(schema, rows)
+        table.clean_end = stream.clean_end is not False
+
+    table = Table(stream.header, batches(), stream.name, True, close=stream.close)
+    return table
+
+
+def copy(source: Source, out: Any, options: Options, progress: Callable[[int], None]) -> None:
+    """A stream as a stream: the same bytes, read on the way, so that a broken one is refused."""
+    with _opened(source, options, tap=out.write) as stream:
+        try:
+            _refuse_other_values(stream, options)
+            for _ in stream.chunks():
+                progress(source.offset())
+        except BaseException:
+            if isinstance(out, SinkFile):  # any other one compresses, and shows a cut by itself
+                give_up(out.sink, stream.header)
+            raise
+
+
+def _opened(source: Source, options: Options, **more: Any) -> EventStream:
+    widths, strict = options.widths, options.strict
+    return EventStream(source, options.stream, widths=widths, strict=strict, **more)
+
+
+def _refuse_other_values(stream: EventStream, options: Options) -> None:
+    for name, value in options.values.items():
+        found = stream.header.values.get(name)
+        if found != value:
+            raise TableError(
+                f"the stream says {name} {found}", source=stream.name, expected=f"{value}"
+            )
+
+
+def write(table: Table, out: Any, options: Options) -> None:
+    """The stream; without a len_sample, that of the highest sidx, which the header gets at
+    the end."""
+    if not missing_fields(table.header):
+        for _ in written(table, table.batches, table.header, out):
+            pass
+        return
+    with tempfile.TemporaryFile() as file:
+        for _ in written(table, table.batches, placeholder(table.header), file):
+            pass
+        header = complete_header(table.header, {"len_sample": table.highest_sidx})
+        file.seek(0)
+        file.write(header.to_bytes())
+        file.seek(0)
+        shutil.copyfileobj(file, out, 1 << 20)
+    table.header = header
+
+
+def checked(table: Table) -> Iterator[RecordBatch]:
+    """The batches of a table, refused where they break a rule of the stream."""
+    return written(table, table.batches, placeholder(table.header), _Nowhere())
+
+
+def written(
+    table: Table, batches: Iterator[RecordBatch], header: StreamHeader, out: Any
+) -> Iterator[RecordBatch]:
+    """Write the batches of a table as a stream; gives each once it is written.
+
+    Raises TableError, with the place in the file, for what breaks a rule of the stream. A file
+    that carries a stream header may hold a stream that broke it, and is written as it is, with
+    a RowsWarning of the first place.
+    """
+    with Writer(out, header) as writer:
+        row = 0
+        for batch, rows in _whole_blocks(batches, header, table.name):
+            try:
+                _write(writer, rows, table, row)
+            except WriteError as error:
+                raise _placed(error, table, row) from None
+            row += len(next(iter(rows.values())))
+            if "sidx" in rows and len(rows["sidx"]):
+                table.highest_sidx = max(table.highest_sidx, int(rows["sidx"].max()))
+            if batch is not None:
+                yield batch
+        if not table.clean_end and row:
+            writer.leave_open()
+
+
+def _write(writer: Writer, rows: dict[str, Array], table: Table, first_row: int) -> None:
+    try:
+        writer.write_columns(**rows)
+    except WriteError as error:
+        if not table.carried or not writer.validate or error.rule is None:
+            raise
+        problem = f"{_placed(error, table, first_row)}; all rows are written as they are"
+        warn(problem, RowsWarning)
+        writer.validate = False
+        writer.write_columns(**rows)
+
+
+def placeholder(header: StreamHeader) -> StreamHeader:
+    """The header with the highest value for what nothing has told yet."""
+    values = {}
+    for f in layout.FIELDS[header.spec.header] if header.spec.header else ():
+        if f.name in missing_fields(header):
+            values[f.name] = int(np.iinfo(header.widths[f.scalar]).max)
+    return complete_header(header, values)
+
+
+def _whole_blocks(
+    batches: Iterator[RecordBatch], header: StreamHeader, source: str
+) -> Iterator[tuple[RecordBatch | None, dict[str, Array]]]:
+    """Each batch and the rows to write with it: its own, or for blocks that say how many
+    entries they have, those of the blocks that are known to be whole."""
+    index = header.block.index
+    kept: dict[str, Array] = {}
+    for batch in batches:
+        rows = rows_of(batch, source)
+        if index is not None and batch.num_rows:
+            if kept:
+                rows = {name: np.concatenate([kept[name], rows[name]]) for name in rows}
+            starts = np.flatnonzero(rows[index] == 1)
+            end = int(starts[-1]) if len(starts) else 0
+            if rows[index][0] != 1:
+                end = len(rows[index])  # wrong from its first row on, which the writer tells
+            kept = {name: column[end:] for name, column in rows.items()}
+            rows = {name: column[:end] for name, column in rows.items()}
+        yield batch, rows
+    if kept:
+        yield None, kept
+
+
+def _placed(error: WriteError, table: Table, first_row: int) -> TableError:
+    """The error of a row, at its place in the file it comes from."""
+    place = table.place(None if error.row is None else first_row + error.row)
+    ids = ", ".join(f"{name} {value}" for name, value in error.ids.items())
+    problem = f"{ids}: {error.problem}" if ids else error.problem
+    check = layout.RULES[error.rule].check if error.rule else None
+    if check in _OF_ORDER and not table.is_sorted:
+        problem += " (--sort sorts the rows)"
+    return TableError(problem, source=table.name, expected=error.expected, **place)
+
+
+_OF_ORDER = ("contiguous", "unique_in_event", "not_falling", "samples_ascend")
+
+
+class _Nowhere:
+    """A target that keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        return len(data)

@@ -1,0 +1,223 @@
+"""What passes between two formats: record batches, and what is known of the stream."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from evstream._generated import layout
+from evstream._support.schema import choose_widths
+from evstream.errors import TableError
+from evstream.extras import import_arrow
+from evstream.tables.arrow import header_of, numbers_of
+from evstream.tables.arrow_columns import plain_numbers
+from evstream.transport.source import Source
+from evstream.wire.columns import Array, row_columns
+from evstream.wire.header import StreamHeader, build_header, stream_named
+from evstream.writing.conversion import legal_range, lost
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import RecordBatch
+
+W = TypeVar("W", bound=Any)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user says of a conversion; None where nothing was said.
+
+    Attributes:
+        stream, values, widths: of the stream, as for evstream.create.
+        strict, timeout: as for evstream.open.
+        precision: decimals of floats in CSV.
+        compression: of Parquet and Arrow pages: "zstd", "lz4", "snappy", "gzip", "none".
+    """
+
+    stream: str | None = None
+    values: Mapping[str, int] = field(default_factory=dict)
+    widths: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+    timeout: float | None = None
+    precision: int | None = None
+    compression: str | None = None
+
+
+@dataclass
+class Table:
+    """A stream as record batches that come one after the other.
+
+    Attributes:
+        header: of the stream; its len_sample is missing where nothing tells it.
+        batches: with the columns of the stream, in wire order.
+        name: of the file, for messages.
+        carried: whether the file carries the header of a stream, so that it is written back
+            as it is; otherwise its rows have to keep the rules of the stream.
+        clean_end: False, once the batches are through, for a stream without its final
+            delimiter.
+        first_line: line of the first row in a text file, which has a line per row; None in
+            others.
+        is_sorted: whether rows have other numbers here than in the file.
+        exposure_gaps: whether the exposure is 0 in rows of loss 0, as in the tables of the field.
+        highest_sidx: of the rows that were checked or written so far.
+        close: closes what reading has opened beside the source.
+    """
+
+    header: StreamHeader
+    batches: Iterator[RecordBatch]
+    name: str
+    carried: bool
+    clean_end: bool = True
+    first_line: int | None = None
+    is_sorted: bool = False
+    exposure_gaps: bool = False
+    highest_sidx: int = 0
+    close: Callable[[], None] = lambda: None
+
+    def place(self, row: int | None) -> dict[str, Any]:
+        """Where a row is in the file, as TableError takes it."""
+        if row is None or self.is_sorted:
+            return {}
+        return {"row": row} if self.first_line is None else {"line": self.first_line + row}
+
+
+def guess_header(names: list[str], options: Options, source: str) -> StreamHeader:
+    """The header that columns of these names allow, without what only a header can say.
+
+    Raises TableError for columns that no stream has, and for options that the stream does
+    not have.
+    """
+    widths = choose_widths(layout.SCALARS, options.widths)
+    streams = [options.stream] if options.stream else list(layout.STREAMS)
+    # Of streams with the same columns the one that is not deprecated.
+    streams.sort(key=lambda s: stream_named(s).deprecated is not None)
+    wanted = {}
+    for stream in streams:
+        header = StreamHeader(stream, dict(options.values), widths)
+        wanted[stream] = list(row_columns(header))
+        if sorted(wanted[stream]) == sorted(names):
+            for name in options.values.keys() - set(header_fields(header)):
+                raise TableError(f"a {stream} stream has no {name}", source=source)
+            return header
+    legal = " or ".join(dict.fromkeys(", ".join(columns) for columns in wanted.values()))
+    found = ", ".join(name or "''" for name in names)
+    raise TableError(f"the columns are {found}", source=source, expected=legal)
+
+
+def carried_header(schema: pa.Schema, options: Options, source: str) -> StreamHeader | None:
+    """The header that a file carries in its schema, None without one.
+
+    Raises TableError if an option says otherwise, or the columns are not those of the stream.
+    """
+    header = header_of(schema, source)
+    if header is None:
+        return None
+    said = {"stream": options.stream, **options.values, **options.widths}
+    facts = {"stream": header.stream, **header.values, **header.widths}
+    for name, value in said.items():
+        if value is not None and value != facts.get(name):
+            raise TableError(
+                f"the file says {name} {facts.get(name)}", source=source, expected=f"{value}"
+            )
+    wanted = list(row_columns(header))
+    if sorted(schema.names) != sorted(wanted):
+        raise TableError(
+            f"the columns are {', '.join(schema.names)}", source=source, expected=", ".join(wanted)
+        )
+    return header
+
+
+def header_fields(header: StreamHeader) -> list[str]:
+    """Names of the fields of the stream header."""
+    return [f.name for f in layout.FIELDS[header.spec.header]] if header.spec.header else []
+
+
+def missing_fields(header: StreamHeader) -> list[str]:
+    """Fields of the stream header that nothing has told yet."""
+    return [name for name in header_fields(header) if name not in header.values]
+
+
+def complete_header(header: StreamHeader, values: Mapping[str, int]) -> StreamHeader:
+    """The header with these values added, checked."""
+    return build_header(header.stream, {**header.values, **values}, header.widths)
+
+
+def conform(batch: RecordBatch, schema: pa.Schema, first_row: int, source: str) -> RecordBatch:
+    """The columns of the schema out of a batch of somebody else's, each value unchanged.
+
+    Raises TableError for a missing value and one that the type of its column does not hold.
+    """
+    pa = import_arrow()
+    arrays = []
+    for wanted in schema:
+        column = batch.column(batch.schema.get_field_index(wanted.name))
+        dtype = np.dtype(wanted.type.to_pandas_dtype())
+        column = plain_numbers(column, dtype, first_row, wanted.name, source)
+        if column.type != wanted.type:
+            values = numbers_of(column)
+            column = pa.array(_exactly(values, dtype, first_row, wanted.name, source))
+        arrays.append(column)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _exactly(values: Array, dtype: np.dtype[Any], first_row: int, name: str, source: str) -> Array:
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        converted = values.astype(dtype)
+    changed = lost(values, converted)
+    if values.dtype.kind == "f" and dtype.kind != "f":
+        # From here on, floats do not have each whole number.
+        changed |= np.abs(values) >= 2 ** (np.finfo(values.dtype).nmant + 1)
+    if changed.any():
+        at = int(np.argmax(changed))
+        raise TableError(
+            f"{values[at]}", source=source, row=first_row + at, column=name,
+            expected=legal_range(dtype, is_tiny=bool(abs(values[at]) < 1)),
+        )  # fmt: skip
+    return converted
+
+
+@contextmanager
+def completed(writer: W) -> Generator[W]:
+    """A library's writer, closed only when all went well: closing it completes its file, which
+    must not look whole after an error."""
+    yield writer
+    writer.close()
+
+
+@contextmanager
+def arrow_errors(kind: str, source: str) -> Generator[None]:
+    """What pyarrow says of a broken file, in a line that names it."""
+    pa = import_arrow()
+    try:
+        yield
+    except MemoryError:  # pyarrow's own is an ArrowException too
+        raise
+    except (pa.ArrowException, OSError, EOFError) as error:
+        line = " ".join(str(error).split())
+        raise TableError(
+            f"this is no {kind} file, or a broken one ({line})", source=source
+        ) from None
+
+
+def seekable(source: Source) -> Any:
+    """A file object that can seek, for formats that need it: the file itself, or a copy of
+    what comes from a pipe or is compressed in a temporary file, to be closed."""
+    plain = source.plain_file()
+    if plain is not None:
+        return plain
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 (closed by Table.close)
+    try:
+        piece = bytearray(1 << 20)
+        view = memoryview(piece)
+        while size := source.readinto(view):
+            copy.write(view[:size])
+        copy.seek(0)
+    except BaseException:
+        copy.close()
+        raise
+    return copy

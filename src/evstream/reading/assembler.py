@@ -1,0 +1,112 @@
+"""Chunks of columns -> whole events, without any I/O.
+
+An event ends where the next event id begins, or at the end of the stream. Until then its
+parts are kept; an event that lies in one chunk shares that chunk's memory, one that spans
+several is put together once, when it is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from evstream._generated.events import EVENT_CLASSES
+from evstream.wire.columns import Array, Chunk, Columns
+from evstream.wire.event import Event
+from evstream.wire.header import StreamHeader
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Blocks first:last of some columns; with `continues`, block `first` is the rest of
+    the last block of the part before."""
+
+    columns: Columns
+    first: int
+    last: int
+    continues: bool
+
+    def entry(self, index: int) -> Array:
+        offsets = self.columns.offsets
+        return self.columns.entry[index][offsets[self.first] : offsets[self.last]]
+
+
+class EventAssembler:
+    """The event that is being read, between two chunks."""
+
+    def __init__(self, header: StreamHeader) -> None:
+        self._header = header
+        self._event_class = EVENT_CLASSES[header.block.name]
+        self._parts: list[_Part] = []
+
+    def push(self, chunk: Chunk) -> Iterator[Event]:
+        """Take the next chunk; the events that are complete by then."""
+        columns, continues = chunk.columns, chunk.continues
+        ids = columns.block[0]
+        if not len(ids):
+            return
+        if self._parts and not continues and self.event_id != ids[0]:
+            yield self._complete()
+        edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)]
+        if self._parts and len(edges) > 2:
+            self._parts.append(_Part(columns, 0, edges[1], continues))
+            yield self._complete()
+            continues = False
+            edges = edges[1:]
+        # One event at a time: a list of them would keep the garbage collector busy.
+        make, header = self._event_class, self._header
+        for first, last in pairwise(edges[:-1]):
+            yield make(header, columns, first, last)
+        self._parts.append(_Part(columns, edges[-2], edges[-1], continues))
+
+    def finish(self) -> Iterator[Event]:
+        """The last event, at the end of the stream."""
+        if self._parts:
+            yield self._complete()
+
+    @property
+    def event_id(self) -> int | None:
+        """The event that is being read, None before the first."""
+        if not self._parts:
+            return None
+        part = self._parts[-1]
+        return int(part.columns.block[0][part.first])
+
+    def _complete(self) -> Event:
+        parts, self._parts = self._parts, []
+        if len(parts) == 1:
+            return self._event_class(self._header, parts[0].columns, parts[0].first, parts[0].last)
+        columns = _joined(parts)
+        return self._event_class(self._header, columns, 0, len(columns.block[0]))
+
+
+def _joined(parts: list[_Part]) -> Columns:
+    """The parts of one event as one; a part that continues goes on with an open block."""
+    counts = [np.diff(p.columns.offsets[p.first : p.last + 1]) for p in parts]
+    skipped = [int(p.continues) for p in parts]
+    skipped[0] = 0
+    open_counts = counts[0]  # of the last part that begins a block
+    for i, skip in enumerate(skipped):
+        if skip:
+            open_counts[-1] += counts[i][0]
+            counts[i] = counts[i][1:]
+        if len(counts[i]):
+            open_counts = counts[i]
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+
+    def block_column(index: int) -> Array:
+        pieces = zip(parts, skipped, strict=True)
+        return np.concatenate([p.columns.block[index][p.first + s : p.last] for p, s in pieces])
+
+    def entry_column(index: int) -> Array:
+        return np.concatenate([p.entry(index) for p in parts])
+
+    first = parts[0].columns
+    return Columns(
+        tuple(block_column(i) for i in range(len(first.block))),
+        offsets.astype(np.int64),
+        tuple(entry_column(i) for i in range(len(first.entry))),
+    )

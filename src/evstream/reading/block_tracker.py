@@ -1,0 +1,160 @@
+"""Follow the blocks of a stream whose bytes somebody else parses.
+
+An EventReader hands its bytes to a subclass, which is free to keep what it likes. The
+tracker sees each byte once, before the subclass may change it, and knows ever after where
+blocks start and end: to give back the ids of an item that a full output buffer interrupted,
+to tell a complete event from one that is still coming, and to judge the end of the stream.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from evstream._support.jit import BAD_COUNT, ENTRIES
+from evstream.errors import TruncatedStreamError
+from evstream.reading.stream_end import bad_count, block_ids, check_end
+from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.kernels import block_kernels, new_state
+
+
+class BlockTracker:
+    """Tracks one stream from its first byte after `skip` bytes of stream header.
+
+    Attributes:
+        offset: stream offset up to which bytes were seen.
+    """
+
+    def __init__(self, header: StreamHeader, source: str, offset: int, skip: int = 0) -> None:
+        self.header = header
+        self.offset = offset
+        self._source = source
+        self._skip = skip
+        self._kernels = block_kernels(header.block)
+        self.state = new_state(header)
+        entry = header.block.entry
+        self._header_size = record_dtype(header.block.header, header.widths).itemsize
+        self._entry_size = record_dtype(entry, header.widths).itemsize if entry else 0
+        self._delimiter_size = self._entry_size if header.block.delimiter else 0
+        self._keys: list[str] = self._kernels.KEY_COLUMNS
+        self._carry = b""
+        self._rows = 0
+        self._columns: list[Any] = [np.empty(0, np.int64) for _ in range(len(self._keys) + 2)]
+        self.blocks = 0
+
+    def see(self, data: Any, keep: int | None = None) -> None:
+        """Take note of the next bytes (uint8 array). Of the blocks seen before, those from
+        offset `keep` on stay in the table, by default none."""
+        if keep is None:
+            self._rows = 0
+        self._make_room(len(data), keep or 0)
+        if self._skip:
+            skipped = min(self._skip, len(data))
+            self._skip -= skipped
+            self.offset += skipped
+            data = data[skipped:]
+        if self._carry:
+            data = self._complete_carry(data)
+            if self._carry:
+                return  # the record is still not whole
+        used = self._find(data, self.offset)
+        self._carry = data[used:].tobytes()
+        self.offset += len(data)
+
+    def _make_room(self, size: int, keep: int) -> None:
+        """Rows for what `size` bytes may hold, behind those from offset `keep` on."""
+        smallest = self._header_size + self._delimiter_size
+        new = size // smallest + 3
+        if self._rows + new <= len(self._columns[0]):
+            return
+        first, last = self._row_at(keep)[0], self._rows
+        kept = self._rows = max(last - first, 0)
+        columns = self._columns
+        if 2 * kept + new > len(columns[0]):  # twice, so as not to move them at each call
+            dtypes = [self.state.dtype[f"{n}_"] for n in self._keys] + [np.dtype(np.int64)] * 2
+            self._columns = [np.empty(2 * kept + new, dtype) for dtype in dtypes]
+        for column, old in zip(self._columns, columns, strict=True):
+            column[:kept] = old[first:last]
+
+    def _complete_carry(self, data: Any) -> Any:
+        """Finish the record that the last bytes broke off; what comes after it."""
+        carry = np.frombuffer(self._carry, np.uint8)
+        head = np.concatenate([carry, data[: self._header_size + self._entry_size]])
+        used = self._find(head, self.offset - len(carry))
+        if used <= len(carry):
+            self._carry = self._carry + data.tobytes()
+            self.offset += len(data)
+            return data[:0]
+        taken = used - len(carry)
+        self._carry = b""
+        self.offset += taken
+        return data[taken:]
+
+    def _find(self, data: Any, base: int) -> int:
+        before = self._rows
+        used, self._rows, status = self._kernels.find_blocks(
+            data, 0, len(data), base, self.state, *self._columns, self._rows
+        )
+        self.blocks += self._rows - before
+        if status == BAD_COUNT:
+            start = int(self.state["start"])
+            raise bad_count(self.header, data[start - base :], self._source, start)
+        return int(used)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last byte seen lies inside a block."""
+        return bool(self.state["phase"] == ENTRIES)
+
+    @property
+    def seen(self) -> tuple[Any, Any]:
+        """(event ids, entry counts) of the blocks that ended in the bytes seen last."""
+        return self._columns[0][: self._rows], self._columns[-1][: self._rows]
+
+    @property
+    def has_entries(self) -> bool:
+        """Whether blocks of this stream have entries at all."""
+        return self._entry_size > 0
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether any block header was seen."""
+        return self.blocks > 0 or self.is_open
+
+    def ids_at(self, offset: int) -> dict[str, int]:
+        """The ids of the block that `offset` lies inside of, {} between two blocks."""
+        row, inside = self._row_at(offset)
+        if inside:
+            columns = zip(self._keys, self._columns, strict=False)
+            return {name: int(column[row]) for name, column in columns}
+        if self.is_open and int(self.state["start"]) + self._header_size <= offset:
+            return block_ids(self.header, self.state)
+        return {}
+
+    def event_ends_after(self, offset: int) -> bool:
+        """Whether another event begins behind the block that lies at `offset`."""
+        row, _ = self._row_at(offset)
+        if row >= self._rows:
+            return False
+        events = self._columns[0][row : self._rows]
+        last = self.state["event_id_"] if self.is_open else events[-1]
+        return bool(last != events[0] or (events != events[0]).any())
+
+    def _row_at(self, offset: int) -> tuple[int, bool]:
+        """The row of the block that holds `offset` or is the next after it, and whether
+        `offset` lies inside of it, behind its header."""
+        starts, entries = self._columns[-2][: self._rows], self._columns[-1]
+        row = int(np.searchsorted(starts, offset, side="right")) - 1
+        if row < 0 or starts[row] == offset:
+            return max(row, 0), False
+        body = int(starts[row]) + self._header_size
+        end = body + int(entries[row]) * self._entry_size + self._delimiter_size
+        return (row, body <= offset) if offset < end else (row + 1, False)
+
+    def check_end(self) -> TruncatedStreamError | None:
+        """Judge the end of the stream here; see endings.check_end."""
+        if self._skip:
+            return None  # a stream header's rest that nobody needed
+        left = len(self._carry)
+        return check_end(self.header, self.state, self.offset - left, left, self._source)

@@ -1,0 +1,203 @@
+"""`evstream.open`: a stream header and an iterator of events, in bounded memory."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Generator, Iterator, Mapping
+from types import TracebackType
+from typing import Any, NoReturn
+
+from evstream.errors import CorruptStreamError, EvstreamError
+from evstream.reading.assembler import EventAssembler
+from evstream.reading.decoder import Decoder
+from evstream.reading.stream_end import tell_unclosed
+from evstream.reading.window import Window
+from evstream.transport.compression import may_be_compressed
+from evstream.transport.source import CHUNK, Source
+from evstream.wire.columns import Chunk
+from evstream.wire.event import Event
+from evstream.wire.header import StreamHeader, read_header, stream_named
+
+
+class EventStream:
+    """An open stream: `header`, and the events by iteration, each once, in wire order.
+
+    Memory holds one chunk and the event that is being read. What the bytes say comes out
+    as it is; only what cannot be parsed raises, naming source, byte, event and item.
+
+    `evstream.open` makes one, and says what the arguments are. Those it does not have:
+
+        chunk: bytes decoded at once.
+        tap: is shown all bytes of the stream, in order, as they are read.
+        warn: False is silent of a missing final delimiter; `clean_end` tells it all the same.
+
+    Attributes:
+        header: the StreamHeader.
+        name: of the source, for messages.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        stream: str | None = None,
+        *,
+        widths: Mapping[str, str] | None = None,
+        strict: bool = False,
+        chunk: int = CHUNK,
+        tap: Callable[[memoryview], None] | None = None,
+        timeout: float | None = None,
+        warn: bool = True,
+    ) -> None:
+        bare = stream is not None and stream_named(stream).type_word is None
+        self._strict, self._warn = strict, warn
+        if not isinstance(source, Source):
+            source = Source(source, expand=may_be_compressed(source, bare), timeout=timeout)
+        self._source: Source = source
+        self.name = self._source.name
+        try:
+            self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), tap)
+            self.header: StreamHeader = read_header(self._window.take, self.name, stream, widths)
+            self._decoder = Decoder(self.header, self.name)
+        except BaseException:
+            self._source.close()
+            raise
+        self._error: EvstreamError | OSError | None = None
+        self._closed = False
+        self._chunks = self._read_chunks()
+        self._events = self._read_events()
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the whole stream, None where the end is not known before it is reached."""
+        return self._source.size
+
+    @property
+    def offset(self) -> int:
+        """Byte offset up to which the stream is decoded."""
+        return self._window.offset
+
+    def peek_back(self, offset: int, size: int) -> bytes:
+        """Bytes of the stretch that was decoded last, b"" where they are not in memory."""
+        return self._window.peek_back(offset, size)
+
+    @property
+    def clean_end(self) -> bool | None:
+        """Whether the last block is closed; None until the end is reached."""
+        return self._decoder.clean_end
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events that have not been read yet.
+
+        Raises EvstreamError when the stream was read to its end, the error that ended it
+        before, ValueError when it was closed: none of these is a stream without events.
+        ChangedSourceError in a process that was forked since the stream was opened.
+        """
+        self._source.check_process()
+        events, chunks = map(inspect.getgeneratorstate, (self._events, self._chunks))
+        taken_by_chunks = events == inspect.GEN_CREATED and chunks == inspect.GEN_CLOSED
+        if events == inspect.GEN_CLOSED or taken_by_chunks:
+            self._refuse_reading()
+        return self._events
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The stream in stretches as they are decoded, for programs that do their own
+        grouping: faster than events where these are small. Use this or events, not both.
+        Raises as iterating over the events does."""
+        self._source.check_process()
+        if inspect.getgeneratorstate(self._chunks) == inspect.GEN_CLOSED:
+            self._refuse_reading()
+        return self._chunks
+
+    def _refuse_reading(self) -> NoReturn:
+        if self._error is not None:
+            raise copy.copy(self._error)
+        if self._closed and self.clean_end is None:
+            raise ValueError(f"{self.name}: the stream is closed")
+        raise EvstreamError(
+            "the stream has been read to its end", source=self.name,
+            expected="one pass, or another evstream.open",
+        )  # fmt: skip
+
+    def _read_chunks(self) -> Generator[Chunk]:
+        window, decoder = self._window, self._decoder
+        try:
+            while True:
+                if window.left:
+                    yield decoder.decode(window)
+                    decoder.refuse_bad_count(window)
+                if window.fill() == 0:
+                    break
+            missing = decoder.finish(window)
+            if self._strict or self._warn:
+                tell_unclosed(missing, self._strict)
+        except (EvstreamError, OSError) as error:
+            self._error = copy.copy(error)  # without its traceback, which leads back here
+            raise
+        finally:
+            self._source.close()
+
+    def _read_events(self) -> Generator[Event]:
+        assembler = EventAssembler(self.header)
+        try:
+            for chunk in self._chunks:
+                yield from assembler.push(chunk)
+        except CorruptStreamError as error:
+            if error.event_id not in {None, assembler.event_id}:  # the event before it is whole
+                yield from assembler.finish()
+            raise
+        yield from assembler.finish()
+
+    def close(self) -> None:
+        """Close what was opened for this stream, as its end does too; an object that was
+        passed in stays open."""
+        self._closed = True
+        self._events.close()
+        self._chunks.close()
+        self._source.close()
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+_SMALLEST_CHUNK = 256  # must hold one record of any kind
+
+
+def open(
+    source: Any,
+    stream: str | None = None,
+    *,
+    widths: Mapping[str, str] | None = None,
+    strict: bool = False,
+    timeout: float | None = None,
+) -> EventStream:
+    """Open a stream for reading.
+
+    Args:
+        source: a path, "-" for stdin, a file descriptor, a pipe or socket, or any binary
+            file object, io.BytesIO included. gzip and zstd are told by their first bytes.
+        stream: the type to expect, e.g. "loss"; needed for "event_ids", which has no
+            stream header to tell it.
+        widths: scalar type -> width, e.g. {"oasis_float": "f8"}; what is not named comes
+            from the environment (OASIS_INT, OASIS_FLOAT, OASIS_AREAPERIL_TYPE), else i4,
+            f4 and u4.
+        strict: a missing final delimiter is an error instead of a warning.
+        timeout: seconds that a pipe, FIFO or socket may go without giving a byte (or, for a
+            FIFO, a writer); None waits for ever.
+
+    Raises:
+        StreamHeaderError, StreamMismatchError: here.
+        TruncatedStreamError, CorruptStreamError: while iterating, after the events before.
+        ChangedSourceError: while iterating, when a file is written to, cut or extended meanwhile,
+            or in a process that was forked since.
+        StallError: here or while iterating, when no byte came for `timeout` seconds.
+    """
+    return EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)

@@ -1,0 +1,70 @@
+"""The stretch of a stream that is in memory: one reused buffer and where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from evstream.transport.source import Source
+
+
+class Window:
+    """Bytes `cursor` to `valid` of `buffer` are read and not yet used.
+
+    Attributes:
+        buffer: uint8, shape (capacity,).
+        base: stream offset of buffer[0].
+
+    `tap` is shown every byte once, in order, as it comes in.
+    """
+
+    def __init__(
+        self, source: Source, capacity: int, tap: Callable[[memoryview], None] | None = None
+    ) -> None:
+        self._source = source
+        self._tap = tap
+        self._bytes = bytearray(capacity)
+        self._view = memoryview(self._bytes)
+        self.buffer = np.frombuffer(self._bytes, np.uint8)
+        self.base = 0
+        self.cursor = 0
+        self.valid = 0
+
+    @property
+    def left(self) -> int:
+        """Number of bytes that are read and not used."""
+        return self.valid - self.cursor
+
+    @property
+    def offset(self) -> int:
+        """Stream offset of the first unused byte."""
+        return self.base + self.cursor
+
+    def fill(self) -> int:
+        """Move the unused bytes, fewer than a record, to the front and read on behind them.
+
+        The number of bytes read, 0 at the end of the source.
+        """
+        left = self.left
+        self._bytes[:left] = self._bytes[self.cursor : self.valid]
+        self.base += self.cursor
+        self.cursor, self.valid = 0, left
+        size = self._source.readinto(self._view[left:])
+        self.valid += size
+        if self._tap is not None:
+            self._tap(self._view[left : left + size])
+        return size
+
+    def peek_back(self, offset: int, size: int) -> bytes:
+        """Bytes from a stream offset on, b"" where they are not in the buffer any more."""
+        start = offset - self.base
+        return bytes(self._bytes[start : min(start + size, self.valid)]) if start >= 0 else b""
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end of the source."""
+        while self.left < size and self.fill():
+            pass
+        data = bytes(self._bytes[self.cursor : min(self.cursor + size, self.valid)])
+        self.cursor += len(data)
+        return data

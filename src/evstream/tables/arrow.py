@@ -1,0 +1,214 @@
+"""Streams as Arrow tables; needs the extra evstream[arrow]. The way back is `tables`.
+
+The schema carries the stream header, so that the way back is exact. Columns go into Arrow
+without a copy, and come out of it without one.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evstream._generated import layout
+from evstream.errors import TableError, WriteError
+from evstream.extras import import_arrow
+from evstream.reading.stream import EventStream
+from evstream.tables.rows import Ids, iter_rows, join_rows
+from evstream.wire.columns import Array, row_columns
+from evstream.wire.header import StreamHeader, build_header
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import RecordBatch
+
+METADATA = b"evstream"
+"""Schema metadata: the stream header as JSON."""
+
+FINAL_DELIMITER = b"evstream.final_delimiter"
+"""Metadata of what was written at the end: "false" for a stream without its last delimiter."""
+
+BATCH_ROWS = 1 << 17
+
+
+def arrow_schema(header: StreamHeader) -> pa.Schema:
+    """The columns of the stream, with its header in the metadata if all of it is known."""
+    pa = import_arrow()
+    fields = [
+        pa.field(name, pa.from_numpy_dtype(dtype.newbyteorder("=")), nullable=False)
+        for name, dtype in row_columns(header).items()
+    ]
+    fields_of_header = layout.FIELDS[header.spec.header] if header.spec.header else ()
+    if any(f.name not in header.values for f in fields_of_header):
+        return pa.schema(fields)
+    facts = {
+        "stream": header.stream,
+        "header": dict(header.values),
+        "widths": dict(header.widths),
+        "spec": layout.DIGEST,
+    }
+    return pa.schema(fields, {METADATA: json.dumps(facts).encode()})
+
+
+def header_of(schema: pa.Schema, source: str = "") -> StreamHeader | None:
+    """The stream header that a schema carries, None if it carries none.
+
+    Raises TableError if it is not one that evstream writes.
+    """
+    text = (schema.metadata or {}).get(METADATA)
+    if text is None:
+        return None
+    try:
+        facts = json.loads(text)
+        return build_header(facts["stream"], facts["header"], facts["widths"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, WriteError) as error:
+        raise TableError(f"the evstream metadata is broken ({error})", source=source) from None
+
+
+def batch_of(schema: pa.Schema, rows: Mapping[str, Array]) -> pa.RecordBatch:
+    """Rows as a record batch that shares their memory."""
+    pa = import_arrow()
+    columns = []
+    for field in schema:
+        # pa.array(column) would import pandas first, where it is installed: a fifth of a second.
+        column = np.ascontiguousarray(rows[field.name])
+        columns.append(pa.Array.from_buffers(field.type, len(column), [None, pa.py_buffer(column)]))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def rows_of(batch: pa.RecordBatch, source: str | None = None, first: int = 0) -> dict[str, Array]:
+    """A record batch as rows that share its memory; `first` is the number of its first row.
+
+    Raises TableError for a missing value.
+    """
+    rows = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if column.null_count:
+            at = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+            raise TableError("a value is missing", source=source, row=first + at, column=name)
+        rows[name] = numbers_of(column)
+    return rows
+
+
+def numbers_of(column: pa.Array) -> Array:
+    """A column without missing values as numpy, sharing its memory where it holds numbers."""
+    pa = import_arrow()
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        values: Array = column.to_numpy(zero_copy_only=False)
+        return values
+    # column.to_numpy() would import pandas first, where it is installed.
+    dtype = np.dtype(column.type.to_pandas_dtype())
+    data = column.buffers()[1] if len(column) else b""
+    return np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize if data else 0)
+
+
+def rebatch(batches: Iterator[dict[str, Array]], rows: int) -> Iterator[dict[str, Array]]:
+    """The same rows in batches of `rows`, the last one smaller."""
+    waiting: list[dict[str, Array]] = []
+    count = 0
+    for batch in batches:
+        waiting.append(batch)
+        count += len(next(iter(batch.values())))
+        if count < rows:
+            continue
+        joined = join_rows(waiting)
+        for at in range(0, count - rows + 1, rows):
+            yield {n: column[at : at + rows] for n, column in joined.items()}
+        count %= rows
+        waiting = [{n: column[len(column) - count :] for n, column in joined.items()}]
+    if count:
+        yield join_rows(waiting)
+
+
+def iter_batches(
+    source: Any,
+    events: Ids = None,
+    sidx: Ids = None,
+    *,
+    rows: int = BATCH_ROWS,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool = False,
+    timeout: float | None = None,
+) -> Iterator[RecordBatch]:
+    """A stream as one pyarrow.RecordBatch after the other, in bounded memory.
+
+    Args:
+        source, stream, widths, strict, timeout: as for evstream.open.
+        events, sidx: as for evstream.read_columns.
+        rows: rows per batch, 1 or more; the last may have fewer.
+
+    Raises:
+        The errors of evstream.open here, those of iterating from the iterator.
+        ValueError: `rows` is below 1.
+    """
+    _refuse_size(rows)
+    opened = EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)
+    return _schema_and_batches(opened, rows, events, sidx)[1]
+
+
+def _refuse_size(rows: int) -> None:
+    if operator.index(rows) < 1:
+        raise ValueError(f"batches of {rows} rows, expected 1 or more")
+
+
+def _schema_and_batches(
+    stream: EventStream, rows: int, events: Ids, sidx: Ids
+) -> tuple[pa.Schema, Iterator[RecordBatch]]:
+    """The schema of a stream, and its batches, which close it at their end."""
+
+    def steps() -> Iterator[Any]:
+        with stream:
+            schema = arrow_schema(stream.header)
+            yield schema
+            for batch in rebatch(iter_rows(stream, events, sidx), rows):
+                yield batch_of(schema, batch)
+
+    batches = steps()
+    return next(batches), batches  # a generator that has begun closes the stream if it is dropped
+
+
+def arrow_reader(
+    source: Any,
+    events: Ids = None,
+    sidx: Ids = None,
+    *,
+    rows: int = BATCH_ROWS,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool = False,
+    timeout: float | None = None,
+) -> pa.RecordBatchReader:
+    """A stream as a pyarrow.RecordBatchReader, which DuckDB and many others query without
+    loading it whole. Arguments as for evstream.iter_batches."""
+    pa = import_arrow()
+    _refuse_size(rows)
+    opened = EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)
+    return pa.RecordBatchReader.from_batches(*_schema_and_batches(opened, rows, events, sidx))
+
+
+def read_arrow(
+    source: Any,
+    events: Ids = None,
+    sidx: Ids = None,
+    *,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool = False,
+    timeout: float | None = None,
+) -> pa.Table:
+    """Read a whole stream into a pyarrow.Table; arguments as for evstream.read_columns.
+
+    A whole stream without its final delimiter says so in the metadata of the schema.
+    """
+    pa = import_arrow()
+    with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
+        schema = arrow_schema(opened.header)
+        batches = [batch_of(schema, rows) for rows in iter_rows(opened, events, sidx)]
+        table = pa.Table.from_batches(batches, schema)
+        if opened.clean_end is False and events is None and sidx is None:
+            table = table.replace_schema_metadata({**schema.metadata, FINAL_DELIMITER: b"false"})
+    return table

@@ -1,0 +1,87 @@
+"""Columns of anybody's Arrow tables on their way into a stream: which types are numbers.
+
+`write_arrow` and `convert` take the same ones: integers and floats of any width, decimals,
+columns without any value, and each of these behind a dictionary or run-end encoding.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evstream.errors import TableError
+from evstream.extras import import_arrow
+from evstream.writing.conversion import legal_range
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Whether a column of this type is made of numbers."""
+    pa = import_arrow()
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return is_numeric(kind.value_type)
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
+    return any(test(kind) for test in tests)
+
+
+def plain_numbers(
+    column: pa.Array, dtype: np.dtype[Any], row: int, name: str, source: str | None = None
+) -> pa.Array:
+    """A column as an array of integers or floats without missing values.
+
+    Its type stays as it is, but for decimals, which become `dtype`; `row` is the number of its
+    first row, for messages. Raises TableError for a type that is not numeric, for a missing
+    value, and for a decimal that an integer column does not hold.
+    """
+    pa = import_arrow()
+    if not is_numeric(column.type):
+        raise TableError(
+            f"the column is of type {column.type}", source=source, column=name, expected="numbers"
+        )
+    while pa.types.is_dictionary(column.type) or pa.types.is_run_end_encoded(column.type):
+        is_dictionary = pa.types.is_dictionary(column.type)
+        column = column.dictionary_decode() if is_dictionary else _without_run_ends(column)
+    if column.null_count:
+        at = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+        raise TableError("a value is missing", source=source, row=row + at, column=name)
+    if pa.types.is_decimal(column.type):
+        return _from_decimals(column, dtype, row, name, source)
+    return column.cast(pa.from_numpy_dtype(dtype)) if pa.types.is_null(column.type) else column
+
+
+def _without_run_ends(column: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
+    return pc.run_end_decode(column)
+
+
+def _from_decimals(
+    column: pa.Array, dtype: np.dtype[Any], row: int, name: str, source: str | None
+) -> pa.Array:
+    """Decimals, which SQL makes of constants and sums; whole ones only for an integer."""
+    pa = import_arrow()
+    try:
+        numbers = column.cast(pa.from_numpy_dtype(dtype))
+    except pa.ArrowInvalid:
+        numbers = None
+    if numbers is not None and dtype.kind != "f":
+        return numbers
+    converted = numbers.to_numpy() if numbers is not None else np.full(len(column), np.inf)
+    for at in np.flatnonzero((converted == 0) | ~np.isfinite(converted)):
+        value = column[int(at)].as_py()
+        if dtype.kind == "f":
+            is_lost = value != 0
+        else:
+            limits = np.iinfo(dtype)
+            is_lost = value % 1 != 0 or not limits.min <= value <= limits.max
+        if is_lost:
+            raise TableError(
+                f"{value}", source=source, row=row + int(at), column=name,
+                expected=legal_range(dtype, is_tiny=abs(value) < 1),
+            )  # fmt: skip
+    if numbers is None:
+        return pa.array(np.array([int(value) for value in column.to_pylist()], dtype))
+    return numbers

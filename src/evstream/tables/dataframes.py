@@ -1,0 +1,206 @@
+"""Streams as Polars and pandas dataframes; needs evstream[polars] or evstream[pandas].
+
+A dataframe has the columns of `evstream cat`, at the widths of the stream. It does not carry
+the stream header, so writing it back (evstream.write_arrow) asks for what that says.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from evstream.errors import EvstreamError
+from evstream.extras import import_extra
+from evstream.reading.stream import EventStream
+from evstream.tables.arrow import arrow_schema, read_arrow
+from evstream.tables.rows import Ids, keep_blocks, named_rows, read_columns, watched_chunks
+from evstream.wire.columns import block_columns, row_columns
+
+CHUNK = 1 << 22
+"""Bytes of a scan that become one frame: enough to hide what a call of Polars costs."""
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    from polars import DataFrame, Expr
+
+
+def read_polars(
+    source: Any,
+    events: Ids = None,
+    sidx: Ids = None,
+    *,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool = False,
+    timeout: float | None = None,
+) -> polars.DataFrame:
+    """Read a whole stream into a polars.DataFrame; arguments as for evstream.read_columns.
+
+    The frame takes over what was decoded without a copy, as many pieces: `rechunk()` makes
+    them one.
+    """
+    pl = import_extra("polars")
+    table = read_arrow(
+        source, events, sidx, stream=stream, widths=widths, strict=strict, timeout=timeout
+    )
+    return pl.from_arrow(table, rechunk=False)
+
+
+def read_pandas(
+    source: Any,
+    events: Ids = None,
+    sidx: Ids = None,
+    *,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool = False,
+    timeout: float | None = None,
+) -> pandas.DataFrame:
+    """Read a whole stream into a pandas.DataFrame; arguments as for evstream.read_columns."""
+    pd = import_extra("pandas")
+    columns = read_columns(
+        source, events, sidx, stream=stream, widths=widths, strict=strict, timeout=timeout
+    )
+    return pd.DataFrame(columns, copy=False)
+
+
+def scan_polars(
+    source: Any,
+    *,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool = False,
+    timeout: float | None = None,
+) -> polars.LazyFrame:
+    """A stream as a polars.LazyFrame, read in bounded memory when a query is collected.
+
+    Only the columns that a query uses are made. What it asks of block columns (event_id,
+    item_id, ...) is decided once per block, and blocks that do not pass are left at that;
+    what it asks of other columns is decided on the rows of a few megabytes at a time.
+
+    Args:
+        source, stream, widths, strict, timeout: as for evstream.open.
+
+    Raises:
+        The errors of evstream.open here, those of iterating from `collect`. A path to a file
+        is opened anew by each query. Anything else (a pipe, a file object, io.BytesIO) can be
+        read once: the second query that reads it raises EvstreamError, also where both are
+        sides of one join.
+    """
+    import_extra("polars")
+    from polars.io.plugins import register_io_source
+
+    scan = _Scan(source, stream, widths, strict, timeout)
+    return register_io_source(scan.read, schema=scan.schema)
+
+
+class _Scan:
+    """What the queries over one LazyFrame read.
+
+    Attributes:
+        schema: column name -> Polars type.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        stream: str | None,
+        widths: Mapping[str, str] | None,
+        strict: bool,
+        timeout: float | None = None,
+    ) -> None:
+        self._source, self._strict, self._timeout = source, strict, timeout
+        opened = self._opened(stream, widths)
+        self._header, self._name = opened.header, opened.name
+        is_path = isinstance(source, (str, os.PathLike)) and source != "-"
+        self._is_file = is_path and os.path.isfile(source)
+        self._unread = [opened]  # what can be read but once
+        if self._is_file:
+            self._unread.pop().close()
+        empty = arrow_schema(self._header).empty_table()
+        self.schema = import_extra("polars").from_arrow(empty).schema
+
+    def read(
+        self,
+        with_columns: list[str] | None,
+        predicate: Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,
+    ) -> Iterator[DataFrame]:
+        """The frames that Polars asks for: of the first `n_rows` rows those that pass."""
+        pl = import_extra("polars")
+        names = list(row_columns(self._header))
+        wanted = names if with_columns is None else with_columns
+        of_blocks, of_rows = None, predicate
+        if predicate is not None and n_rows is None:
+            of_blocks, of_rows = _split(predicate, set(block_columns(self._header)))
+        used = {*wanted, *(of_rows.meta.root_names() if of_rows is not None else ())}
+        made = [name for name in names if name in used]
+        with self._open() as opened:
+            for chunk in watched_chunks(opened):
+                kept = chunk
+                if of_blocks is not None:
+                    blocks = pl.DataFrame(dict(zip(names, chunk.columns.block, strict=False)))
+                    passed = blocks.select(of_blocks).to_series().fill_null(False).to_numpy()
+                    if not passed.any():
+                        continue
+                    kept = keep_blocks(chunk, passed)
+                frame = pl.DataFrame(named_rows(self._header, kept, made))
+                if n_rows is not None:
+                    frame = frame.head(n_rows)
+                    n_rows -= frame.height
+                if of_rows is not None:
+                    frame = frame.filter(of_rows)
+                if made != wanted:
+                    frame = frame.select(wanted)
+                size = batch_size or frame.height
+                for at in range(0, frame.height, size or 1):
+                    yield frame.slice(at, size)
+                if n_rows == 0:
+                    return
+
+    def _opened(self, stream: str | None, widths: Mapping[str, str] | None) -> EventStream:
+        return EventStream(
+            self._source, stream, widths=widths, strict=self._strict, chunk=CHUNK,
+            timeout=self._timeout,
+        )  # fmt: skip
+
+    def _open(self) -> EventStream:
+        if self._is_file:
+            header = self._header
+            return self._opened(header.stream, header.widths)
+        try:
+            return self._unread.pop()
+        except IndexError:
+            raise EvstreamError(
+                "an earlier query has read it, which can be done once", source=self._name,
+                expected="a path to a file, which each query opens anew",
+            ) from None  # fmt: skip
+
+
+def _split(predicate: Expr, block_names: set[str]) -> tuple[Expr | None, Expr | None]:
+    """What can be decided from block columns alone, and the rest; None where there is none."""
+    of_blocks: Expr | None = None
+    of_rows: Expr | None = None
+    for part in _conjuncts(predicate):
+        names = set(part.meta.root_names())
+        if names and names <= block_names:
+            of_blocks = part if of_blocks is None else of_blocks & part
+        else:
+            of_rows = part if of_rows is None else of_rows & part
+    return of_blocks, of_rows
+
+
+def _conjuncts(predicate: Expr) -> Iterator[Expr]:
+    """The parts of `a & b & ...`, all of which must hold."""
+    inputs = predicate.meta.pop()
+    if len(inputs) == 2:
+        b, a = inputs
+        for left, right in ((a, b), (b, a)):
+            if (left & right).meta.eq(predicate):
+                yield from _conjuncts(left)
+                yield from _conjuncts(right)
+                return
+    yield predicate

@@ -1,0 +1,85 @@
+"""All blocks of a stream as one matrix, for those who think in matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from evstream.reading.stream import EventStream
+from evstream.tables.rows import Ids, Selection
+from evstream.wire.columns import Array, Chunk, Columns, block_columns, entry_columns
+from evstream.wire.event import densify, no_matrix
+from evstream.wire.header import StreamHeader
+
+
+class DenseTable(NamedTuple):
+    """The losses of many events as a matrix, a row per block in the order of the stream.
+
+    Attributes:
+        event_ids: shape (blocks,).
+        ids: item (or coverage, or summary) ids, shape (blocks,).
+        losses: float array, shape (blocks, len_sample); column j is sidx j + 1, 0 where
+            the stream has none.
+        specials: name ("mean", "tiv", ...) -> float array, shape (blocks,), NaN where a
+            block has none. Only the specials that occur.
+        columns: what else a block has, e.g. "exposure_values" of a summary stream -> array,
+            shape (blocks,).
+    """
+
+    event_ids: Array
+    ids: Array
+    losses: Array
+    specials: dict[str, Array]
+    columns: dict[str, Array]
+
+
+def read_dense(
+    source: Any,
+    events: Ids = None,
+    *,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool = False,
+    timeout: float | None = None,
+) -> DenseTable:
+    """Read a whole stream of samples into a matrix.
+
+    Args:
+        source, stream, widths, strict, timeout: as for evstream.open.
+        events: only these event ids; a number or several.
+
+    Raises:
+        CorruptStreamError: a sidx has no place in the matrix: above len_sample, an unknown
+            special, or twice in a block.
+        TypeError: the stream has no samples, or several values per sidx.
+    """
+    with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
+        header = opened.header
+        if problem := no_matrix(header):
+            raise TypeError(problem)
+        selection = Selection(header, events)
+        columns = join_chunks(header, (selection.blocks(chunk) for chunk in opened.chunks()))
+    return DenseTable(columns.block[0], *densify(header, columns))
+
+
+def join_chunks(header: StreamHeader, chunks: Iterable[Chunk]) -> Columns:
+    """Chunks that follow one another as one, in which a block that spans several is one."""
+    parts = [chunk for chunk in chunks if len(chunk.columns.block[0])]
+    if not parts:
+        block = tuple(np.empty(0, dtype) for dtype in block_columns(header).values())
+        entry = tuple(np.empty(0, dtype) for dtype in entry_columns(header).values())
+        return Columns(block, np.zeros(1, np.int64), entry)
+    counts = np.concatenate([np.diff(part.columns.offsets) for part in parts])
+    begins = np.ones(len(counts), bool)
+    firsts = np.cumsum([0, *(len(part.columns.block[0]) for part in parts[:-1])])
+    begins[firsts] = [not part.continues for part in parts]
+    counts = np.add.reduceat(counts, np.flatnonzero(begins))
+    blocks = zip(*(part.columns.block for part in parts), strict=True)
+    entries = zip(*(part.columns.entry for part in parts), strict=True)
+    return Columns(
+        tuple(np.concatenate(column)[begins] for column in blocks),
+        np.concatenate([[0], np.cumsum(counts)]),
+        tuple(np.concatenate(column) for column in entries),
+    )

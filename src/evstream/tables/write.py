@@ -1,0 +1,126 @@
+"""Tables of any kind as streams; needs the extra evstream[arrow].
+
+What comes goes through Arrow record batches, one after the other. A table that `arrow` made
+carries its stream header; of any other the caller says what the header would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evstream.conversion.column_names import fill_exposures, has_impacted_exposure, stream_names
+from evstream.errors import TableError, WriteError
+from evstream.tables.arrow import FINAL_DELIMITER, header_of, numbers_of
+from evstream.tables.arrow_columns import is_numeric, plain_numbers
+from evstream.tables.inputs import as_table, batches_of
+from evstream.tables.rows import whole_blocks
+from evstream.wire.columns import Array, row_columns
+from evstream.wire.header import StreamHeader, build_header
+from evstream.writing.writer import Writer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import RecordBatch
+
+
+def write_arrow(
+    table: Any,
+    target: Any,
+    stream: str | None = None,
+    *,
+    len_sample: int | None = None,
+    summary_set_id: int | None = None,
+    widths: Mapping[str, str] | None = None,
+    validate: bool = True,
+    **header_fields: int | None,
+) -> None:
+    """Write a table as a stream, one batch after the other.
+
+    Args:
+        table: a pyarrow.Table or RecordBatchReader, an iterator of RecordBatch, a Polars or
+            pandas dataframe, a LazyFrame (which is collected), a DuckDB relation, or whatever
+            else pyarrow.table takes, with the columns of `evstream cat` or of the tools of the
+            field (a SELT); others are left alone. Numbers of another type (decimals, dictionaries
+            of numbers) are converted where that does not change an id or make a loss infinite.
+        target: as for evstream.create.
+        stream, len_sample, summary_set_id, widths, **header_fields: as for evstream.create;
+            needed where the table's schema does not carry them, as a dataframe's, and used
+            instead of what it carries.
+        validate: as for evstream.create. False writes a table as it is, for example one of a
+            stream that broke the rules itself.
+
+    Raises:
+        TableError: `table` is not a table; a column is missing, is not of numbers, or has a
+            missing value or one that Arrow does not hold, with its row.
+        WriteError: a value breaks a rule of the stream, or does not fit.
+    """
+    table = as_table(table)
+    carried = header_of(table.schema)
+    values = dict(carried.values) if carried and stream in {None, carried.stream} else {}
+    given = {"len_sample": len_sample, "summary_set_id": summary_set_id, **header_fields}
+    values |= {name: value for name, value in given.items() if value is not None}
+    name = stream or (carried.stream if carried else "loss")
+    header = build_header(name, values, widths or (carried.widths if carried else None))
+    places = _columns_of(header, table.schema)
+    batches = _converted(header, batches_of(table), places)
+    if carried is None and has_impacted_exposure(table.schema.names[i] for i in places.values()):
+        batches = fill_exposures(batches, header)
+    with Writer(target, header, validate=validate) as out:
+        written = 0
+        for rows in whole_blocks(header, batches):
+            try:
+                out.write_columns(**rows)
+            except WriteError as error:
+                if error.row is not None:
+                    error.row += written
+                raise
+            written += len(next(iter(rows.values())))
+        if (table.schema.metadata or {}).get(FINAL_DELIMITER) == b"false" and written:
+            out.leave_open()
+
+
+def _columns_of(header: StreamHeader, schema: pa.Schema) -> dict[str, int]:
+    """The columns of the stream -> their places in a table, by name.
+
+    A column of another name that the tools of the field have for it counts where there is none of
+    the stream's own. Raises TableError unless each is there once, and of numbers.
+    """
+    names = row_columns(header)
+    given = list(schema.names)
+    known = stream_names(given)
+    places = {}
+    for name in names:
+        found = [i for i, column in enumerate(given) if column == name]
+        found = found or [i for i, column in enumerate(known) if column == name]
+        if len(found) != 1:
+            problem = f"{len(found)} columns {name}" if found else f"no column {name}"
+            raise TableError(problem, expected=f"columns {', '.join(names)}")
+        kind = schema.field(found[0]).type
+        if not is_numeric(kind):
+            raise TableError(f"of type {kind}", column=name, expected="numbers")
+        places[name] = found[0]
+    return places
+
+
+def _converted(
+    header: StreamHeader, batches: Iterable[RecordBatch], places: Mapping[str, int]
+) -> Iterator[dict[str, Array]]:
+    """The rows of each batch, without the columns that the stream does not have."""
+    dtypes = row_columns(header)
+    first = 0
+    for batch in batches:
+        if batch.num_rows:
+            rows = {}
+            for name, place in places.items():
+                column = plain_numbers(batch.column(place), dtypes[name], first, name)
+                rows[name] = numbers_of(column)
+                if rows[name].dtype.kind == "f" and dtypes[name].kind != "f":
+                    missing = np.isnan(rows[name])
+                    if missing.any():  # how pandas says it
+                        at = first + int(np.argmax(missing))
+                        raise TableError("a value is missing", row=at, column=name)
+            yield rows
+        first += batch.num_rows

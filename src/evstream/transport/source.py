@@ -1,0 +1,255 @@
+"""Where bytes come from: paths, "-", descriptors, pipes, sockets, file objects.
+
+A Source has a name for messages and one method that reads: `readinto`, which waits for at
+least one byte and returns 0 at the end only. It closes what it opened, nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from evstream.errors import StallError
+from evstream.transport.compression import MAGIC_SIZE, Expander, compression
+from evstream.transport.guard import Guard, position_to_read_at
+from evstream.transport.polling import (
+    check_timeout,
+    descriptor_of,
+    is_waitable,
+    take_buffered,
+    wait_readable,
+    widen_pipe,
+)
+
+CHUNK = 1 << 20
+"""Bytes asked for at once."""
+
+
+class Source:
+    """An open source of bytes.
+
+    Attributes:
+        name: for messages: the path, "<stdin>", or what the object calls itself.
+        size: bytes in a regular file, None where the end is not known.
+
+    With a `timeout`, a pipe, socket or FIFO that gives no byte for so many seconds raises
+    StallError, one that nobody opens for writing too.
+    """
+
+    def __init__(self, source: Any, *, expand: bool = True, timeout: float | None = None) -> None:
+        check_timeout(timeout)
+        self._timeout = timeout
+        self._close: Callable[[], None] | None = None
+        self._stream = self._opened(source)
+        self.name = _name(source, self._stream)
+        self._descriptor = descriptor_of(self._stream)
+        self._guard = Guard(self._stream, self._descriptor, self.name)
+        self._waits = False
+        self.size: int | None = None
+        self._position: int | None = None
+        if self._descriptor is not None and not _is_wrapped(self._stream):
+            self._waits = is_waitable(self._descriptor)
+            if self._waits:
+                widen_pipe(self._descriptor)
+            else:
+                self.size = self._guard.size or 0
+        if self._guard.is_file:
+            self._position = position_to_read_at(self._stream, self._descriptor)
+        self._start = b""
+        if timeout is not None and self._waits and isinstance(self._stream, io.BufferedReader):
+            assert self._descriptor is not None
+            self._start = take_buffered(self._stream, self._descriptor)
+            self._stream = self._stream.raw
+        self._read_into = reader_of(self._stream) if self._position is None else self._read_at
+        self._count = len(self._start)
+        self._lent = False
+        self._expander: Expander | None = None
+        try:
+            if expand:
+                self.expand()
+        except BaseException:
+            self.close()
+            raise
+
+    def offset(self) -> int:
+        """Bytes read of the file, compressed ones where it is compressed; for progress."""
+        if self.size is None or not self._lent:
+            return self._count
+        try:
+            return int(self._stream.tell())
+        except (OSError, ValueError):  # closed at its end, maybe by a thread just now
+            return self._count
+
+    @property
+    def waitable(self) -> int | None:
+        """The descriptor to wait on before a read; None where bytes may lie elsewhere."""
+        hidden = self._start or self._expander or isinstance(self._stream, io.BufferedReader)
+        return self._descriptor if self._waits and not hidden else None
+
+    def readinto(self, view: memoryview) -> int:
+        """Read into `view`, waiting for at least one byte; 0 at the end.
+
+        Raises ChangedSourceError where somebody else changes or reads the source.
+        """
+        self.check_process()
+        if self._expander is not None:
+            return self._expander.readinto(view)
+        return self._read_raw(view)
+
+    def plain_file(self) -> Any:
+        """The regular file that this source reads, at its start; None if it is no such."""
+        if self.size is None or not isinstance(self._stream, (io.FileIO, io.BufferedReader)):
+            return None
+        position = self._stream.tell() if self._position is None else self._position
+        self._stream.seek(position - len(self._start))
+        self._start, self._lent = b"", True
+        return self._stream
+
+    def check_process(self) -> None:
+        """Raise ChangedSourceError in a process that was forked since the source was opened."""
+        self._guard.check_process()
+
+    def check_unchanged(self) -> None:
+        """Raise ChangedSourceError if the file that `plain_file` gave is not what it was when it
+        was opened; `readinto` compares by itself."""
+        if self._lent:
+            self._guard.check_file()
+
+    def close(self) -> None:
+        """Close what this source opened; what the caller opened stays open."""
+        if self._close is not None:
+            self._close()
+            self._close = None
+
+    def _opened(self, source: Any) -> Any:
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            raise TypeError("a source of bytes in memory is io.BytesIO(data)")
+        if source == "-":
+            return getattr(sys.stdin, "buffer", sys.stdin)
+        if isinstance(source, (str, os.PathLike)):
+            opener = open_without_waiting if self._timeout is not None else None
+            file = open(source, "rb", 0, opener=opener)  # noqa: SIM115 (closed by `close`)
+            self._close = file.close
+            return file
+        if isinstance(source, int):
+            return io.FileIO(source, "rb", closefd=False)
+        if isinstance(source, io.TextIOBase):
+            raise TypeError(f"{source!r} is a text file, expected one open in binary mode")
+        return source
+
+    def expand(self) -> None:
+        """Read the first bytes and put an expander in place if they are compressed."""
+        while len(self._start) < MAGIC_SIZE:
+            piece = bytearray(MAGIC_SIZE - len(self._start))
+            size = self._read_plain(memoryview(piece))
+            if size == 0:
+                break
+            self._start += piece[:size]
+        kind = compression(self._start)
+        if kind is not None:
+            self._expander = Expander(kind, self._read_bytes, self.name)
+            self.size = None
+
+    def _read_bytes(self, size: int) -> bytes:
+        piece = bytearray(size)
+        return bytes(piece[: self._read_raw(memoryview(piece))])
+
+    def _read_raw(self, view: memoryview) -> int:
+        if self._start:
+            size = min(len(view), len(self._start))
+            view[:size] = self._start[:size]
+            self._start = self._start[size:]
+            return size
+        return self._read_plain(view)
+
+    def _read_plain(self, view: memoryview) -> int:
+        if self._waits and self._timeout is not None:
+            self._wait()  # also for a writer: without one a FIFO would seem to have ended
+        while True:
+            try:
+                size = self._read_into(view)
+            except BlockingIOError:
+                size = None
+            except TimeoutError as error:  # a socket's own
+                problem = f"no byte came: {error}"
+                raise StallError(problem, source=self.name, offset=self._count) from None
+            except OSError as error:
+                if error.errno is not None:
+                    error.filename = f"{self.name}: byte {self._count}"
+                raise
+            if size is not None:
+                if self._guard.is_file:
+                    self._guard.check_file(None if self._expander else self._count)
+                self._count += size
+                return size
+            self._wait()
+
+    def _read_at(self, view: memoryview) -> int:
+        """Read a file at this source's own position: the descriptor's is shared with every
+        process that inherits it."""
+        assert self._position is not None
+        size = os.preadv(self._stream.fileno(), [view], self._position)
+        self._position += size
+        if self._close is None:  # the caller's file moves on as it is read
+            self._stream.seek(self._position)
+        return size
+
+    def _wait(self) -> None:
+        """Until there is something to read, or the end."""
+        if self._descriptor is None:
+            raise BlockingIOError(f"{self.name} has no data and nothing to wait on")
+        if not wait_readable([self._descriptor], self._timeout):
+            problem, offset = f"no byte came for {self._timeout:g} s", self._count
+            if self._expander is not None:
+                problem += f", after {self._count} compressed bytes"
+            raise StallError(problem, source=self.name, offset=None if self._expander else offset)
+
+
+def open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a FIFO that has no writer too."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _is_wrapped(stream: Any) -> bool:
+    """Whether an object's descriptor is of something below it, as in a GzipFile."""
+    return not isinstance(stream, (io.FileIO, io.BufferedReader, io.BufferedRandom, socket.socket))
+
+
+def reader_of(stream: Any) -> Callable[[memoryview], int | None]:
+    """The object's way to fill a view with what is there, without waiting for all of it."""
+    for method in ("readinto1", "recv_into", "readinto"):
+        if hasattr(stream, method):
+            return getattr(stream, method)  # type: ignore[no-any-return]
+    if not hasattr(stream, "read"):
+        raise TypeError(f"cannot read {stream!r}: expected a path, descriptor or binary file")
+
+    def read_into(view: memoryview) -> int | None:
+        data = stream.read(len(view))
+        if data is None:
+            return None
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"{stream!r} reads {type(data).__name__}, expected bytes")
+        view[: len(data)] = data
+        return len(data)
+
+    return read_into
+
+
+def name_of(stream: Any) -> str:
+    """What an open stream is called in messages: its path, else its kind."""
+    name = getattr(stream, "name", None)
+    if isinstance(name, int) and not isinstance(name, bool):
+        return f"<fd {name}>"
+    return name if isinstance(name, str) and name else f"<{type(stream).__name__}>"
+
+
+def _name(source: Any, stream: Any) -> str:
+    if source == "-":
+        return "<stdin>"
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    return name_of(stream)

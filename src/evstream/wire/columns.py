@@ -1,0 +1,105 @@
+"""Blocks as numpy columns: their names and dtypes, the CSR form, and the form of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from evstream._generated import layout
+from evstream.wire.header import StreamHeader, record_dtype
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Blocks in CSR form: block i owns entries offsets[i]:offsets[i + 1].
+
+    Attributes:
+        block: one array per header field (but the count), shape (blocks,), in wire order.
+        offsets: int64, shape (blocks + 1,).
+        entry: one array per entry field, shape (entries,), in wire order.
+    """
+
+    block: tuple[Array, ...]
+    offsets: Array
+    entry: tuple[Array, ...]
+
+
+class Chunk(NamedTuple):
+    """What one stretch of a stream decodes to; blocks and events may begin before it and
+    go on after it.
+
+    Attributes:
+        columns: the blocks of the stretch.
+        continues: whether the first block is the rest of the last one before.
+        skipped: number of entries of that block that came before.
+        is_open: whether the last block goes on after the stretch.
+        offset: stream offset of the stretch's first byte.
+    """
+
+    columns: Columns
+    continues: bool
+    skipped: int
+    is_open: bool
+    offset: int
+
+
+def kept(column: Array, used: int) -> Array:
+    """The used part of a column; a copy where the view would hold on to much more."""
+    return column[:used] if 2 * used > len(column) else column[:used].copy()
+
+
+def block_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:
+    """Header fields that are columns (all but the count) -> dtype, in wire order."""
+    dtype = record_dtype(header.block.header, header.widths)
+    return {f.name: dtype[f.name] for f in layout.FIELDS[header.block.header] if f.plural}
+
+
+def entry_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:
+    """Entry fields -> dtype, in wire order."""
+    if header.block.entry is None:
+        return {}
+    dtype = record_dtype(header.block.entry, header.widths)
+    return {name: dtype[name] for name in dtype.names or ()}
+
+
+def row_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:
+    """The columns of rows -> dtype, in wire order; the index column is as wide as the count."""
+    columns = block_columns(header)
+    if header.block.index is not None:
+        count = str(header.block.count)
+        columns[header.block.index] = record_dtype(header.block.header, header.widths)[count]
+    return columns | entry_columns(header)
+
+
+def csv_columns(header: StreamHeader) -> dict[str, str]:
+    """The columns of rows -> their names in a CSV file, in the order of that file: the one that
+    the tools of the field read, or wire order and the names of the fields."""
+    return dict(header.spec.csv) or {name: name for name in row_columns(header)}
+
+
+def to_rows(header: StreamHeader, columns: Columns, skipped: int = 0) -> dict[str, Array]:
+    """One row per entry: column name -> array, in wire order.
+
+    Block columns are repeated for each entry; the entries of a counted block are numbered
+    from 1 in its index column (bin_index of a cdf stream), those of the first block from
+    `skipped` + 1. A block without entries has no row; a stream whose blocks never have any
+    has a row per block.
+    """
+    dtypes = row_columns(header)
+    blocks = dict(zip(block_columns(header), columns.block, strict=True))
+    if header.block.entry is None:
+        return blocks
+    offsets = columns.offsets
+    counts = np.diff(offsets)
+    rows = {name: np.repeat(column, counts) for name, column in blocks.items()}
+    index = header.block.index
+    if index is not None:
+        number = np.arange(offsets[0] + 1, offsets[-1] + 1) - np.repeat(offsets[:-1], counts)
+        number[: counts[0] if len(counts) else 0] += skipped
+        rows[index] = number.astype(dtypes[index])
+    return rows | dict(zip(entry_columns(header), columns.entry, strict=True))

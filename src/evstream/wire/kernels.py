@@ -1,0 +1,54 @@
+"""Find the generated kernels of a block, and the state that chooses their widths."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from evstream._generated import layout
+from evstream._support.jit import STATE_FIELDS
+from evstream._support.schema import Block
+from evstream.wire.header import StreamHeader, record_dtype
+
+
+@cache
+def block_kernels(block: Block) -> Any:
+    """The generated module for the block, e.g. evstream._generated.item."""
+    return importlib.import_module(f"evstream._generated.{block.name}")
+
+
+def new_state(header: StreamHeader) -> Any:
+    """The state of the kernels of a stream, before its first block.
+
+    `phase` says what comes next, `start` is the stream offset of the open block, `entries` how
+    many of its entries were read, `left` how many are still to come where a count says so. The
+    fields of the block header, each with an underscore behind its name, are those of the open
+    block; those of the entry are there for their widths.
+    """
+    block = header.block
+    records = [record_dtype(name, header.widths) for name in (block.header, block.entry) if name]
+    return np.zeros(1, _state_dtype(tuple(records)))[0]
+
+
+@cache
+def _state_dtype(records: tuple[np.dtype[np.void], ...]) -> np.dtype[np.void]:
+    # One object for all streams: numba finds the compiled code of a call by it, and would
+    # compare the fields one by one otherwise.
+    own = [(name, np.dtype(np.int64).str) for name in STATE_FIELDS]
+    own += [(f"{name}_", dtype[name].str) for dtype in records for name in dtype.names or ()]
+    return np.dtype(own, align=True)
+
+
+def record_functions(widths: Mapping[str, str]) -> Any:
+    """The generated module with mv_read_* and mv_write_* of every record."""
+    chosen = [widths[name] for name, s in layout.SCALARS.items() if len(s.widths) > 1]
+    return _records("_".join(chosen))
+
+
+@cache
+def _records(suffix: str) -> Any:
+    return importlib.import_module(f"evstream._generated.records_{suffix}")

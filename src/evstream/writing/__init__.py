@@ -1,0 +1,5 @@
+"""Arrays to bytes: `evstream.create` and the steps below it.
+
+Not here: nothing of tables.
+May import: checking and below.
+"""

@@ -1,0 +1,212 @@
+"""From what a caller has (lists, numbers, arrays of any dtype) to columns of the format.
+
+A conversion that would change a value is refused, so that an id never wraps around, and a
+loss never becomes infinite, or 0, on its way into a stream. Nor does a value that a mask hides, or
+one that an earlier conversion to floats may have rounded, get in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from evstream._generated import layout
+from evstream.errors import WriteError
+from evstream.wire.columns import Array, row_columns
+from evstream.wire.header import StreamHeader
+
+Place = Callable[[tuple[int, ...]], dict[str, Any]]
+"""Index of a value -> where that is, as arguments of WriteError."""
+
+
+def as_array(values: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
+    """`values` as an array on its way to `dtype`; a masked one if any of it has a mask.
+
+    numpy makes floats of a list of integers on both sides of 2**63; for a column of integers
+    they are integers here.
+    """
+    parts = values if isinstance(values, (list, tuple)) else [values]
+    if any(issubclass(kind, np.ma.MaskedArray) for kind in set(map(type, parts))):
+        masked: Array = np.ma.asarray(values)
+        return masked
+    array = np.asarray(values)
+    if array.dtype.kind == "f" and dtype.kind in "iu" and not isinstance(values, np.ndarray):
+        items = np.asarray(values, object)
+        if all(isinstance(item, (int, np.integer)) for item in items.flat):
+            try:
+                return items.astype(np.uint64)
+            except OverflowError:  # some are below 0: the floats are refused
+                return array
+    return array
+
+
+def as_column(
+    name: str,
+    values: npt.ArrayLike,
+    dtype: np.dtype[Any],
+    source: str,
+    shape: tuple[int, ...] | None = None,
+    *,
+    scalar: str | None = None,
+    place: Place = lambda index: {"row": index[0]},
+) -> Array:
+    """`values` as a contiguous array of `dtype`; one number becomes a column of `shape`.
+
+    `scalar` is the scalar type of the column, whose wider width an error names where that
+    holds the value; `place` tells in which row, or of which block, a refused value is.
+
+    Raises WriteError where a value has no place in the dtype, is masked or may have been
+    rounded before, or the shape does not fit.
+    """
+    array = as_array(values, dtype)
+    if shape is not None and array.ndim and array.shape != shape:
+        raise WriteError(f"{name} has shape {array.shape}", source=source, expected=f"{shape}")
+
+    def refuse(bad: Array, problem: str, expected: Callable[[Any], str]) -> None:
+        if bad.any():
+            index = tuple(int(i) for i in np.argwhere(bad)[0])
+            where = place(index) if index else {}
+            value = np.asarray(array)[index]
+            told = f"{name} {problem.format(value)}"
+            raise WriteError(told, source=source, expected=expected(value), **where)
+
+    if isinstance(array, np.ma.MaskedArray):
+        refuse(np.ma.getmaskarray(array), "is masked", lambda _: "a value")
+        array = np.asarray(array)
+    if array.dtype.kind not in "iufb":
+        raise WriteError(f"{name} is of dtype {array.dtype}", source=source, expected="numbers")
+    if array.dtype != dtype:
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            converted = array.astype(dtype)
+        width = dtype.str[1:]
+        refuse(
+            lost(array, converted),
+            f"{{}} does not fit into {width}",
+            lambda value: _expected(value, dtype, scalar),
+        )
+        if array.dtype.kind == "f" and dtype.kind != "f":
+            gap = int(2 ** (np.finfo(array.dtype).nmant + 1))
+            refuse(
+                np.asarray(np.abs(array) >= gap),
+                "{} may have been rounded",
+                lambda _: f"integers, since {array.dtype} does not have each of them from {gap} on",
+            )
+        array = converted
+    if shape is not None and not array.ndim:
+        array = np.broadcast_to(array, shape)
+    return np.ascontiguousarray(array)
+
+
+def lost(array: Any, converted: Any) -> Array:
+    """Where a conversion has changed a value, other than a float to the nearest one.
+
+    A float is lost when it becomes infinite, and when it becomes 0 without being 0.
+    """
+    if converted.dtype.kind == "f":
+        changed: Array = (np.isinf(converted) & np.isfinite(array)) | (
+            (converted == 0) & (array != 0)
+        )
+    else:
+        changed = (converted != array) | ((converted < 0) != (array < 0))
+    return np.asarray(changed)
+
+
+def legal_range(dtype: np.dtype[Any], *, is_tiny: bool = False) -> str:
+    """The numbers that fit into a dtype, for messages; `is_tiny` for a float that became 0."""
+    if dtype.kind != "f":
+        limits = np.iinfo(dtype)
+        return f"a whole number from {limits.min} to {limits.max}"
+    if is_tiny:
+        return f"0, or a number of at least {np.finfo(dtype).smallest_subnormal:.2g}"
+    return f"a number within {np.finfo(dtype).max:.3g}"
+
+
+def row_scalars(header: StreamHeader) -> dict[str, str]:
+    """The columns of rows -> scalar type; that of the count for the index column."""
+    block = header.block
+    records = [block.header] if block.entry is None else [block.header, block.entry]
+    scalars = {f.name: f.scalar for record in records for f in layout.FIELDS[record]}
+    if block.index is not None:
+        scalars[block.index] = scalars[str(block.count)]
+    return scalars
+
+
+def _expected(value: Any, dtype: np.dtype[Any], scalar: str | None) -> str:
+    """What would fit, and the width at which the value itself does."""
+    expected = legal_range(dtype, is_tiny=bool(abs(value) < 1))
+    for width in layout.SCALARS[scalar].widths if scalar is not None else ():
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            converted = value.astype(width)
+        if not lost(value, converted):
+            return f'{expected}, or widths={{"{scalar}": "{width}"}}'
+    return expected
+
+
+def as_rows(
+    header: StreamHeader, given: Mapping[str, npt.ArrayLike], source: str
+) -> dict[str, Array]:
+    """The columns of rows by name, converted, all of one length.
+
+    Raises WriteError as `as_column` does, and for columns of different shapes.
+    """
+    dtypes, scalars = row_columns(header), row_scalars(header)
+    arrays = {name: as_array(given[name], dtype) for name, dtype in dtypes.items()}
+    shapes = {array.shape for array in arrays.values()} - {()}
+    shape = next(iter(shapes), (1,))
+    if len(shapes) > 1 or len(shape) != 1:
+        told = " and ".join(str(shape) for shape in sorted(shapes))
+        raise WriteError(f"columns of shape {told}", source=source, expected="(rows,)")
+    return {
+        name: as_column(name, array, dtypes[name], source, shape, scalar=scalars[name])
+        for name, array in arrays.items()
+    }
+
+
+def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], source: str) -> Array:
+    """Offsets of the blocks that rows form: a new one wherever an id differs from the row
+    before (or the index column of a counted block starts again at 1).
+
+    Raises WriteError where a block column changes, or an index jumps, inside a block, and for
+    an entry that would be read as a delimiter.
+    """
+    length = len(rows[keys[0]])
+    new = np.zeros(length, bool)
+    new[0] = True
+    index = header.block.index
+    for name in keys:
+        new[1:] |= rows[name][1:] != rows[name][:-1]
+    if header.block.entry is None:
+        new[:] = True
+    if index is not None:
+        new |= rows[index] == 1
+    if header.block.match is not None:
+        name, value = header.block.match
+        expected = f"anything but {value}, which ends a block"
+        _refuse(rows[name] == value, name, rows, keys, source, expected)
+    starts = np.flatnonzero(new)
+    offsets = np.append(starts, length).astype(np.int64)
+    if index is not None:
+        counted = np.arange(length) - np.repeat(starts, np.diff(offsets)) + 1
+        _refuse(rows[index] != counted, index, rows, keys, source, "counting from 1 in each block")
+    for f in layout.FIELDS[header.block.header]:
+        name = f.name
+        if name in rows and name not in keys:
+            column = rows[name]
+            first = np.repeat(column[starts], np.diff(offsets))
+            differs = (first != column) & ~(np.isnan(first) & np.isnan(column))
+            _refuse(differs, name, rows, keys, source, "the same in all rows of a block")
+    return offsets
+
+
+def _refuse(
+    bad: Array, name: str, rows: dict[str, Array], keys: list[str], source: str, expected: str
+) -> None:
+    if bad.any():
+        at = int(np.argmax(bad))
+        ids = {key: int(rows[key][at]) for key in keys}
+        raise WriteError(
+            f"{name} is {rows[name][at]}", source=source, ids=ids, expected=expected, row=at
+        )

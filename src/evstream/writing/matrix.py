@@ -1,0 +1,198 @@
+"""A matrix of losses, a row per item and a column per sample, on its way into a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from evstream._generated import layout
+from evstream._support.schema import Rule
+from evstream.errors import WriteError
+from evstream.wire.columns import Array, block_columns, entry_columns
+from evstream.wire.event import no_matrix
+from evstream.wire.header import StreamHeader
+from evstream.writing.conversion import as_array, as_column, row_scalars
+
+
+class MatrixForm:
+    """What a stream says of its matrices, looked up once.
+
+    Attributes:
+        header: of the stream.
+        source: name of the target, for messages.
+        block: header columns -> dtype, the event id first.
+        scalars: all columns -> scalar type.
+        sidx, value: the entry fields; `sidx_dtype` and `value_dtype` are their dtypes.
+        plurals: keyword -> header column, of those behind the second id.
+        specials: keyword -> special sidx, ascending.
+
+    Raises TypeError for a stream that no matrix can be written to, WriteError where the last
+    sample has a sidx that does not fit.
+    """
+
+    def __init__(self, header: StreamHeader, source: str) -> None:
+        problem = no_matrix(header)
+        if problem is None and header.block.delimiter is None:
+            problem = f"a {header.stream} stream has counted blocks"
+        if problem is not None:
+            raise TypeError(f"{problem}: use write_columns")
+        self.header, self.source = header, source
+        self.samples = int(header.len_sample or 0)
+        self.block = block_columns(header)
+        self.scalars = row_scalars(header)
+        self.sidx, self.value = entry_columns(header)
+        self.sidx_dtype, self.value_dtype = entry_columns(header).values()
+        fields = [f for f in layout.FIELDS[header.block.header] if f.plural][2:]
+        self.plurals = {str(f.plural): f.name for f in fields}
+        known = {special.sidx for special in header.spec.specials}
+        parameters = ((sidx, name) for name, sidx in layout.SPECIAL_PARAMETERS.items())
+        self.specials = {name: sidx for sidx, name in sorted(parameters) if sidx in known}
+        highest = np.iinfo(self.sidx_dtype).max
+        if self.samples > highest:
+            raise WriteError(
+                f"sidx {self.samples} does not fit into {self.sidx_dtype.str[1:]}", source=source,
+                expected=f"a len_sample of {highest} or less",
+            )  # fmt: skip
+
+    def given(self, columns: Mapping[str, npt.ArrayLike | None]) -> dict[str, npt.ArrayLike]:
+        """The keywords that have a value. Raises TypeError for one that the stream does not
+        have, or one that it needs and is missing; None is taken for what any stream has."""
+        stream = self.header.stream
+        for name, values in columns.items():
+            if name in self.plurals or name in self.specials:
+                continue
+            elsewhere = name in _keywords()
+            if elsewhere and values is None:
+                continue
+            problem = f"a {stream} stream has no {name}"
+            if not elsewhere:
+                problem = f"no {'column or ' if self.plurals else ''}special sidx {name!r}"
+            legal = ", ".join([*self.plurals, *self.specials])
+            raise TypeError(f"{problem}, expected {legal or 'none'}")
+        given = {name: values for name, values in columns.items() if values is not None}
+        for name in self.plurals:
+            if name not in given:
+                raise TypeError(f"a {stream} stream needs {name}")
+        return given
+
+
+def _keywords() -> set[str]:
+    """The keywords that the matrices of any stream take."""
+    plurals = {f.plural for fields in layout.FIELDS.values() for f in fields if f.plural}
+    return plurals | layout.SPECIAL_PARAMETERS.keys()
+
+
+class Matrix:
+    """The arguments of `Writer.write_event`, converted to the dtypes of the stream.
+
+    Attributes:
+        block: one array per header column, shape (rows,), the event id first.
+        special_sidx: the special sidx that are given, ascending.
+        specials: shape (rows, specials).
+        losses: shape (rows, len_sample).
+    """
+
+    def __init__(
+        self,
+        form: MatrixForm,
+        event_id: int,
+        item_ids: npt.ArrayLike,
+        losses: npt.ArrayLike | None,
+        columns: Mapping[str, npt.ArrayLike | None],
+    ) -> None:
+        self._form = form
+        given = form.given(columns)
+        event_name, id_name = list(form.block)[:2]
+        if np.ndim(event_id) != 0:
+            raise WriteError(
+                f"{event_name} is {event_id}", source=form.source, expected="one number"
+            )
+        ids = np.atleast_1d(as_array(item_ids, form.block[id_name]))
+        self.rows = len(ids)
+        self.block: tuple[Array, ...] = ()
+        values: dict[str, npt.ArrayLike] = {event_name: event_id, id_name: ids}
+        values |= {name: given[plural] for plural, name in form.plurals.items()}
+        for name, column in values.items():
+            converted = self._column(name, column, name, form.block[name])
+            self.block = (*self.block, converted)
+        self.losses = self._losses(losses)
+        chosen = [name for name in form.specials if name in given]
+        self.special_sidx = np.array([form.specials[name] for name in chosen], form.sidx_dtype)
+        self.specials = np.empty((self.rows, len(chosen)), form.value_dtype)
+        for i, name in enumerate(chosen):
+            self.specials[:, i] = self._column(name, given[name], form.value, form.value_dtype)
+
+    def kernel_arguments(self) -> tuple[Array | int, ...]:
+        """What `encode_dense` takes: one event id, then arrays."""
+        event_id = self.block[0][0]
+        return (event_id, *self.block[1:], self.special_sidx, self.specials, self.losses)
+
+    def written(self) -> tuple[Array, ...]:
+        """The header columns of the rows that give a block: those with specials or losses."""
+        if self.specials.shape[1]:
+            return self.block
+        has_loss = self.losses.any(axis=1)
+        return tuple(column[has_loss] for column in self.block)
+
+    def no_entries(self) -> tuple[Array, ...]:
+        """Entry columns of length 0."""
+        return (np.empty(0, self._form.sidx_dtype), np.empty(0, self._form.value_dtype))
+
+    @property
+    def value_name(self) -> str:
+        """The entry field that the matrix has values of."""
+        return self._form.value
+
+    def refuse(self, rule: Rule, mask_of: Callable[[Array], Array]) -> None:
+        """Raise WriteError at the first value that breaks a rule on values."""
+        sidx = [*self.special_sidx.tolist(), *range(1, self.losses.shape[1] + 1)]
+        start = 0
+        for part in (self.specials, self.losses):
+            mask = mask_of(part)
+            if mask.any():
+                row, column = np.argwhere(mask)[0]
+                ids = self._ids(row) | {self._form.sidx: sidx[start + column]}
+                problem = f"{self._form.value} {part[row, column]} breaks {rule.id}: {rule.doc}"
+                raise WriteError(
+                    problem.rstrip("."), source=self._form.source, ids=ids, rule=rule.id
+                )
+            start += part.shape[1]
+
+    def _losses(self, losses: npt.ArrayLike | None) -> Array:
+        samples, dtype = self._form.samples, self._form.value_dtype
+        if losses is None:
+            if samples:
+                raise TypeError(f"losses are needed: len_sample is {samples}")
+            return np.empty((self.rows, 0), dtype)
+        matrix = as_array(losses, dtype)
+        if matrix.ndim == 1 and self.rows <= 1:
+            matrix = matrix.reshape(self.rows, -1) if self.rows else matrix.reshape(0, samples)
+        return self._column("losses", matrix, self._form.value, dtype, (self.rows, samples))
+
+    def _column(
+        self,
+        label: str,
+        values: npt.ArrayLike,
+        field: str,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...] | None = None,
+    ) -> Array:
+        """`values` for a field of the blocks; an error calls them `label`, and tells of which
+        block (and sidx, where they are a matrix) they are."""
+
+        def place(index: tuple[int, ...]) -> dict[str, Any]:
+            sidx = {self._form.sidx: index[1] + 1} if len(index) > 1 else {}
+            return {"ids": self._ids(index[0]) | sidx}
+
+        return as_column(
+            label, values, dtype, self._form.source, shape or (self.rows,),
+            scalar=self._form.scalars[field], place=place,
+        )  # fmt: skip
+
+    def _ids(self, row: int) -> dict[str, int]:
+        """The ids of a row, as far as they are converted."""
+        ids = zip(self._form.block, self.block, strict=False)
+        return {name: int(column[row]) for name, column in ids if column.dtype.kind != "f"}

@@ -1,0 +1,331 @@
+"""`evstream.create`: write a correct stream from arrays.
+
+Rows or matrices go through the rules of the spec (`rules`), then through the generated
+encoders into the buffer of the `outlet`. A block stays open between two calls of
+`write_columns`; everything else writes whole blocks.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from evstream._support.jit import ENTRIES, HEADER
+from evstream.errors import WriteError
+from evstream.wire.columns import Array, Columns, block_columns, entry_columns, row_columns
+from evstream.wire.event import Event
+from evstream.wire.header import StreamHeader, build_header
+from evstream.wire.kernels import block_kernels, new_state, record_functions
+from evstream.writing.checker import WriteChecker
+from evstream.writing.conversion import as_rows, group_rows
+from evstream.writing.matrix import Matrix, MatrixForm
+from evstream.writing.output import Outlet
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _one_at_a_time(method: F) -> F:
+    """A kernel lets go of the GIL between reading the cursor and moving it."""
+
+    @functools.wraps(method)
+    def alone(self: Writer, *arguments: Any, **named: Any) -> Any:
+        if os.getpid() != self._process:  # a thread that is not here may hold the lock
+            self._process, self._lock = os.getpid(), threading.RLock()
+        with self._lock:
+            return method(self, *arguments, **named)
+
+    return cast(F, alone)
+
+
+class Writer:
+    """An open stream to write to; use it as a context manager.
+
+    Several threads may write, one call at a time; the rules of the stream hold for the order
+    that comes of it.
+
+    Attributes:
+        header: the StreamHeader that was written.
+        name: of the target, for messages.
+        validate: whether what breaks a rule is refused; may be switched off, not on again.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        header: StreamHeader,
+        *,
+        validate: bool = True,
+        seal: str | bool = False,
+    ) -> None:
+        self.header = header
+        self._kernels = block_kernels(header.block)
+        self._records = record_functions(header.widths)
+        self._state = new_state(header)
+        self._delimiter_size = sum(d.itemsize for d in entry_columns(header).values())
+        self._out = Outlet(target, header, seal)
+        self.name = self._out.name
+        self.validate = validate
+        self._checker = WriteChecker(header, self.name)
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._form: MatrixForm | None = None  # once a matrix is written
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the stream so far, those included that wait to be handed on."""
+        return self._out.offset
+
+    @_one_at_a_time
+    def write_event(
+        self,
+        event_id: int,
+        item_ids: npt.ArrayLike,
+        losses: npt.ArrayLike | None = None,
+        **columns: npt.ArrayLike | None,
+    ) -> None:
+        """Write blocks of one event from a matrix; zero losses are left out.
+
+        Args:
+            event_id: above 0.
+            item_ids: shape (items,); coverage ids or summary ids in such streams.
+            losses: shape (items, len_sample), column j is sidx j + 1; may be left out when
+                len_sample is 0.
+            **columns: each of shape (items,) or one number.
+                What else a block has, by the names that events have for it: exposure_values
+                in a summary stream, and there required.
+                The special sidx of the stream: mean, std_dev, tiv, chance_of_loss, max_loss,
+                written even when zero, in the order of the format. An item with neither
+                specials nor losses above or below zero is left out.
+
+        Raises:
+            WriteError: for what breaks a rule, does not fit or is masked; nothing is written.
+            TypeError: a keyword that the stream does not have, or one that it needs is
+                missing; a stream that is no matrix, such as cdf.
+        """
+        self._out.refuse_closed()
+        if self._form is None:
+            self._form = MatrixForm(self.header, self.name)
+        matrix = Matrix(self._form, event_id, item_ids, losses, columns)
+        if self.validate:
+            self._checker.check_matrix(matrix)
+        self._close_block()
+        b, k = 0, -1
+        while b < matrix.rows:
+            self._out.cursor, b, k = self._kernels.encode_dense(
+                self._out.buffer, self._out.cursor, self._state, *matrix.kernel_arguments(), b, k
+            )
+            if b < matrix.rows:
+                self._out.drain()
+        self._out.flush_if_due()
+
+    @_one_at_a_time
+    def write_columns(self, *columns: npt.ArrayLike, **named: npt.ArrayLike) -> None:
+        """Write rows, one per entry, in the order they come.
+
+        The columns are those of `evstream cat`, by position or by name: event_id, item_id,
+        sidx, loss for a loss stream; event_id, summary_id, exposure_value, sidx, loss for
+        a summary stream; event_id, areaperil_id, vulnerability_id, bin_index, prob_to,
+        bin_mean for a cdf stream; event_id for an event-id list. Each is an array of the
+        same length, or one number for all rows. Rows with the same ids that follow one
+        another are one block, over calls too; but all bins of a cdf block come in one call,
+        since its header says how many there are.
+
+        Raises:
+            WriteError: for what breaks a rule, does not fit or is masked; nothing is written.
+            TypeError: a column is missing, or is none of the stream.
+        """
+        self._out.refuse_closed()
+        rows = self._rows(columns, named)
+        blocks = {name: rows[name] for name in block_columns(self.header)}
+        entries = tuple(rows[name] for name in entry_columns(self.header))
+        keys = [name for name, column in blocks.items() if column.dtype.kind != "f"]
+        if not len(rows[keys[0]]):
+            return
+        is_open = self._state["phase"] == ENTRIES
+        continues = bool(is_open and all(rows[n][0] == self._state[f"{n}_"] for n in keys))
+        offsets = group_rows(self.header, rows, keys, self.name)
+        if continues:
+            self._refuse_change(blocks)
+        firsts = tuple(column[offsets[:-1]] for column in blocks.values())
+        grouped = Columns(firsts, offsets, entries)
+        if self.validate:
+            self._checker.check(grouped, continues)
+        if self.header.block.delimiter is None:
+            self._encode(grouped)
+        else:
+            self._encode_rows(tuple(blocks.values()), entries)
+        self._out.flush_if_due()
+
+    @_one_at_a_time
+    def write(self, event: Event) -> None:
+        """Write an event as it was read, from a stream of the same block layout.
+
+        Raises:
+            WriteError: for another layout, or anything that breaks a rule of the stream.
+        """
+        theirs, ours = event.header, self.header
+        if (theirs.block.name, theirs.used_widths) != (ours.block.name, ours.used_widths):
+            raise WriteError(
+                f"an event of a {theirs.stream} stream", source=self.name,
+                expected=f"one of a {ours.stream} stream at the same widths",
+            )  # fmt: skip
+        self._out.refuse_closed()
+        columns = event.own_columns()
+        if self.validate:
+            self._checker.check(columns)
+        self._close_block()
+        self._encode(columns)
+        self._out.flush_if_due()
+
+    @_one_at_a_time
+    def leave_open(self) -> None:
+        """Close the stream without the delimiter of its last block, as some C++ tools do.
+
+        For exact copies of their streams. Raises ValueError where no block is open: before
+        any row, and after `write` or `write_event`.
+        """
+        self._out.refuse_closed()
+        if self._state["phase"] != ENTRIES:
+            raise ValueError(f"{self.name}: no block is open that could be left so")
+        self._state["phase"] = HEADER
+        self.close()
+
+    @_one_at_a_time
+    def flush(self) -> None:
+        """Hand everything written so far to the target; the open block stays open."""
+        self._out.refuse_closed()
+        self._out.flush()
+
+    @_one_at_a_time
+    def close(self) -> None:
+        """Complete the stream; a file appears under its name."""
+        if self._out.closed:
+            return
+        try:
+            self._close_block()
+        except BaseException:
+            self.abort()
+            raise
+        self._out.close()
+
+    @_one_at_a_time
+    def abort(self) -> None:
+        """Give up: no file appears, and any other target ends inside a record."""
+        self._out.abort()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def _refuse_change(self, blocks: Mapping[str, Array]) -> None:
+        """A block that goes on over two calls has one exposure value."""
+        for name, column in blocks.items():
+            before, now = self._state[f"{name}_"], column[0]
+            if before != now and not (np.isnan(before) and np.isnan(now)):
+                ids = {n: c[0] for n, c in blocks.items() if c.dtype.kind != "f"}
+                raise WriteError(
+                    f"{name} is {now}", source=self.name, ids=ids, row=0,
+                    expected=f"{before} as in the rows of the block before",
+                )  # fmt: skip
+
+    def _rows(
+        self, columns: tuple[npt.ArrayLike, ...], named: Mapping[str, npt.ArrayLike]
+    ) -> dict[str, Array]:
+        """The given columns by name, converted, all of one length."""
+        dtypes = row_columns(self.header)
+        given = dict(zip(dtypes, columns, strict=False))
+        if len(columns) > len(dtypes) or given.keys() & named.keys():
+            raise TypeError(f"write_columns takes each of {', '.join(dtypes)} once")
+        given |= named
+        if given.keys() != dtypes.keys():
+            raise TypeError(f"write_columns got {', '.join(given)}, expected {', '.join(dtypes)}")
+        return as_rows(self.header, given, self.name)
+
+    def _encode_rows(self, blocks: tuple[Array, ...], entries: tuple[Array, ...]) -> None:
+        n = 0
+        while n < len(entries[0]):
+            self._out.cursor, n = self._kernels.encode_rows(
+                self._out.buffer, self._out.cursor, self._state, *blocks, *entries, n
+            )
+            if n < len(entries[0]):
+                self._out.drain()
+
+    def _encode(self, columns: Columns) -> None:
+        b, k = 0, -1
+        while b < len(columns.block[0]):
+            self._out.cursor, b, k = self._kernels.encode_blocks(
+                self._out.buffer,
+                self._out.cursor,
+                self._state,
+                *columns.block,
+                columns.offsets,
+                *columns.entry,
+                b,
+                k,
+            )
+            if b < len(columns.block[0]):
+                self._out.drain()
+
+    def _close_block(self) -> None:
+        """Write the delimiter of the block that write_columns left open."""
+        if self._state["phase"] == ENTRIES:
+            self._state["phase"] = HEADER
+            if len(self._out.buffer) - self._out.cursor < self._delimiter_size:
+                self._out.drain()
+            write = getattr(self._records, f"mv_write_{self.header.block.delimiter}")
+            self._out.cursor = write(self._out.buffer, self._out.cursor)
+
+
+def create(
+    target: Any,
+    stream: str = "loss",
+    *,
+    len_sample: int | None = None,
+    summary_set_id: int | None = None,
+    widths: Mapping[str, str] | None = None,
+    validate: bool = True,
+    seal: str | bool = False,
+    **header_fields: int | None,
+) -> Writer:
+    """Open a stream for writing; use it as a context manager.
+
+    Args:
+        target: a path, "-" for stdout, a file descriptor, a pipe or socket, or any binary
+            file object. A file appears under its name when the stream is complete, and not
+            at all after an exception; it is compressed if its name ends in .gz or .zst.
+        stream: the type to write, e.g. "loss", "summary", "cdf"; see docs/format.md.
+        len_sample: number of samples per event, 0 or more; for streams that have samples.
+        summary_set_id: for a summary stream.
+        widths: as for evstream.open.
+        validate: refuse what breaks a rule of severity error in docs/format.md. False is
+            for those who want a broken stream, in tests for example.
+        seal: True writes a seal beside the file (gul.bin.seal), a path writes it there; see
+            evstream.seal. `evstream validate` finds it and uses it.
+        **header_fields: any other field of the stream header, where the spec has more of
+            them than the Oasis format; see docs/format.md.
+
+    Raises:
+        TypeError: a field of the stream header is missing, does not belong, or is no whole
+            number.
+        ValueError: an unknown stream type or width.
+        WriteError: a value of the stream header is out of range.
+    """
+    values = {"len_sample": len_sample, "summary_set_id": summary_set_id, **header_fields}
+    return Writer(target, build_header(stream, values, widths), validate=validate, seal=seal)
