@@ -36,7 +36,7 @@ class Inputs:
         self.columns = evstream.read_columns(self.path)
         self.rows = len(self.columns["loss"])
         self.header = StreamHeader("loss")
-        self.kernels = block_kernels(self.header.block)
+        self.kernels = block_kernels(self.header)
 
     @property
     def size(self) -> int:

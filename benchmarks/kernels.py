@@ -215,7 +215,7 @@ def other_streams() -> Iterator[Result]:
     """Other shapes, types and widths: decoding in chunks and encoding, beside a copy."""
     for name, shape in SHAPES.items():
         header, columns, data = shape()
-        kernels = block_kernels(header.block)
+        kernels = block_kernels(header)
         rows, size = len(columns[0]), len(data)
         out = [np.empty(CHUNK_ROWS, column.dtype) for column in columns]
         target = np.empty(size + (64 << 10), np.uint8)

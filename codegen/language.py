@@ -101,7 +101,7 @@ MODULE_NAMES = _words("events layout records")
 # Arguments of `Writer.write_event`, which takes columns by name, and of `evstream.create` and
 # `write_arrow`, which take the fields of a stream header:
 WRITER_NAMES = _words("event_id item_ids losses self")
-CREATE_NAMES = _words("stream table target validate widths seal")
+CREATE_NAMES = _words("format stream table target validate widths seal")
 # What the writers of a record are:
 RECORD_NAMES = _words("byte_mv cursor store")
 

@@ -30,10 +30,8 @@ from evstream import (
     StreamHeaderError,
     TruncatedStreamError,
 )
-from evstream._generated import layout
 from evstream.reading.stream import EventStream
 from evstream.transport.source import CHUNK
-from evstream.wire.header import record_dtype
 from oracle import BIN, BLOCK_HEADERS, PAIR, Decoded, Row
 from test_oracle import Entry
 
@@ -150,11 +148,11 @@ def open_block_ids(decoded: Decoded, data: bytes) -> Row:
     if decoded.complete_blocks:
         last = decoded.complete_blocks[-1]
         start = last[0] + block_size(decoded, last[-1])
-    dtype = record_dtype(header.block.header, header.widths)
+    dtype = header.block_dtype
     if len(data) < start + dtype.itemsize:
         return ()
     record = np.frombuffer(data, dtype, 1, start)[0]
-    fields = layout.FIELDS[header.block.header]
+    fields = header.block_fields
     return tuple(int(record[f.name]) for f in fields if f.plural and f.scalar != "oasis_float")
 
 

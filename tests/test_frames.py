@@ -32,7 +32,6 @@ from evstream.tables import dataframes as frames
 from evstream.tables.arrow import FINAL_DELIMITER, METADATA, header_of
 from evstream.tables.dense import join_chunks
 from evstream.tables.rows import Selection, iter_rows, keep_blocks, named_rows, whole_blocks
-from evstream.wire.columns import row_columns
 from evstream.wire.header import StreamHeader
 from oracle import DEFAULT_WIDTHS, Bits, decode, encode
 from support import ROOT, Trickle, child_environment, raw, run_examples
@@ -138,7 +137,7 @@ def test_a_stream_without_records_gives_an_empty_table_of_the_right_types(
     if isinstance(table, pa.RecordBatchReader):
         table = table.read_all()
     header = StreamHeader(entry["stream"], entry["header"], entry["widths"] | SAMPLE_COUNT)
-    for name, dtype in row_columns(header).items():
+    for name, dtype in header.row_columns.items():
         assert np.asarray(table[name]).shape == (0,)
         assert np.asarray(table[name]).dtype == dtype
 

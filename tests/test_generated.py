@@ -30,8 +30,8 @@ from codegen.load import load_spec
 from codegen.outputs import OWN
 from codegen.render import TemplateError, environment, render, template_errors
 from codegen.write import EditedError, stale, write
+from evstream._generated import layout
 from evstream._support.jit import STATE_FIELDS
-from evstream.wire.header import stream_header_fields
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec" / "oasis.yaml"
@@ -81,7 +81,7 @@ def arguments(*functions):
         for p in inspect.signature(function).parameters.values()
         if p.kind is not p.VAR_KEYWORD
     }
-    return found - stream_header_fields().keys()
+    return found - layout.FORMAT.stream_header_fields().keys()
 
 
 def test_the_reserved_names_of_the_writer_are_its_arguments():

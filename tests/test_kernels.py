@@ -18,8 +18,7 @@ import pytest
 
 from evstream._generated import layout
 from evstream._support.jit import BAD_COUNT, ENTRIES, HEADER, NEED_INPUT, OUTPUT_FULL
-from evstream.wire.columns import block_columns, entry_columns
-from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_state, record_functions
 from oracle import DEFAULT_WIDTHS, Bits, Decoded, Row, Widths, decode, encode
 from support import BlockRow, raw
@@ -75,7 +74,7 @@ class Case:
 
     @property
     def columns(self) -> dict[str, np.dtype[Any]]:
-        return block_columns(self.header)
+        return self.header.block_columns
 
     @property
     def keys(self) -> list[np.dtype[Any]]:
@@ -83,14 +82,14 @@ class Case:
 
     @property
     def entry(self) -> dict[str, np.dtype[Any]]:
-        return entry_columns(self.header)
+        return self.header.entry_columns
 
     @property
     def records(self) -> list[int]:
         """Sizes of the records of the body."""
         block = self.header.block
         names = [block.header] if block.entry is None else [block.header, block.entry]
-        return [record_dtype(name, self.header.widths).itemsize for name in names]
+        return [self.header.record_dtype(name).itemsize for name in names]
 
     def new_state(self) -> Any:
         return new_state(self.header)
@@ -120,7 +119,7 @@ def make_case(block: str, widths: Widths = DEFAULT_WIDTHS) -> Case:
     stream = STREAMS[block]
     data = encode(stream, HEADERS[stream], blocks_for(block, widths), widths)
     header = StreamHeader(stream, HEADERS[stream], widths | {"sample_count": "i4"})
-    kernels = block_kernels(header.block)
+    kernels = block_kernels(header)
     return Case(kernels, header, data[header.size :], decode(data, stream, widths))
 
 
@@ -322,7 +321,7 @@ def make_long_case(block: str, widths: Widths) -> Case:
     ]
     data = encode(stream, HEADERS[stream], blocks, widths)
     header = StreamHeader(stream, HEADERS[stream], widths | {"sample_count": "i4"})
-    kernels = block_kernels(header.block)
+    kernels = block_kernels(header)
     return Case(kernels, header, data[header.size :], decode(data, stream, widths))
 
 
@@ -673,7 +672,7 @@ def record_width(record: str, widths: Widths) -> list[str]:
 
 def check_record(record: str, widths: Widths, plain: bool) -> None:
     """Write values at an odd offset and read them back; struct does the same beside it."""
-    module = record_functions(widths | {"sample_count": "i4"})
+    module = record_functions(layout.FORMAT, widths | {"sample_count": "i4"})
     read = getattr(module, f"mv_read_{record}")
     write = getattr(module, f"mv_write_{record}")
     if plain:
@@ -706,7 +705,7 @@ def test_a_record_is_the_same_when_compiled(record: str, widths: Widths) -> None
 
 @pytest.mark.parametrize("widths", ALL_WIDTHS, ids=lambda widths: "_".join(widths.values()))
 def test_the_delimiter_is_all_zeros(widths: Widths) -> None:
-    module = record_functions(widths | {"sample_count": "i4"})
+    module = record_functions(layout.FORMAT, widths | {"sample_count": "i4"})
     size = int(widths["oasis_int"][1]) + int(widths["oasis_float"][1])
     buffer = np.full(size + 2, 0xAB, np.uint8)
     assert module.mv_write_delimiter(buffer, 1) == 1 + size
@@ -715,7 +714,7 @@ def test_the_delimiter_is_all_zeros(widths: Widths) -> None:
 
 @pytest.mark.parametrize("signed", [np.int8, np.uint8])
 def test_a_record_is_read_from_and_written_to_mapped_memory(signed: type, tmp_path: Any) -> None:
-    module = record_functions(DEFAULT_WIDTHS | {"sample_count": "i4"})
+    module = record_functions(layout.FORMAT, DEFAULT_WIDTHS | {"sample_count": "i4"})
     memory = np.memmap(tmp_path / "records", signed, "w+", shape=(16,))
     assert module.mv_write_sidx_loss(memory, 1, -5, 2.5) == 9
     assert module.mv_read_sidx_loss(memory, 1) == (-5, 2.5, 9)

@@ -458,7 +458,7 @@ from evstream._generated import layout
 for stream in ("claim", "tiny"):
     warm_up(stream, {})
 header = evstream.create(io.BytesIO(), "tiny", **HEADER).header
-print(block_kernels(header.block).encode_dense.signatures != [])
+print(block_kernels(header).encode_dense.signatures != [])
 """,
         NUMBA_DISABLE_JIT="0",
     )

@@ -30,7 +30,6 @@ import pytest
 import evstream
 from evstream import StreamHeaderError, TruncatedStreamError, WriteError, Writer
 from evstream._generated import layout
-from evstream.wire.columns import block_columns, entry_columns
 from evstream.wire.header import StreamHeader
 from oracle import decode, encode
 from support import ROOT, child_environment, read_all, rows_to_blocks, run_python
@@ -290,7 +289,7 @@ def test_every_rule_of_severity_error_is_broken_here_in_every_field_of_every_str
     expected = set()
     for stream in layout.STREAMS:
         header = StreamHeader(stream, HEADERS[stream])
-        columns = {*block_columns(header), *entry_columns(header)}
+        columns = {*header.block_columns, *header.entry_columns}
         for rule in layout.RULES.values():
             has_entries = header.block.entry is not None
             if rule.severity == "error" and not (rule.check == "once_in_list" and has_entries):

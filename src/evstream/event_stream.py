@@ -34,7 +34,6 @@ from evstream._generated.layout import (
 )
 from evstream._support.jit import jit
 from evstream._support.memory import load, prefetch, store
-from evstream._support.schema import choose_widths
 from evstream.compat.event_reader import PIPE_CAPACITY, EventReader
 from evstream.compat.open_inputs import (
     bytes_to_stream_types,
@@ -45,14 +44,13 @@ from evstream.compat.open_inputs import (
     stream_info_to_bytes,
 )
 from evstream.transport.sink import write_all
-from evstream.wire.header import record_dtype
 from evstream.wire.kernels import record_functions
 
-_WIDTHS = choose_widths(layout.SCALARS)
-_records = record_functions(_WIDTHS)
-_item = record_dtype("item_header", _WIDTHS)
-_summary = record_dtype("summary_header", _WIDTHS)
-_pair = record_dtype("sidx_loss", _WIDTHS)
+_WIDTHS = layout.FORMAT.choose_widths()
+_records = record_functions(layout.FORMAT, _WIDTHS)
+_item = layout.FORMAT.record_dtype("item_header", _WIDTHS)
+_summary = layout.FORMAT.record_dtype("summary_header", _WIDTHS)
+_pair = layout.FORMAT.record_dtype("sidx_loss", _WIDTHS)
 
 oasis_int = np.dtype(_WIDTHS["oasis_int"])
 oasis_float = np.dtype(_WIDTHS["oasis_float"])

@@ -36,12 +36,13 @@ with atheris.instrument_imports(include=["evstream"]):
     )
     from evstream.reading import stream as reader  # noqa: F401
     from evstream.tables import arrow  # noqa: F401
+    from evstream.wire.header import StreamHeader
     from evstream.wire.kernels import block_kernels, record_functions
 
-    for block in layout.BLOCKS.values():
-        block_kernels(block)
+    for block in layout.STREAMS:
+        block_kernels(StreamHeader(block))
     for widths in targets.WIDTHS:
-        record_functions(widths)
+        record_functions(layout.FORMAT, widths)
 
 RESIDENT_MB = 2048
 """Resident memory at which the fuzzer stops."""

@@ -78,6 +78,30 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class TypeWord:
+    """The unsigned little-endian integer that opens a stream: (name, bytes) of its parts, from the
+    lowest byte up."""
+
+    parts: tuple[tuple[str, int], ...]
+
+    @property
+    def size(self) -> int:
+        return sum(size for _, size in self.parts)
+
+    def pack(self, numbers: Mapping[str, int]) -> bytes:
+        """The bytes of the type word."""
+        return b"".join(int(numbers[name]).to_bytes(size, "little") for name, size in self.parts)
+
+    def unpack(self, word: bytes) -> dict[str, int]:
+        """The numbers of the first bytes of a stream."""
+        numbers, at = {}, 0
+        for name, size in self.parts:
+            numbers[name] = int.from_bytes(word[at : at + size], "little")
+            at += size
+        return numbers
+
+
+@dataclass(frozen=True)
 class Rule:
     """What a good stream keeps to; `severity` is 'error' or 'warning'."""
 

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from evstream._generated import layout
 from evstream._support.schema import Rule
-from evstream.wire.columns import Array, Columns, block_columns, entry_columns
+from evstream.wire.columns import Array, Columns
 from evstream.wire.header import StreamHeader
 
 
@@ -47,11 +46,11 @@ class Checker:
         self.entries_before = 0
         self._specials = {special.sidx for special in header.spec.specials}
         self._later: list[Callable[[], None]] = []
-        self._block_at = {name: i for i, name in enumerate(block_columns(header))}
-        self._entry_at = {name: i for i, name in enumerate(entry_columns(header))}
+        self._block_at = {name: i for i, name in enumerate(header.block_columns)}
+        self._entry_at = {name: i for i, name in enumerate(header.entry_columns)}
         self._checks = [
             (rule, name, CHECKS[rule.check])
-            for rule in layout.RULES.values()
+            for rule in header.format.rules.values()
             for name in rule.fields
             if rule.severity in severities and rule.check in CHECKS
             if name in self._block_at or name in self._entry_at
@@ -123,7 +122,7 @@ class Checker:
 
     def ids(self, columns: Columns, block: int) -> dict[str, int]:
         """The ids of a block, for messages."""
-        dtypes = block_columns(self.header)
+        dtypes = self.header.block_columns
         names = [name for name, dtype in dtypes.items() if dtype.kind != "f"]
         return {name: int(columns.block[self._block_at[name]][block]) for name in names}
 
@@ -148,7 +147,8 @@ def _known_special(checker: Checker, name: str, sidx: Array, columns: Columns) -
 
 
 def _at_most(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    limits = {r.limit for r in layout.RULES.values() if r.check == "at_most" and name in r.fields}
+    rules = checker.header.format.rules.values()
+    limits = {r.limit for r in rules if r.check == "at_most" and name in r.fields}
     return values > min(checker.header.values[str(limit)] for limit in limits)
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from evstream._generated import layout
+from evstream._support.format import Format
 from evstream.errors import SealError, StreamHeaderError, TruncatedStreamError
 from evstream.reading.block_tracker import BlockTracker
 from evstream.transport.sink import Sink
@@ -83,15 +83,16 @@ class Seal:
         if len(self.checksums) != ranges:
             raise ValueError(f"{len(self.checksums)} checksums for {ranges} ranges of bytes")
 
-    def differences(self, found: Seal) -> list[tuple[int | None, str]]:
-        """(byte offset, what) for each way in which `found` is not what was sealed."""
+    def differences(self, found: Seal, used: Collection[str]) -> list[tuple[int | None, str]]:
+        """(byte offset, what) for each way in which `found` is not what was sealed. Only the
+        widths of `used` scalar types are compared: of others the environment may say anything."""
         told: list[tuple[int | None, str]] = []
         if not self.complete:
             told.append((None, "the stream was not complete when it was sealed"))
         for name in ("stream", "header", "widths", "bytes", "events", "blocks", "records"):
             sealed, now = getattr(self, name), getattr(found, name)
             if name == "widths":
-                sealed, now = self._used_widths(), found._used_widths()
+                sealed, now = ({n: w for n, w in s.items() if n in used} for s in (sealed, now))
             if sealed != now:
                 end = found.bytes if name == "bytes" else None
                 told.append((end, f"{name} {now}, expected {sealed} by the seal"))
@@ -102,12 +103,6 @@ class Seal:
                 where = f"bytes {number * RANGE} to {last}"
                 told.append((number * RANGE, f"{where} are not those that were sealed"))
         return told
-
-    def _used_widths(self) -> dict[str, str]:
-        """The widths that the stream has; of the others the environment may say anything."""
-        if self.stream not in layout.STREAMS:
-            return self.widths
-        return StreamHeader(self.stream, self.header, self.widths).used_widths
 
 
 class Sealer:
@@ -124,11 +119,12 @@ class Sealer:
         header: StreamHeader | None = None,
         stream: str | None = None,
         widths: Mapping[str, str] | None = None,
+        format: Format | None = None,
     ) -> None:
         self.seal = Seal()
         self.unclosed: TruncatedStreamError | None = None
         self._source = source
-        self._stream, self._widths = stream, widths
+        self._stream, self._widths, self._format = stream, widths, format
         self._start = bytearray()
         self._tracker: BlockTracker | None = None
         self._last_event: int | None = None
@@ -202,7 +198,7 @@ class Sealer:
             piece, rest = rest[:size], rest[size:]
             return piece
 
-        return read_header(read, self._source, self._stream, self._widths)
+        return read_header(read, self._source, self._stream, self._widths, self._format)
 
     def _begin(self, header: StreamHeader) -> None:
         self.seal.stream = header.stream

@@ -1,7 +1,7 @@
 """`evstream.validate`: every rule of the spec, on every byte of a stream, in bounded memory.
 
 A finding names the rule, the byte, the ids and the value. The rules and what they concern
-come from the spec (`layout.RULES`), their checks from `rules`; here is where a row of a
+come from the spec (`header.format.rules`), their checks from `rules`; here is where a row of a
 stretch lies in the stream, and what concerns the stream as a whole.
 """
 
@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from evstream._generated import layout
+from evstream._support.format import Format
 from evstream._support.schema import Rule
 from evstream.checking.rules import Checker
 from evstream.checking.seal import Seal, Sealer, seal_path
 from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError
 from evstream.reading.stream import EventStream
 from evstream.wire.columns import Array, Chunk
-from evstream.wire.header import record_dtype
 
 CONTEXT = 8
 """Bytes shown of the place of a finding."""
@@ -62,6 +61,8 @@ class Report:
         stream: type of the stream.
         bytes, events, blocks, records: how much was looked at.
         counts: rule id -> number of places that break it.
+        errors: number of places that break a rule of severity error.
+        fixes: rule id -> what to do about a stream that breaks it.
         findings: the first places of each rule.
     """
 
@@ -72,17 +73,14 @@ class Report:
     blocks: int = 0
     records: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    errors: int = 0
+    fixes: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
         """Whether nothing was found."""
         return not self.counts
-
-    @property
-    def errors(self) -> int:
-        """Places that break a rule of severity error."""
-        return sum(n for rule, n in self.counts.items() if layout.RULES[rule].severity == "error")
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON takes it: NaN and infinity as strings."""
@@ -103,11 +101,12 @@ def validate(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    format: Format | None = None,
 ) -> Report:
     """Check a stream against every rule of its type.
 
     Args:
-        source, stream, widths, timeout: as for evstream.open.
+        source, stream, widths, timeout, format: as for evstream.open.
         expect_events: event ids that must all be there.
         seal: the path of a seal to compare with; True takes the one beside the file if there
             is one, False none.
@@ -118,9 +117,15 @@ def validate(
         SealError: the seal cannot be read.
     """
     sealed = _seal_of(source, seal)
-    sealer = Sealer(str(source), stream=stream, widths=widths) if sealed is not None else None
+    sealer = (
+        Sealer(str(source), stream=stream, widths=widths, format=format)
+        if sealed is not None
+        else None
+    )
     tap = sealer.update if sealer is not None else None
-    with EventStream(source, stream, widths=widths, tap=tap, timeout=timeout, warn=False) as opened:
+    with EventStream(
+        source, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False
+    ) as opened:
         return _Validation(opened, first, sealed, sealer).run(expect_events)
 
 
@@ -162,7 +167,9 @@ class _Validation:
         if self._sealed is not None and self._sealer is not None:
             with contextlib.suppress(EvstreamError):
                 self._sealer.finish()  # what is wrong with the end is told already
-            for offset, text in self._sealed.differences(self._sealer.seal):
+            for offset, text in self._sealed.differences(
+                self._sealer.seal, self._stream.header.used_widths
+            ):
                 self._tell("sealed", offset, {}, text)
         for event in sorted(set(expected or ()) - self._events):
             self._tell("expected_events", None, {"event_id": event}, "the event is missing")
@@ -201,8 +208,15 @@ class _Validation:
             ids = checker.ids(columns, block)
             text = rule.doc if value is None else f"{name} {value}: {rule.doc}"
             self._add(rule, offset, ids, sidx, value, self._places.bytes_at(offset), text)
-        rest = int(mask.sum()) - (self._report.counts.get(rule.id, 0) - told)
-        self._report.counts[rule.id] = self._report.counts.get(rule.id, 0) + rest
+        self._count(rule, int(mask.sum()) - (self._report.counts.get(rule.id, 0) - told))
+
+    def _count(self, rule: Rule, places: int) -> int:
+        """Count places that break a rule; how many there are now."""
+        report = self._report
+        report.counts[rule.id] = report.counts.get(rule.id, 0) + places
+        report.errors += places if rule.severity == "error" else 0
+        report.fixes[rule.id] = rule.fix
+        return report.counts[rule.id]
 
     @property
     def _has_sidx(self) -> bool:
@@ -210,7 +224,7 @@ class _Validation:
 
     def _tell(self, check: str, offset: int | None, ids: dict[str, int], text: str) -> None:
         """Add a finding about the stream as a whole, under the rule that the spec has for it."""
-        rules = [rule for rule in layout.RULES.values() if rule.check == check]
+        rules = [rule for rule in self._stream.header.format.rules.values() if rule.check == check]
         if not rules:
             problem = f"{text}; the spec has no rule with check {check!r}"
             raise EvstreamError(problem, source=self._stream.name, offset=offset, ids=ids)
@@ -227,9 +241,7 @@ class _Validation:
         data: str,
         text: str,
     ) -> None:
-        counts = self._report.counts
-        counts[rule.id] = counts.get(rule.id, 0) + 1
-        if counts[rule.id] <= self._first:
+        if self._count(rule, 1) <= self._first:
             place = [] if offset is None else [f"byte {offset}"]
             place += [f"{name} {number}" for name, number in ids.items()]
             place += [] if sidx is None else [f"sidx {sidx}"]
@@ -245,8 +257,8 @@ class _Places:
         header = stream.header
         block = header.block
         self._stream = stream
-        self._header = record_dtype(block.header, header.widths).itemsize
-        self._entry = record_dtype(block.entry, header.widths).itemsize if block.entry else 0
+        self._header = header.block_dtype.itemsize
+        self._entry = header.entry_size
         self._end = self._entry if block.delimiter else 0
         self._open_start = 0
         self._chunk: Chunk | None = None

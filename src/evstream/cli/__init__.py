@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evstream import process
+from evstream._support.format import Format, bound_format
 from evstream.cli import standard
 from evstream.errors import EvstreamError, MissingDelimiterWarning, RowsWarning
 from evstream.transport.compression import MAGIC_SIZE, compression
@@ -43,8 +44,10 @@ def console() -> int:
     return console()
 
 
-def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
-    """Run one command; the exit status."""
+def main(
+    arguments: Sequence[str] | None = None, *, alone: bool = False, format: Format | None = None
+) -> int:
+    """Run one command on streams of a format; the exit status."""
     from evstream.cli import cat, convert, demo, diff, info, merge, seal, validate, warmup
 
     parser = argparse.ArgumentParser(
@@ -52,10 +55,12 @@ def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    format = format or bound_format()
+    parser.set_defaults(spec_format=format)
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (info, cat, validate, seal, convert, merge, diff, warmup, demo):
-        module.add_parser(commands)
+        module.add_parser(commands, format)
     options = parser.parse_args(arguments)
     if alone and _are_small(getattr(options, "files", [])):
         os.environ["NUMBA_DISABLE_JIT"] = "1"
@@ -163,6 +168,7 @@ def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:
         widths=dict(options.width),
         strict=options.strict,
         timeout=options.timeout,
+        format=options.spec_format,
         **more,
     )
 

@@ -11,6 +11,7 @@ import argparse
 import math
 from typing import Any
 
+from evstream._support.format import Format
 from evstream.cli import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import Output, silence
@@ -19,7 +20,7 @@ ROWS = 1 << 15
 """Rows that are text at once: an event may be large, and its text takes 50 times its bytes."""
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "cat",
         help="print the records of a stream",
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _print(options: argparse.Namespace, output: Output) -> None:
     from evstream.text.json import csv_lines, json_lines
-    from evstream.wire.columns import csv_columns, row_columns
+    from evstream.wire.columns import csv_columns
 
     lines = csv_lines if options.format == "csv" else json_lines
     with (
@@ -59,7 +60,7 @@ def _print(options: argparse.Namespace, output: Output) -> None:
         Progress(stream.name, stream.size) as progress,
     ):
         titles = csv_columns(stream.header)
-        names = list(titles if options.format == "csv" else row_columns(stream.header))
+        names = list(titles if options.format == "csv" else stream.header.row_columns)
         left = math.inf if options.head is None else options.head
         if options.format == "csv":
             output.write(",".join(titles.values()) + "\n")

@@ -6,12 +6,11 @@ import argparse
 import contextlib
 from typing import Any
 
-from evstream._generated import layout
+from evstream._support.format import Format
 from evstream._support.schema import Field
 from evstream.cli import add_stream_arguments
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
-from evstream.wire.header import stream_header_fields
 
 _DESCRIPTION = """\
 Convert between streams (.bin), CSV, Parquet, Arrow (.arrow, .feather) and JSON lines
@@ -31,7 +30,7 @@ _DEST = "header_"
 """What the fields of stream headers are called among the options."""
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "convert",
         help="streams to CSV, Parquet, Arrow or JSON lines, and back",
@@ -60,8 +59,9 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
-    for field in stream_header_fields().values():
-        _add_field(group, field)
+    for field in format.stream_header_fields().values():
+        is_float = format.scalars[field.scalar].widths[0].startswith("f")
+        _add_field(group, field, float if is_float else int)
     parser.set_defaults(run=run)
 
 
@@ -70,7 +70,9 @@ def run(options: argparse.Namespace) -> int:
     from evstream.conversion.convert import convert
     from evstream.conversion.formats import Options
 
-    given = {name: getattr(options, _DEST + name) for name in stream_header_fields()}
+    given = {
+        name: getattr(options, _DEST + name) for name in options.spec_format.stream_header_fields()
+    }
     what = Options(
         stream=options.stream,
         values={name: value for name, value in given.items() if value is not None},
@@ -79,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
         timeout=options.timeout,
         precision=options.precision,
         compression=options.compression,
+        format=options.spec_format,
     )
     prints = options.output == "-"
     with Progress(options.input, _size(options.input), prints=prints) as progress:
@@ -95,14 +98,13 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_field(group: Any, field: Field) -> None:
+def _add_field(group: Any, field: Field, kind: type) -> None:
     """An option for a field of a stream header, which may be called as another option is."""
-    is_float = layout.SCALARS[field.scalar].widths[0].startswith("f")
     for prefix in ("--", "--header-"):
         with contextlib.suppress(argparse.ArgumentError):
             group.add_argument(
                 prefix + field.name.replace("_", "-"), dest=_DEST + field.name, metavar="N",
-                type=float if is_float else int, help=field.doc.replace("%", "%%"),
+                type=kind, help=field.doc.replace("%", "%%"),
             )  # fmt: skip
             return
 

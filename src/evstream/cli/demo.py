@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from evstream._support.format import Format
+
 _EXPLANATION = """\
 A catastrophe model writes the ground-up losses of {locations:,} buildings into a pipe, item
 by item. A second program reads them and writes their sums by region into another pipe. A
@@ -28,7 +30,7 @@ third reads the summaries and reports what the portfolio can lose. As a shell wo
 MEGABYTE = 1e6
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "demo",
         help="a model, a pipe, a summary, an exceedance curve",

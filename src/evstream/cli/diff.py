@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from evstream._support.format import Format
 from evstream.cli import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import tell
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from evstream.comparison import Difference, Report
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "diff",
         help="where two streams differ",

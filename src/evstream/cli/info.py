@@ -8,11 +8,13 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from evstream._support.format import Format
 from evstream.cli import add_stream_arguments, fail, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
+from evstream.wire.header import StreamHeader
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Info:
     error: str | None = None
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "info",
         help="what a stream holds, and whether it ends cleanly",
@@ -80,7 +82,7 @@ def collect(info: Info, options: argparse.Namespace) -> None:
         info.stream, info.header = header.stream, dict(header.values)
         info.source, info.aggregation = header.source, header.aggregation
         info.widths = dict(header.widths)
-        tally = _Tally(info)
+        tally = _Tally(info, header)
         with Progress(stream.name, stream.size) as progress:
             try:
                 for chunk in stream.chunks():
@@ -94,8 +96,8 @@ def collect(info: Info, options: argparse.Namespace) -> None:
 class _Tally:
     """Adds chunk after chunk to an Info."""
 
-    def __init__(self, info: Info) -> None:
-        self._info = info
+    def __init__(self, info: Info, header: StreamHeader) -> None:
+        self._info, self._header = info, header
         self._events: set[int] = set()
         self._items: set[int] = set()
         self._last_event: int | None = None
@@ -125,10 +127,8 @@ class _Tally:
     def _add_losses(self, columns: Any) -> None:
         import numpy as np
 
-        from evstream._generated import layout
-
-        names = [f.name for f in layout.FIELDS[layout.BLOCKS[self._block].entry or ""]]
-        values = dict(zip(names, columns.entry, strict=True))
+        specials = self._header.format.special_parameters
+        values = dict(zip(self._header.entry_columns, columns.entry, strict=True))
         sidx = values.pop("sidx", None)
         if sidx is None:
             for name, column in values.items():
@@ -136,20 +136,14 @@ class _Tally:
             return
         values = {n: c for n, c in values.items() if c.dtype.kind == "f"} or values
         special = sidx < 0
-        known = np.isin(sidx, list(layout.SPECIAL_PARAMETERS.values()))
+        known = np.isin(sidx, list(specials.values()))
         for label, column in values.items():
             what = f" {label}" if len(values) > 1 else ""
             self._add_sum(f"samples{what}", column[sidx > 0])
             if special.any():
-                for name, value in layout.SPECIAL_PARAMETERS.items():
+                for name, value in specials.items():
                     self._add_sum(f"{name}{what}", column[sidx == value])
                 self._add_sum(f"other{what}", column[special & ~known])
-
-    @property
-    def _block(self) -> str:
-        from evstream._generated import layout
-
-        return layout.STREAMS[str(self._info.stream)].block
 
     def _add_sum(self, name: str, values: Any) -> None:
         import numpy as np

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from evstream._support.format import Format
 from evstream.cli import add_stream_arguments
 from evstream.cli.standard import say
 
@@ -21,7 +22,7 @@ inputs are written one after the other. Blocks are copied byte for byte. OUT may
 """
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "merge",
         help="several streams as one",
@@ -57,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         widths=dict(options.width),
         strict=options.strict,
         timeout=options.timeout,
+        format=options.spec_format,
         say=say,
     )
     return 0

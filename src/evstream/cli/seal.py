@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import Any
 
+from evstream._support.format import Format
 from evstream.cli import add_stream_arguments, fail, open_stream, width
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
@@ -13,7 +14,7 @@ from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Any, format: Format) -> None:
     seal = commands.add_parser(
         "seal",
         help="write a seal beside a file, which proves later that it is all there",
@@ -80,7 +81,7 @@ def run_tee(options: argparse.Namespace) -> int:
     if os.path.realpath(options.seal) == os.path.realpath(options.output):
         raise ValueError(f"{options.seal}: the stream and its seal need a file each")
     source = Source("-", expand=False)
-    sealer = Sealer(source.name, widths=dict(options.width))
+    sealer = Sealer(source.name, widths=dict(options.width), format=options.spec_format)
     wrong: EvstreamError | None = None
     view = memoryview(bytearray(CHUNK))
     with Sink(options.output) as sink:

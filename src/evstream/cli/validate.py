@@ -9,6 +9,7 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
+from evstream._support.format import Format
 from evstream.cli import add_stream_arguments, fail
 from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
@@ -23,7 +24,7 @@ file cannot be read.
 """
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "validate",
         help="check streams against every rule of the format",
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
                 stream=options.stream,
                 widths=dict(options.width),
                 timeout=options.timeout,
+                format=options.spec_format,
             )
         except EvstreamError as error:
             status = fail(str(error))
@@ -79,8 +81,6 @@ def run(options: argparse.Namespace) -> int:
 
 def text(report: Any) -> str:
     """The lines for people."""
-    from evstream._generated import layout
-
     looked_at = (
         f"{report.stream}, {report.bytes:,} bytes, {report.events:,} events, "
         f"{report.blocks:,} blocks, {report.records:,} records"
@@ -90,7 +90,7 @@ def text(report: Any) -> str:
         data = f" [{finding.bytes}]" if finding.bytes else ""
         lines.append(f"  {finding.severity}: {finding.text}{data}")
     for rule, count in report.counts.items():
-        lines.append(f"  {count:,} x {rule}: {layout.RULES[rule].fix}")
+        lines.append(f"  {count:,} x {rule}: {report.fixes[rule]}")
     return "\n".join(lines)
 
 

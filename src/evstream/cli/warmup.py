@@ -7,11 +7,12 @@ import io
 import time
 from typing import Any
 
+from evstream._support.format import Format
 from evstream.cli import width
 from evstream.cli.standard import tell
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "warmup",
         help="compile all kernels into numba's cache on disk",
@@ -25,43 +26,41 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Warm up every stream type at one choice of widths."""
-    from evstream._generated import layout
-
+    format = options.spec_format
     start = time.monotonic()
-    for stream in layout.STREAMS:
-        warm_up(stream, dict(options.width))
+    for stream in format.streams:
+        warm_up(stream, dict(options.width), format)
     seconds = time.monotonic() - start
-    tell(f"{len(layout.STREAMS)} stream types ready after {seconds:.1f} s")
+    tell(f"{len(format.streams)} stream types ready after {seconds:.1f} s")
     return 0
 
 
-def warm_up(stream: str, widths: dict[str, str]) -> None:
+def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -> None:
     """Use every kernel of a stream type once, by writing, reading and sealing a stream."""
     import numpy as np
 
-    from evstream._generated import layout
+    from evstream._support.format import bound_format
     from evstream.checking.seal import Sealer
     from evstream.reading.stream import EventStream
-    from evstream.wire.columns import row_columns
     from evstream.wire.event import no_matrix
     from evstream.writing.writer import create
 
-    spec = layout.STREAMS[stream]
-    fields = layout.FIELDS[spec.header] if spec.header else ()
+    format = format or bound_format()
+    record = format.streams[stream].header
+    fields = format.fields[record] if record else ()
     values: dict[str, Any] = {f.name: max(f.minimum or 1, 1) for f in fields}
     target = io.BytesIO()
-    with create(target, stream, widths=widths, **values) as out:
+    with create(target, stream, widths=widths, format=format, **values) as out:
         header = out.header
-        out.write_columns(**dict.fromkeys(row_columns(header), 1))
+        out.write_columns(**dict.fromkeys(header.row_columns, 1))
         if no_matrix(header) is None and header.block.delimiter is not None:
-            more = [f.plural for f in layout.FIELDS[header.block.header] if f.plural][2:]
             losses = np.ones((1, values["len_sample"]))
-            out.write_event(2, [1], losses, **dict.fromkeys(more, 1))
+            out.write_event(2, [1], losses, **dict.fromkeys(header.extra_columns, 1))
     sealer = Sealer(stream, header)
     target.seek(0)
-    with EventStream(target, stream, widths=widths, tap=sealer.update) as opened:
+    with EventStream(target, stream, widths=widths, tap=sealer.update, format=format) as opened:
         events = list(opened)
     sealer.finish()
-    with create(io.BytesIO(), stream, widths=widths, **values) as out:
+    with create(io.BytesIO(), stream, widths=widths, format=format, **values) as out:
         for event in events:
             out.write(event)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evstream.comparison.report import Difference, Options, Report
-from evstream.wire.columns import Array, Columns, block_columns, entry_columns
+from evstream.wire.columns import Array, Columns
 from evstream.wire.header import StreamHeader
 
 _Ids = Callable[[Array], "dict[str, Array]"]
@@ -51,10 +51,10 @@ class Comparer:
     def __init__(self, report: Report, header: StreamHeader, options: Options) -> None:
         self.report = report
         self._header, self._options = header, options
-        columns = [(i, *item) for i, item in enumerate(block_columns(header).items())]
+        columns = [(i, *item) for i, item in enumerate(header.block_columns.items())]
         self._block_ids = [(i, name) for i, name, dtype in columns if dtype.kind != "f"]
         self._block_values = [(i, name) for i, name, dtype in columns if dtype.kind == "f"]
-        entry = list(entry_columns(header))
+        entry = list(header.entry_columns)
         self._is_counted = header.block.index is not None
         self._key = header.block.index or next(iter(entry), "")
         self._values = entry if self._is_counted else entry[1:]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.format import Format
 from evstream.comparison.matched import Comparer
 from evstream.comparison.report import Options, Report
 from evstream.reading.assembler import EventAssembler
@@ -33,6 +34,7 @@ def compare(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
     """Compare two streams to their end, in bounded memory.
@@ -63,7 +65,9 @@ def compare(
         def opened(source: Any) -> EventStream:
             if isinstance(source, EventStream):
                 return source
-            opened = EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)
+            opened = EventStream(
+                source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+            )
             return stack.enter_context(opened)
 
         one, other = opened(a), opened(b)

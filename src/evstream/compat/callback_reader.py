@@ -22,15 +22,14 @@ from typing import Any
 
 import numba
 
-from evstream._generated import layout
-from evstream._support.schema import choose_widths
+from evstream._support.format import Format, bound_format
 from evstream.compat.event_reader import EventReader
 from evstream.compat.feed import Feed, learn
 from evstream.compat.known_stream import KNOWN, KnownStream
 from evstream.errors import ReaderError, StreamMismatchError
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.source import Source, name_of
-from evstream.wire.header import StreamHeader, read_header, stream_named
+from evstream.wire.header import StreamHeader, read_header
 from evstream.wire.kernels import block_kernels, new_state
 
 
@@ -67,7 +66,9 @@ class CallbackReader(EventReader):
             for source, stream in zip(sources, streams, strict=True):
                 if may_be_compressed(source, bare):
                     stream.expand()
-                header = read_header(_exact(stream), stream.name, name, self.header.widths)
+                header = read_header(
+                    _exact(stream), stream.name, name, self.header.widths, self.header.format
+                )
                 learn(stream, KnownStream(header, header.size))
             yield from self.read_streams(streams)
         finally:
@@ -133,6 +134,7 @@ def reader_class(
     on_block_end: Callable[..., None] | None = None,
     *,
     widths: Mapping[str, str] | None = None,
+    format: Format | None = None,
 ) -> type[CallbackReader]:
     """Make a reader class from njit callbacks; each may be left out.
 
@@ -144,17 +146,17 @@ def reader_class(
             for cdf.
         on_entry: on_entry(state, sidx, loss), or (state, prob_to, bin_mean) for cdf.
         on_block_end: on_block_end(state), once per block that is closed.
-        widths: as for evstream.open.
+        widths, format: as for evstream.open.
 
     Returns:
         A class; its constructor takes the state, anything that njit code takes: an array,
         a record, a tuple of arrays.
     """
-    stream_named(stream)
-    header = StreamHeader(stream, {}, choose_widths(layout.SCALARS, widths))
+    format = format or bound_format()
+    header = StreamHeader(format.stream(stream).name, {}, widths or {}, format)
     if header.block.entry is None:
         raise ValueError(f"a {stream} stream has no entries to read by callbacks")
-    kernels = block_kernels(header.block)
+    kernels = block_kernels(header)
     callbacks = [_compiled(c) for c in (on_block, on_entry, on_block_end)]
     members = {
         "header": header,

@@ -13,23 +13,22 @@ from typing import Any
 import numpy as np
 
 from evstream._generated import layout
-from evstream._support.schema import choose_widths
 from evstream.compat.feed import learn
 from evstream.compat.known_stream import KnownStream, position_of
 from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
 from evstream.transport.compression import compression, unread_compression
 from evstream.transport.polling import check_timeout, descriptor_of, is_waitable, wait_readable
 from evstream.transport.source import name_of, open_without_waiting
-from evstream.wire.header import StreamHeader, find_stream, record_dtype
+from evstream.wire.header import StreamHeader
 
-_WIDTHS = choose_widths(layout.SCALARS)
-_sample_header = record_dtype("sample_stream_header", _WIDTHS)
+_WIDTHS = layout.FORMAT.choose_widths()
+_sample_header = layout.FORMAT.record_dtype("sample_stream_header", _WIDTHS)
 
 
 def stream_info_to_bytes(stream_source_type: int, stream_agg_type: int) -> bytes:
     """The type word that opens a stream, 4 bytes."""
     numbers = {"source": stream_source_type, "aggregation": stream_agg_type}
-    return layout.pack_type_word(**numbers)
+    return layout.TYPE_WORD.pack(numbers)
 
 
 def bytes_to_stream_types(stream_header: bytes) -> tuple[np.int8, np.int32]:
@@ -38,11 +37,12 @@ def bytes_to_stream_types(stream_header: bytes) -> tuple[np.int8, np.int32]:
     Raises:
         StreamHeaderError: these are fewer.
     """
-    if len(stream_header) < layout.TYPE_WORD_SIZE:
+    if len(stream_header) < layout.TYPE_WORD.size:
         raise StreamHeaderError(
-            f"a type word of {len(stream_header)} bytes", expected=f"{layout.TYPE_WORD_SIZE}"
+            f"a type word of {len(stream_header)} bytes", expected=f"{layout.TYPE_WORD.size}"
         )
-    aggregation, source = layout.unpack_type_word(stream_header[: layout.TYPE_WORD_SIZE])
+    numbers = layout.TYPE_WORD.unpack(stream_header[: layout.TYPE_WORD.size])
+    source, aggregation = numbers["source"], numbers["aggregation"]
     return np.uint8(source).astype(np.int8), np.int32(aggregation)
 
 
@@ -68,7 +68,7 @@ def read_stream_info(
     """
     check_timeout(timeout)
     name = name_of(stream_obj)
-    size = layout.TYPE_WORD_SIZE + _sample_header.itemsize
+    size = layout.TYPE_WORD.size + _sample_header.itemsize
     with _without_blocking(stream_obj) if timeout is not None else contextlib.nullcontext():
         data, buffered = _read_counted(stream_obj, size, timeout)
     if len(data) < size:
@@ -80,16 +80,16 @@ def read_stream_info(
         )
     source, aggregation = bytes_to_stream_types(data)
     _refuse_unknown(data, name)
-    len_sample = np.frombuffer(data, _sample_header, 1, layout.TYPE_WORD_SIZE)[0]["len_sample"]
-    found = find_stream(int(source), int(aggregation))
+    len_sample = np.frombuffer(data, _sample_header, 1, layout.TYPE_WORD.size)[0]["len_sample"]
+    found = layout.FORMAT.find_stream(int(source), int(aggregation))
     header = None
     if found is not None and found.header is not None:
         if len_sample < 0:
             raise StreamHeaderError(
                 f"len_sample is {len_sample}",
-                source=name, offset=layout.TYPE_WORD_SIZE, expected="0 or more",
+                source=name, offset=layout.TYPE_WORD.size, expected="0 or more",
             )  # fmt: skip
-        header = StreamHeader(found.name, {"len_sample": int(len_sample)}, _WIDTHS)
+        header = StreamHeader(found.name, {"len_sample": int(len_sample)}, _WIDTHS, layout.FORMAT)
     left = header.size - size if header is not None else 0
     known = KnownStream(header, size, left, buffered, position=position_of(stream_obj))
     if left and known.position is None and isinstance(stream_obj, io.BufferedReader):
@@ -101,7 +101,8 @@ def read_stream_info(
 
 def _refuse_unknown(data: bytes, name: str) -> None:
     """Raise StreamHeaderError for a type word with numbers that the format does not have."""
-    aggregation, source = layout.unpack_type_word(data[: layout.TYPE_WORD_SIZE])
+    numbers = layout.TYPE_WORD.unpack(data[: layout.TYPE_WORD.size])
+    source, aggregation = numbers["source"], numbers["aggregation"]
     if source in set(layout.SourceType) and aggregation in set(layout.AggregationType):
         return
     if (unread := unread_compression(data)) is not None:
@@ -115,7 +116,7 @@ def _refuse_unknown(data: bytes, name: str) -> None:
             expected=f"the stream itself: read it with evstream.open, or pass a {kind} file object",
         )  # fmt: skip
     raise StreamHeaderError(
-        f"this is no event stream: it begins with {data[: layout.TYPE_WORD_SIZE].hex(' ')}, "
+        f"this is no event stream: it begins with {data[: layout.TYPE_WORD.size].hex(' ')}, "
         f"source {source} and aggregation {aggregation}",
         source=name, offset=0,
         expected=f"source {_numbers(layout.SourceType)} and aggregation "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from evstream.conversion.column_names import has_impacted_exposure, renamed, stream_names
 from evstream.conversion.table import (
     Options,
     Table,
@@ -19,6 +18,7 @@ from evstream.conversion.table import (
 from evstream.errors import EvstreamError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema
+from evstream.tables.column_names import has_impacted_exposure, renamed, stream_names
 from evstream.transport.source import Source
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def read(source: Source, options: Options) -> Table:
             reader = pa.ipc.open_file(copy) if is_file else pa.ipc.open_stream(copy)
         carried = carried_header(reader.schema, options, source.name)
         given = reader.schema.names
-        names = given if carried else stream_names(given)
+        names = given if carried else stream_names(given, options.format)
         header = carried or guess_header(names, options, source.name)
     except BaseException:
         copy.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from evstream.conversion.column_names import with_exposures
+from evstream._support.format import bound_format
 from evstream.conversion.formats import Options, Table, format_of, module_of
 from evstream.conversion.parallel import ahead
 from evstream.conversion.stream_file import checked, copy
@@ -15,11 +15,11 @@ from evstream.conversion.table import complete_header, completed, missing_fields
 from evstream.errors import EvstreamError, TableError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import arrow_schema
+from evstream.tables.column_names import with_exposures
 from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
 from evstream.transport.sink import Sink, SinkFile
 from evstream.transport.source import Source
-from evstream.wire.columns import block_columns, row_columns
-from evstream.wire.header import StreamHeader, stream_header_fields, stream_named
+from evstream.wire.header import StreamHeader
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatch
@@ -50,7 +50,7 @@ def convert(
         from_, to: "bin", "csv", "parquet", "arrow" or "jsonl"; by default what the file
             names' extensions say.
         options, **said: what the files do not say themselves: all of formats.Options, by name
-            (stream, widths, strict, timeout, precision, compression), and any field of a
+            (stream, widths, strict, timeout, precision, compression, format), and any field of a
             stream header, e.g. len_sample=100.
         sort: bring the rows into the order of a stream; holds all of them in memory.
         say: is told what was inferred, in a sentence.
@@ -97,7 +97,8 @@ def _with(options: Options, said: Mapping[str, Any]) -> Options:
     """The options with what is said by name in their place."""
     names = {field.name for field in dataclasses.fields(Options)}
     values = {name: value for name, value in said.items() if name not in names}
-    for name in values.keys() - stream_header_fields().keys():
+    format = said.get("format") or options.format or bound_format()
+    for name in values.keys() - format.stream_header_fields().keys():
         raise TypeError(f"convert takes no {name}")
     named = {name: value for name, value in said.items() if name in names}
     if values:
@@ -119,7 +120,10 @@ def _refuse_idle(options: Options, output_format: str) -> None:
 def _expands(source: Any, input_format: str, options: Options) -> bool:
     """Whether the source may be compressed: a list of event ids has no header, so its first
     bytes can look like anything."""
-    bare = options.stream is not None and stream_named(options.stream).type_word is None
+    bare = (
+        options.stream is not None
+        and (options.format or bound_format()).stream(options.stream).type_word is None
+    )
     return input_format != "bin" or may_be_compressed(source, bare)
 
 
@@ -181,7 +185,7 @@ def _sorted(batches: Iterator[RecordBatch], header: StreamHeader) -> Iterator[Re
     """All rows at once, in the order of a stream: by block, then by sidx or index."""
     pa = import_arrow()
     whole = pa.Table.from_batches(batches, arrow_schema(header))
-    keys = [name for name, dtype in block_columns(header).items() if dtype.kind != "f"]
-    within = [name for name in row_columns(header) if name not in block_columns(header)][:1]
+    keys = list(header.key_columns)
+    within = [name for name in header.row_columns if name not in header.block_columns][:1]
     order = [(name, "ascending") for name in [*keys, *within]]
     yield from whole.sort_by(order).to_batches(max_chunksize=1 << 17)

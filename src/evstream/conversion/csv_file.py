@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from evstream.conversion.column_names import has_impacted_exposure, stream_names
 from evstream.conversion.table import Options, Table, guess_header
 from evstream.conversion.text_file import (
     TextFormat,
@@ -20,6 +19,7 @@ from evstream.conversion.text_file import (
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import arrow_schema
+from evstream.tables.column_names import has_impacted_exposure, stream_names
 from evstream.transport.source import Source
 from evstream.wire.columns import csv_columns
 
@@ -39,7 +39,7 @@ def read(source: Source, options: Options) -> Table:
     given = _values(text, 1, source.name)
     if len(given) == 1:
         _refuse_other_delimiters(text, source.name)
-    names = stream_names(given)
+    names = stream_names(given, options.format)
     header = guess_header(names, options, source.name)
     schema = arrow_schema(header)
     form = TextFormat(

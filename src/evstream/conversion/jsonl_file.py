@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream.conversion.column_names import has_impacted_exposure, stream_names
+from evstream._support.format import bound_format
 from evstream.conversion.table import Options, Table, guess_header
 from evstream.conversion.text_file import (
     TextFormat,
@@ -22,10 +22,10 @@ from evstream.conversion.text_file import (
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import arrow_schema
+from evstream.tables.column_names import has_impacted_exposure, stream_names
 from evstream.text.json import json_lines
 from evstream.transport.source import Source
-from evstream.wire.columns import row_columns
-from evstream.wire.header import StreamHeader, stream_named
+from evstream.wire.header import StreamHeader
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +40,7 @@ def read(source: Source, options: Options) -> Table:
     if first is None:
         return _without_rows(source, options)
     given = list(next(_records([opening_line(first, source.name)], 1, source.name)))
-    names = stream_names(given)
+    names = stream_names(given, options.format)
     header = guess_header(names, options, source.name)
     schema = arrow_schema(header)
     form = TextFormat(
@@ -58,8 +58,8 @@ def read(source: Source, options: Options) -> Table:
 def _without_rows(source: Source, options: Options) -> Table:
     if options.stream is None:
         raise TableError("the file is empty", source=source.name, expected="an object, or --stream")
-    stream = stream_named(options.stream).name
-    names = list(row_columns(StreamHeader(stream)))
+    format = options.format or bound_format()
+    names = list(StreamHeader(format.stream(options.stream).name, format=format).row_columns)
     return Table(guess_header(names, options, source.name), iter(()), source.name, False)
 
 

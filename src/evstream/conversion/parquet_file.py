@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream.conversion.column_names import has_impacted_exposure, renamed, stream_names
 from evstream.conversion.table import (
     Options,
     Table,
@@ -20,6 +19,7 @@ from evstream.conversion.table import (
 )
 from evstream.extras import import_arrow
 from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema, numbers_of
+from evstream.tables.column_names import has_impacted_exposure, renamed, stream_names
 from evstream.transport.source import Source
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def read(source: Source, options: Options) -> Table:
             found = file.schema_arrow
         carried = carried_header(found, options, source.name)
         given = found.names
-        names = given if carried else stream_names(given)
+        names = given if carried else stream_names(given, options.format)
         header = carried or guess_header(names, options, source.name)
     except BaseException:
         copy.close()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream._generated import layout
 from evstream.conversion.table import Options, Table, complete_header, missing_fields
 from evstream.errors import RowsWarning, TableError, WriteError, warn
 from evstream.reading.stream import EventStream
@@ -60,7 +59,9 @@ def copy(source: Source, out: Any, options: Options, progress: Callable[[int], N
 
 def _opened(source: Source, options: Options, **more: Any) -> EventStream:
     widths, strict = options.widths, options.strict
-    return EventStream(source, options.stream, widths=widths, strict=strict, **more)
+    return EventStream(
+        source, options.stream, widths=widths, strict=strict, format=options.format, **more
+    )
 
 
 def _refuse_other_values(stream: EventStream, options: Options) -> None:
@@ -135,7 +136,7 @@ def _write(writer: Writer, rows: dict[str, Array], table: Table, first_row: int)
 def placeholder(header: StreamHeader) -> StreamHeader:
     """The header with the highest value for what nothing has told yet."""
     values = {}
-    for f in layout.FIELDS[header.spec.header] if header.spec.header else ():
+    for f in header.header_fields:
         if f.name in missing_fields(header):
             values[f.name] = int(np.iinfo(header.widths[f.scalar]).max)
     return complete_header(header, values)
@@ -169,7 +170,7 @@ def _placed(error: WriteError, table: Table, first_row: int) -> TableError:
     place = table.place(None if error.row is None else first_row + error.row)
     ids = ", ".join(f"{name} {value}" for name, value in error.ids.items())
     problem = f"{ids}: {error.problem}" if ids else error.problem
-    check = layout.RULES[error.rule].check if error.rule else None
+    check = table.header.format.rules[error.rule].check if error.rule else None
     if check in _OF_ORDER and not table.is_sorted:
         problem += " (--sort sorts the rows)"
     return TableError(problem, source=table.name, expected=error.expected, **place)

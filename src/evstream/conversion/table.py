@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from evstream._generated import layout
-from evstream._support.schema import choose_widths
+from evstream._support.format import Format, bound_format
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import header_of, numbers_of
 from evstream.tables.arrow_columns import plain_numbers
 from evstream.transport.source import Source
-from evstream.wire.columns import Array, row_columns
-from evstream.wire.header import StreamHeader, build_header, stream_named
+from evstream.wire.columns import Array
+from evstream.wire.header import StreamHeader, build_header
 from evstream.writing.conversion import legal_range, lost
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ class Options:
     timeout: float | None = None
     precision: int | None = None
     compression: str | None = None
+    format: Format | None = None
 
 
 @dataclass
@@ -92,14 +92,15 @@ def guess_header(names: list[str], options: Options, source: str) -> StreamHeade
     Raises TableError for columns that no stream has, and for options that the stream does
     not have.
     """
-    widths = choose_widths(layout.SCALARS, options.widths)
-    streams = [options.stream] if options.stream else list(layout.STREAMS)
+    format = options.format or bound_format()
+    widths = format.choose_widths(options.widths)
+    streams = [options.stream] if options.stream else list(format.streams)
     # Of streams with the same columns the one that is not deprecated.
-    streams.sort(key=lambda s: stream_named(s).deprecated is not None)
+    streams.sort(key=lambda s: format.stream(s).deprecated is not None)
     wanted = {}
     for stream in streams:
-        header = StreamHeader(stream, dict(options.values), widths)
-        wanted[stream] = list(row_columns(header))
+        header = StreamHeader(stream, dict(options.values), widths, format)
+        wanted[stream] = list(header.row_columns)
         if sorted(wanted[stream]) == sorted(names):
             for name in options.values.keys() - set(header_fields(header)):
                 raise TableError(f"a {stream} stream has no {name}", source=source)
@@ -114,7 +115,7 @@ def carried_header(schema: pa.Schema, options: Options, source: str) -> StreamHe
 
     Raises TableError if an option says otherwise, or the columns are not those of the stream.
     """
-    header = header_of(schema, source)
+    header = header_of(schema, source, options.format)
     if header is None:
         return None
     said = {"stream": options.stream, **options.values, **options.widths}
@@ -124,7 +125,7 @@ def carried_header(schema: pa.Schema, options: Options, source: str) -> StreamHe
             raise TableError(
                 f"the file says {name} {facts.get(name)}", source=source, expected=f"{value}"
             )
-    wanted = list(row_columns(header))
+    wanted = list(header.row_columns)
     if sorted(schema.names) != sorted(wanted):
         raise TableError(
             f"the columns are {', '.join(schema.names)}", source=source, expected=", ".join(wanted)
@@ -134,7 +135,7 @@ def carried_header(schema: pa.Schema, options: Options, source: str) -> StreamHe
 
 def header_fields(header: StreamHeader) -> list[str]:
     """Names of the fields of the stream header."""
-    return [f.name for f in layout.FIELDS[header.spec.header]] if header.spec.header else []
+    return [f.name for f in header.header_fields]
 
 
 def missing_fields(header: StreamHeader) -> list[str]:
@@ -144,7 +145,7 @@ def missing_fields(header: StreamHeader) -> list[str]:
 
 def complete_header(header: StreamHeader, values: Mapping[str, int]) -> StreamHeader:
     """The header with these values added, checked."""
-    return build_header(header.stream, {**header.values, **values}, header.widths)
+    return build_header(header.stream, {**header.values, **values}, header.widths, header.format)
 
 
 def conform(batch: RecordBatch, schema: pa.Schema, first_row: int, source: str) -> RecordBatch:

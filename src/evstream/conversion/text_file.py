@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream._generated import layout
+from evstream._support.format import bound_format
 from evstream.conversion.parallel import in_order
 from evstream.errors import TableError
 from evstream.extras import import_arrow, import_extra
@@ -248,7 +248,7 @@ def _is_below_one(value: Any) -> bool:
 
 def _wider(value: Any, dtype: np.dtype[Any]) -> str:
     """The option that would make room for a number, if there is one."""
-    for scalar in layout.SCALARS.values():
+    for scalar in bound_format().scalars.values():
         wider = scalar.widths[-1]
         if dtype.str[1:] in scalar.widths[:-1] and _held(value, np.dtype(wider)) is not None:
             return f" (--width {scalar.name}={wider})"

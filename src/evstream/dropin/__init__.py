@@ -144,10 +144,9 @@ def _prepared(arguments: list[str]) -> list[str]:
         sys.exit(2)
     # Not at the top: sitecustomize imports this module into every Python process.
     from evstream._generated import layout
-    from evstream._support.schema import choose_widths
 
     try:
-        widths = choose_widths(layout.SCALARS)
+        widths = layout.FORMAT.choose_widths()
         install()
         if widths["oasis_int"] != layout.SCALARS["oasis_int"].widths[0]:
             _check_widths(MODULE, importlib.import_module(STAND_IN))

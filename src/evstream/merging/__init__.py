@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.format import Format
 from evstream.errors import EvstreamError
 from evstream.merging.event_ids import EventIds
 from evstream.merging.inputs import Input, ReadOptions, first_look, refuse_own_input, refuse_twice
@@ -38,6 +39,7 @@ def merge(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
     seal: str | bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
@@ -56,7 +58,7 @@ def merge(
         order: "ids" interleaves the sources by event id, which must ascend in each; "inputs"
             writes one source after the other; "auto" chooses "ids" unless a source is a
             regular file whose ids do not ascend.
-        stream, widths, strict, timeout: as for evstream.open.
+        stream, widths, strict, timeout, format: as for evstream.open.
         seal: as for evstream.create.
         say: gets one sentence where "auto" chooses "inputs".
 
@@ -77,7 +79,7 @@ def merge(
         raise ValueError("there is no source to merge")
     refuse_twice(given)
     refuse_own_input(target, given)
-    options = ReadOptions(stream, widths, strict, timeout)
+    options = ReadOptions(stream, widths, strict, timeout, format)
     chunk = min(max(MEMORY // len(given), 1 << 12), 1 << 20)
     with ExitStack() as stack:
         inputs = [stack.enter_context(Input(source, options, chunk)) for source in given]

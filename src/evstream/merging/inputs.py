@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.format import Format
 from evstream.errors import CorruptStreamError, EvstreamError, StreamMismatchError
 from evstream.reading.stream import EventStream
 from evstream.transport.source import CHUNK
-from evstream.wire.columns import Array, Chunk, block_columns
-from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.columns import Array, Chunk
+from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import record_functions
 from evstream.writing.output import Outlet
 
@@ -29,6 +30,7 @@ class ReadOptions:
     widths: Mapping[str, str] | None
     strict: bool
     timeout: float | None
+    format: Format | None
 
 
 class Input:
@@ -117,7 +119,7 @@ class Input:
     def key_names(self) -> list[str]:
         """The fields that identify a block, the event id first."""
         assert self._stream is not None
-        columns = block_columns(self._stream.header)
+        columns = self._stream.header.block_columns
         return [name for name, dtype in columns.items() if dtype.kind != "f"]
 
     def offset_of(self, event: int) -> int:
@@ -208,8 +210,8 @@ class Input:
         events = columns.block[0]
         if not len(events):
             return
-        header_size = record_dtype(block.header, stream.header.widths).itemsize
-        entry_size = record_dtype(block.entry, stream.header.widths).itemsize if block.entry else 0
+        header_size = stream.header.block_dtype.itemsize
+        entry_size = stream.header.entry_size
         sizes = header_size + entry_size * np.diff(columns.offsets)
         if block.delimiter is not None:
             sizes += entry_size
@@ -221,7 +223,7 @@ class Input:
             offset = self._base + int(sizes[:descent].sum())
             raise CorruptStreamError(
                 "an event comes after a higher one", source=self.name, offset=offset,
-                ids={next(iter(block_columns(stream.header))): events[descent]},
+                ids={next(iter(stream.header.block_columns)): events[descent]},
                 expected="event ids that ascend, or order='inputs' (--order inputs)",
             )  # fmt: skip
         self._last = int(events[-1])
@@ -246,7 +248,7 @@ class Input:
         source = self._source if self._path is None else _OpenWhileRead(self._path)
         return EventStream(
             source, options.stream, widths=options.widths, strict=options.strict,
-            timeout=options.timeout, chunk=chunk, **more,
+            timeout=options.timeout, format=options.format, chunk=chunk, **more,
         )  # fmt: skip
 
     def _take(self, data: memoryview) -> None:
@@ -361,8 +363,10 @@ def _is_regular_file(source: Any) -> bool:
 
 
 def _delimiter(header: StreamHeader) -> memoryview:
-    size = record_dtype(str(header.block.entry), header.widths).itemsize
+    size = header.record_dtype(str(header.block.entry)).itemsize
     data = np.zeros(size, np.uint8)
-    write = getattr(record_functions(header.widths), f"mv_write_{header.block.delimiter}")
+    write = getattr(
+        record_functions(header.format, header.widths), f"mv_write_{header.block.delimiter}"
+    )
     write(data, 0)
     return data.data

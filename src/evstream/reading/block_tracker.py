@@ -15,7 +15,7 @@ import numpy as np
 from evstream._support.jit import BAD_COUNT, ENTRIES
 from evstream.errors import TruncatedStreamError
 from evstream.reading.stream_end import bad_count, block_ids, check_end
-from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_state
 
 
@@ -31,11 +31,10 @@ class BlockTracker:
         self.offset = offset
         self._source = source
         self._skip = skip
-        self._kernels = block_kernels(header.block)
+        self._kernels = block_kernels(header)
         self.state = new_state(header)
-        entry = header.block.entry
-        self._header_size = record_dtype(header.block.header, header.widths).itemsize
-        self._entry_size = record_dtype(entry, header.widths).itemsize if entry else 0
+        self._header_size = header.block_dtype.itemsize
+        self._entry_size = header.entry_size
         self._delimiter_size = self._entry_size if header.block.delimiter else 0
         self._keys: list[str] = self._kernels.KEY_COLUMNS
         self._carry = b""

@@ -8,8 +8,8 @@ from evstream._support.jit import BAD_COUNT, ENTRIES
 from evstream.errors import TruncatedStreamError
 from evstream.reading.stream_end import bad_count, check_end
 from evstream.reading.window import Window
-from evstream.wire.columns import Chunk, Columns, block_columns, entry_columns, kept
-from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.columns import Chunk, Columns, kept
+from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_state
 
 
@@ -24,11 +24,11 @@ class Decoder:
         self.header = header
         self.clean_end: bool | None = None
         self._source = source
-        self._kernels = block_kernels(header.block)
+        self._kernels = block_kernels(header)
         self._state = new_state(header)
-        self._header_size = record_dtype(header.block.header, header.widths).itemsize
-        self._block_dtypes = list(block_columns(header).values())
-        self._entry_dtypes = list(entry_columns(header).values())
+        self._header_size = header.block_dtype.itemsize
+        self._block_dtypes = list(header.block_columns.values())
+        self._entry_dtypes = list(header.entry_columns.values())
         self._entry_size = sum(dtype.itemsize for dtype in self._entry_dtypes)
         self._bad_count = False
 

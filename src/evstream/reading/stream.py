@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
 
+from evstream._support.format import Format, bound_format
 from evstream.errors import CorruptStreamError, EvstreamError
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.decoder import Decoder
@@ -17,7 +18,7 @@ from evstream.transport.compression import may_be_compressed
 from evstream.transport.source import CHUNK, Source
 from evstream.wire.columns import Chunk
 from evstream.wire.event import Event
-from evstream.wire.header import StreamHeader, read_header, stream_named
+from evstream.wire.header import StreamHeader, read_header
 
 
 class EventStream:
@@ -48,8 +49,10 @@ class EventStream:
         tap: Callable[[memoryview], None] | None = None,
         timeout: float | None = None,
         warn: bool = True,
+        format: Format | None = None,
     ) -> None:
-        bare = stream is not None and stream_named(stream).type_word is None
+        format = format or bound_format()
+        bare = stream is not None and format.stream(stream).type_word is None
         self._strict, self._warn = strict, warn
         if not isinstance(source, Source):
             source = Source(source, expand=may_be_compressed(source, bare), timeout=timeout)
@@ -57,7 +60,9 @@ class EventStream:
         self.name = self._source.name
         try:
             self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), tap)
-            self.header: StreamHeader = read_header(self._window.take, self.name, stream, widths)
+            self.header: StreamHeader = read_header(
+                self._window.take, self.name, stream, widths, format
+            )
             self._decoder = Decoder(self.header, self.name)
         except BaseException:
             self._source.close()
@@ -178,6 +183,7 @@ def open(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
 ) -> EventStream:
     """Open a stream for reading.
 
@@ -193,6 +199,8 @@ def open(
         timeout: seconds that a pipe, FIFO or socket may go without giving a byte (or, for a
             FIFO, a writer); None waits for ever.
 
+        format: the format of the stream; that of evstream by default.
+
     Raises:
         StreamHeaderError, StreamMismatchError: here.
         TruncatedStreamError, CorruptStreamError: while iterating, after the events before.
@@ -200,4 +208,4 @@ def open(
             or in a process that was forked since.
         StallError: here or while iterating, when no byte came for `timeout` seconds.
     """
-    return EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)
+    return EventStream(source, stream, widths=widths, strict=strict, timeout=timeout, format=format)

@@ -18,12 +18,12 @@ from evstream.errors import (
     TruncatedStreamError,
     warn,
 )
-from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.header import StreamHeader
 
 
 def block_ids(header: StreamHeader, state: Any) -> dict[str, int]:
     """The ids of the block that `state` is in, for messages."""
-    record = record_dtype(header.block.header, header.widths)
+    record = header.block_dtype
     return {
         name: int(state[f"{name}_"]) for name in _integers(record) if name != header.block.count
     }
@@ -35,7 +35,7 @@ def _integers(record: np.dtype[np.void]) -> list[str]:
 
 def bad_count(header: StreamHeader, data: Any, source: str, offset: int) -> CorruptStreamError:
     """The error of a block header, the first bytes of `data`, whose count is negative."""
-    dtype = record_dtype(header.block.header, header.widths)
+    dtype = header.block_dtype
     values = data[: dtype.itemsize].view(dtype)[0]
     ids = {name: int(values[name]) for name in _integers(dtype)}
     name = str(header.block.count)
@@ -58,7 +58,7 @@ def check_end(
     ids = {} if at_header else block_ids(header, state)
     if left:
         record = block.header if at_header else str(block.entry)
-        size = record_dtype(record, header.widths).itemsize
+        size = header.record_dtype(record).itemsize
         raise TruncatedStreamError(
             f"the stream ends inside record {record}, after {left} of its {size} bytes",
             source=source,

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream._generated import layout
+from evstream._support.format import Format
 from evstream.errors import TableError, WriteError
 from evstream.extras import import_arrow
 from evstream.reading.stream import EventStream
 from evstream.tables.rows import Ids, iter_rows, join_rows
-from evstream.wire.columns import Array, row_columns
+from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader, build_header
 
 if TYPE_CHECKING:
@@ -39,21 +39,23 @@ def arrow_schema(header: StreamHeader) -> pa.Schema:
     pa = import_arrow()
     fields = [
         pa.field(name, pa.from_numpy_dtype(dtype.newbyteorder("=")), nullable=False)
-        for name, dtype in row_columns(header).items()
+        for name, dtype in header.row_columns.items()
     ]
-    fields_of_header = layout.FIELDS[header.spec.header] if header.spec.header else ()
+    fields_of_header = header.header_fields
     if any(f.name not in header.values for f in fields_of_header):
         return pa.schema(fields)
     facts = {
         "stream": header.stream,
         "header": dict(header.values),
         "widths": dict(header.widths),
-        "spec": layout.DIGEST,
+        "spec": header.format.digest,
     }
     return pa.schema(fields, {METADATA: json.dumps(facts).encode()})
 
 
-def header_of(schema: pa.Schema, source: str = "") -> StreamHeader | None:
+def header_of(
+    schema: pa.Schema, source: str = "", format: Format | None = None
+) -> StreamHeader | None:
     """The stream header that a schema carries, None if it carries none.
 
     Raises TableError if it is not one that evstream writes.
@@ -63,7 +65,7 @@ def header_of(schema: pa.Schema, source: str = "") -> StreamHeader | None:
         return None
     try:
         facts = json.loads(text)
-        return build_header(facts["stream"], facts["header"], facts["widths"])
+        return build_header(facts["stream"], facts["header"], facts["widths"], format)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, WriteError) as error:
         raise TableError(f"the evstream metadata is broken ({error})", source=source) from None
 
@@ -133,11 +135,12 @@ def iter_batches(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
 ) -> Iterator[RecordBatch]:
     """A stream as one pyarrow.RecordBatch after the other, in bounded memory.
 
     Args:
-        source, stream, widths, strict, timeout: as for evstream.open.
+        source, stream, widths, strict, timeout, format: as for evstream.open.
         events, sidx: as for evstream.read_columns.
         rows: rows per batch, 1 or more; the last may have fewer.
 
@@ -146,7 +149,9 @@ def iter_batches(
         ValueError: `rows` is below 1.
     """
     _refuse_size(rows)
-    opened = EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)
+    opened = EventStream(
+        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+    )
     return _schema_and_batches(opened, rows, events, sidx)[1]
 
 
@@ -181,12 +186,15 @@ def arrow_reader(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
 ) -> pa.RecordBatchReader:
     """A stream as a pyarrow.RecordBatchReader, which DuckDB and many others query without
     loading it whole. Arguments as for evstream.iter_batches."""
     pa = import_arrow()
     _refuse_size(rows)
-    opened = EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)
+    opened = EventStream(
+        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+    )
     return pa.RecordBatchReader.from_batches(*_schema_and_batches(opened, rows, events, sidx))
 
 
@@ -199,13 +207,16 @@ def read_arrow(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
 ) -> pa.Table:
     """Read a whole stream into a pyarrow.Table; arguments as for evstream.read_columns.
 
     A whole stream without its final delimiter says so in the metadata of the schema.
     """
     pa = import_arrow()
-    with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
+    with EventStream(
+        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+    ) as opened:
         schema = arrow_schema(opened.header)
         batches = [batch_of(schema, rows) for rows in iter_rows(opened, events, sidx)]
         table = pa.Table.from_batches(batches, schema)

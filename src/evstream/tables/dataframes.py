@@ -10,12 +10,12 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from evstream._support.format import Format
 from evstream.errors import EvstreamError
 from evstream.extras import import_extra
 from evstream.reading.stream import EventStream
 from evstream.tables.arrow import arrow_schema, read_arrow
 from evstream.tables.rows import Ids, keep_blocks, named_rows, read_columns, watched_chunks
-from evstream.wire.columns import block_columns, row_columns
 
 CHUNK = 1 << 22
 """Bytes of a scan that become one frame: enough to hide what a call of Polars costs."""
@@ -35,6 +35,7 @@ def read_polars(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
 ) -> polars.DataFrame:
     """Read a whole stream into a polars.DataFrame; arguments as for evstream.read_columns.
 
@@ -43,7 +44,14 @@ def read_polars(
     """
     pl = import_extra("polars")
     table = read_arrow(
-        source, events, sidx, stream=stream, widths=widths, strict=strict, timeout=timeout
+        source,
+        events,
+        sidx,
+        stream=stream,
+        widths=widths,
+        strict=strict,
+        timeout=timeout,
+        format=format,
     )
     return pl.from_arrow(table, rechunk=False)
 
@@ -57,11 +65,19 @@ def read_pandas(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
 ) -> pandas.DataFrame:
     """Read a whole stream into a pandas.DataFrame; arguments as for evstream.read_columns."""
     pd = import_extra("pandas")
     columns = read_columns(
-        source, events, sidx, stream=stream, widths=widths, strict=strict, timeout=timeout
+        source,
+        events,
+        sidx,
+        stream=stream,
+        widths=widths,
+        strict=strict,
+        timeout=timeout,
+        format=format,
     )
     return pd.DataFrame(columns, copy=False)
 
@@ -73,6 +89,7 @@ def scan_polars(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
 ) -> polars.LazyFrame:
     """A stream as a polars.LazyFrame, read in bounded memory when a query is collected.
 
@@ -81,7 +98,7 @@ def scan_polars(
     what it asks of other columns is decided on the rows of a few megabytes at a time.
 
     Args:
-        source, stream, widths, strict, timeout: as for evstream.open.
+        source, stream, widths, strict, timeout, format: as for evstream.open.
 
     Raises:
         The errors of evstream.open here, those of iterating from `collect`. A path to a file
@@ -92,7 +109,7 @@ def scan_polars(
     import_extra("polars")
     from polars.io.plugins import register_io_source
 
-    scan = _Scan(source, stream, widths, strict, timeout)
+    scan = _Scan(source, stream, widths, strict, timeout, format)
     return register_io_source(scan.read, schema=scan.schema)
 
 
@@ -110,8 +127,10 @@ class _Scan:
         widths: Mapping[str, str] | None,
         strict: bool,
         timeout: float | None = None,
+        format: Format | None = None,
     ) -> None:
         self._source, self._strict, self._timeout = source, strict, timeout
+        self._format = format
         opened = self._opened(stream, widths)
         self._header, self._name = opened.header, opened.name
         is_path = isinstance(source, (str, os.PathLike)) and source != "-"
@@ -131,11 +150,11 @@ class _Scan:
     ) -> Iterator[DataFrame]:
         """The frames that Polars asks for: of the first `n_rows` rows those that pass."""
         pl = import_extra("polars")
-        names = list(row_columns(self._header))
+        names = list(self._header.row_columns)
         wanted = names if with_columns is None else with_columns
         of_blocks, of_rows = None, predicate
         if predicate is not None and n_rows is None:
-            of_blocks, of_rows = _split(predicate, set(block_columns(self._header)))
+            of_blocks, of_rows = _split(predicate, set(self._header.block_columns))
         used = {*wanted, *(of_rows.meta.root_names() if of_rows is not None else ())}
         made = [name for name in names if name in used]
         with self._open() as opened:
@@ -164,7 +183,7 @@ class _Scan:
     def _opened(self, stream: str | None, widths: Mapping[str, str] | None) -> EventStream:
         return EventStream(
             self._source, stream, widths=widths, strict=self._strict, chunk=CHUNK,
-            timeout=self._timeout,
+            timeout=self._timeout, format=self._format,
         )  # fmt: skip
 
     def _open(self) -> EventStream:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evstream._support.format import Format
 from evstream.reading.stream import EventStream
 from evstream.tables.rows import Ids, Selection
-from evstream.wire.columns import Array, Chunk, Columns, block_columns, entry_columns
+from evstream.wire.columns import Array, Chunk, Columns
 from evstream.wire.event import densify, no_matrix
 from evstream.wire.header import StreamHeader
 
@@ -43,11 +44,12 @@ def read_dense(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
 ) -> DenseTable:
     """Read a whole stream of samples into a matrix.
 
     Args:
-        source, stream, widths, strict, timeout: as for evstream.open.
+        source, stream, widths, strict, timeout, format: as for evstream.open.
         events: only these event ids; a number or several.
 
     Raises:
@@ -55,7 +57,9 @@ def read_dense(
             special, or twice in a block.
         TypeError: the stream has no samples, or several values per sidx.
     """
-    with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
+    with EventStream(
+        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+    ) as opened:
         header = opened.header
         if problem := no_matrix(header):
             raise TypeError(problem)
@@ -68,8 +72,8 @@ def join_chunks(header: StreamHeader, chunks: Iterable[Chunk]) -> Columns:
     """Chunks that follow one another as one, in which a block that spans several is one."""
     parts = [chunk for chunk in chunks if len(chunk.columns.block[0])]
     if not parts:
-        block = tuple(np.empty(0, dtype) for dtype in block_columns(header).values())
-        entry = tuple(np.empty(0, dtype) for dtype in entry_columns(header).values())
+        block = tuple(np.empty(0, dtype) for dtype in header.block_columns.values())
+        entry = tuple(np.empty(0, dtype) for dtype in header.entry_columns.values())
         return Columns(block, np.zeros(1, np.int64), entry)
     counts = np.concatenate([np.diff(part.columns.offsets) for part in parts])
     begins = np.ones(len(counts), bool)

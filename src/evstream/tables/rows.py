@@ -12,19 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.format import Format
 from evstream.errors import RowsWarning, warn
 from evstream.reading.stream import EventStream
 from evstream.wire.columns import (
     Array,
     Chunk,
     Columns,
-    block_columns,
-    entry_columns,
     kept,
-    row_columns,
     to_rows,
 )
-from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.header import StreamHeader
 
 Ids = int | Iterable[int] | None
 
@@ -35,7 +33,7 @@ class Selection:
     def __init__(self, header: StreamHeader, events: Ids = None, sidx: Ids = None) -> None:
         self._events = _ids("events", events)
         self._sidx = _ids("sidx", sidx)
-        if sidx is not None and "sidx" not in row_columns(header):
+        if sidx is not None and "sidx" not in header.row_columns:
             raise TypeError(f"a {header.stream} stream has no sidx")
 
     def blocks(self, chunk: Chunk) -> Chunk:
@@ -83,8 +81,8 @@ def keep_blocks(chunk: Chunk, wanted: Array) -> Chunk:
 def named_rows(header: StreamHeader, chunk: Chunk, names: Iterable[str]) -> dict[str, Array]:
     """The rows of a chunk, of them only the named columns; see blocks.to_rows."""
     columns = chunk.columns
-    blocks = dict(zip(block_columns(header), columns.block, strict=True))
-    entries = dict(zip(entry_columns(header), columns.entry, strict=True))
+    blocks = dict(zip(header.block_columns, columns.block, strict=True))
+    entries = dict(zip(header.entry_columns, columns.entry, strict=True))
     if not entries:
         return {name: blocks[name] for name in names}
     counts = np.diff(columns.offsets)
@@ -135,11 +133,12 @@ def read_columns(
     widths: Mapping[str, str] | None = None,
     strict: bool = False,
     timeout: float | None = None,
+    format: Format | None = None,
 ) -> dict[str, Array]:
     """Read a whole stream into numpy columns.
 
     Args:
-        source, stream, widths, strict, timeout: as for evstream.open.
+        source, stream, widths, strict, timeout, format: as for evstream.open.
         events: only these event ids; a number or several.
         sidx: only these sample indices, e.g. range(1, 11) or -1; a number or several.
 
@@ -152,7 +151,9 @@ def read_columns(
         The errors of evstream.open and of iterating over it.
         TypeError: `events` or `sidx` is of no whole numbers, or the stream has no sidx.
     """
-    with EventStream(source, stream, widths=widths, strict=strict, timeout=timeout) as opened:
+    with EventStream(
+        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+    ) as opened:
         columns = _Growing(opened, opened.size if events is None and sidx is None else None)
         for rows in iter_rows(opened, events, sidx):
             columns.append(rows)
@@ -164,9 +165,9 @@ class _Growing:
     as these can be: memory that is never written to is not taken, and nothing is moved later."""
 
     def __init__(self, stream: EventStream, size: int | None) -> None:
-        dtypes = row_columns(stream.header)
+        dtypes = stream.header.row_columns
         header = stream.header
-        record = record_dtype(header.block.entry or header.block.header, header.widths)
+        record = header.record_dtype(header.block.entry or header.block.header)
         rows = (size or 1 << 20) // record.itemsize
         self._columns = {name: np.empty(rows, dtype) for name, dtype in dtypes.items()}
         self._used = 0
@@ -219,7 +220,7 @@ class _Unsaid:
     def __init__(self, header: StreamHeader) -> None:
         self._has_entries = header.block.entry is not None
         self._counted = header.block.index is not None
-        dtypes = block_columns(header).values()
+        dtypes = header.block_columns.values()
         self._keys = [i for i, dtype in enumerate(dtypes) if dtype.kind != "f"]
         self._last: tuple[int, ...] | None = None
         self._last_entries = 0

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream.conversion.column_names import fill_exposures, has_impacted_exposure, stream_names
+from evstream._support.format import Format
 from evstream.errors import TableError, WriteError
 from evstream.tables.arrow import FINAL_DELIMITER, header_of, numbers_of
 from evstream.tables.arrow_columns import is_numeric, plain_numbers
+from evstream.tables.column_names import fill_exposures, has_impacted_exposure, stream_names
 from evstream.tables.inputs import as_table, batches_of
 from evstream.tables.rows import whole_blocks
-from evstream.wire.columns import Array, row_columns
+from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader, build_header
 from evstream.writing.writer import Writer
 
@@ -35,6 +36,7 @@ def write_arrow(
     summary_set_id: int | None = None,
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
+    format: Format | None = None,
     **header_fields: int | None,
 ) -> None:
     """Write a table as a stream, one batch after the other.
@@ -49,6 +51,7 @@ def write_arrow(
         stream, len_sample, summary_set_id, widths, **header_fields: as for evstream.create;
             needed where the table's schema does not carry them, as a dataframe's, and used
             instead of what it carries.
+        format: as for evstream.create.
         validate: as for evstream.create. False writes a table as it is, for example one of a
             stream that broke the rules itself.
 
@@ -58,12 +61,12 @@ def write_arrow(
         WriteError: a value breaks a rule of the stream, or does not fit.
     """
     table = as_table(table)
-    carried = header_of(table.schema)
+    carried = header_of(table.schema, format=format)
     values = dict(carried.values) if carried and stream in {None, carried.stream} else {}
     given = {"len_sample": len_sample, "summary_set_id": summary_set_id, **header_fields}
     values |= {name: value for name, value in given.items() if value is not None}
     name = stream or (carried.stream if carried else "loss")
-    header = build_header(name, values, widths or (carried.widths if carried else None))
+    header = build_header(name, values, widths or (carried.widths if carried else None), format)
     places = _columns_of(header, table.schema)
     batches = _converted(header, batches_of(table), places)
     if carried is None and has_impacted_exposure(table.schema.names[i] for i in places.values()):
@@ -88,9 +91,9 @@ def _columns_of(header: StreamHeader, schema: pa.Schema) -> dict[str, int]:
     A column of another name that the tools of the field have for it counts where there is none of
     the stream's own. Raises TableError unless each is there once, and of numbers.
     """
-    names = row_columns(header)
+    names = header.row_columns
     given = list(schema.names)
-    known = stream_names(given)
+    known = stream_names(given, header.format)
     places = {}
     for name in names:
         found = [i for i, column in enumerate(given) if column == name]
@@ -109,7 +112,7 @@ def _converted(
     header: StreamHeader, batches: Iterable[RecordBatch], places: Mapping[str, int]
 ) -> Iterator[dict[str, Array]]:
     """The rows of each batch, without the columns that the stream does not have."""
-    dtypes = row_columns(header)
+    dtypes = header.row_columns
     first = 0
     for batch in batches:
         if batch.num_rows:

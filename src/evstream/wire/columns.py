@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from evstream._generated import layout
-from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.header import StreamHeader
 
 Array = npt.NDArray[Any]
 
@@ -53,33 +52,10 @@ def kept(column: Array, used: int) -> Array:
     return column[:used] if 2 * used > len(column) else column[:used].copy()
 
 
-def block_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:
-    """Header fields that are columns (all but the count) -> dtype, in wire order."""
-    dtype = record_dtype(header.block.header, header.widths)
-    return {f.name: dtype[f.name] for f in layout.FIELDS[header.block.header] if f.plural}
-
-
-def entry_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:
-    """Entry fields -> dtype, in wire order."""
-    if header.block.entry is None:
-        return {}
-    dtype = record_dtype(header.block.entry, header.widths)
-    return {name: dtype[name] for name in dtype.names or ()}
-
-
-def row_columns(header: StreamHeader) -> dict[str, np.dtype[Any]]:
-    """The columns of rows -> dtype, in wire order; the index column is as wide as the count."""
-    columns = block_columns(header)
-    if header.block.index is not None:
-        count = str(header.block.count)
-        columns[header.block.index] = record_dtype(header.block.header, header.widths)[count]
-    return columns | entry_columns(header)
-
-
 def csv_columns(header: StreamHeader) -> dict[str, str]:
     """The columns of rows -> their names in a CSV file, in the order of that file: the one that
     the tools of the field read, or wire order and the names of the fields."""
-    return dict(header.spec.csv) or {name: name for name in row_columns(header)}
+    return dict(header.spec.csv) or {name: name for name in header.row_columns}
 
 
 def to_rows(header: StreamHeader, columns: Columns, skipped: int = 0) -> dict[str, Array]:
@@ -90,8 +66,8 @@ def to_rows(header: StreamHeader, columns: Columns, skipped: int = 0) -> dict[st
     `skipped` + 1. A block without entries has no row; a stream whose blocks never have any
     has a row per block.
     """
-    dtypes = row_columns(header)
-    blocks = dict(zip(block_columns(header), columns.block, strict=True))
+    dtypes = header.row_columns
+    blocks = dict(zip(header.block_columns, columns.block, strict=True))
     if header.block.entry is None:
         return blocks
     offsets = columns.offsets
@@ -102,4 +78,4 @@ def to_rows(header: StreamHeader, columns: Columns, skipped: int = 0) -> dict[st
         number = np.arange(offsets[0] + 1, offsets[-1] + 1) - np.repeat(offsets[:-1], counts)
         number[: counts[0] if len(counts) else 0] += skipped
         rows[index] = number.astype(dtypes[index])
-    return rows | dict(zip(entry_columns(header), columns.entry, strict=True))
+    return rows | dict(zip(header.entry_columns, columns.entry, strict=True))

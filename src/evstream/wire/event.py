@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evstream._generated import layout
 from evstream.errors import CorruptStreamError
-from evstream.wire.columns import Array, Columns, block_columns, entry_columns, to_rows
+from evstream.wire.columns import Array, Columns, to_rows
 from evstream.wire.header import StreamHeader
 
 
@@ -106,11 +105,11 @@ def no_matrix(header: StreamHeader) -> str | None:
     """Why a stream is no matrix of blocks x samples, e.g. of items; None where it is one."""
     if header.len_sample is None:
         return f"a {header.stream} stream has no samples"
-    fields = list(entry_columns(header))
+    fields = list(header.entry_columns)
     if len(fields) != 2 or fields[0] != "sidx":
         found = ", ".join(fields) or "nothing"
         return f"a matrix needs one value per sidx, an entry of a {header.stream} stream is {found}"
-    if len(block_columns(header)) < 2:
+    if len(header.block_columns) < 2:
         return f"a matrix needs an id per row, a {header.stream} stream has none but the event id"
     return None
 
@@ -133,13 +132,12 @@ def densify(
     cells = np.zeros(blocks * samples + 1, loss.dtype)
     cells[place] = loss
     specials: dict[str, Array] = {}
-    for name, value in layout.SPECIAL_PARAMETERS.items():
+    for name, value in header.format.special_parameters.items():
         found = special[sidx[special] == value]
         if len(found):
             specials[name] = np.full(blocks, np.nan, loss.dtype)
             specials[name][row[found]] = loss[found]
-    names = [str(f.plural) for f in layout.FIELDS[header.block.header] if f.plural]
-    others: dict[str, Array] = dict(zip(names[2:], columns.block[2:], strict=True))
+    others: dict[str, Array] = dict(zip(header.extra_columns, columns.block[2:], strict=True))
     losses: Array = cells[:-1].reshape(blocks, samples)
     return columns.block[1], losses, specials, others
 
@@ -150,7 +148,7 @@ def _refuse_misplaced(header: StreamHeader, columns: Columns, samples: int) -> N
     if not len(sidx):
         return
     low = np.flatnonzero(sidx <= 0)
-    unknown = low[~np.isin(sidx[low], list(layout.SPECIAL_PARAMETERS.values()))]
+    unknown = low[~np.isin(sidx[low], list(header.format.special_parameters.values()))]
     if len(unknown) or sidx.max() > samples:
         first = min([*unknown[:1], *np.flatnonzero(sidx > samples)[:1]])
         raise _misplaced(header, columns, first, "has no place in the matrix")
@@ -171,8 +169,8 @@ def _misplaced(
     header: StreamHeader, columns: Columns, entry: int, problem: str
 ) -> CorruptStreamError:
     block = int(np.searchsorted(columns.offsets, entry, side="right")) - 1
-    names = [f.name for f in layout.FIELDS[header.block.header] if f.plural]
-    ids = {name: int(columns.block[i][block]) for i, name in enumerate(names[:2])}
+    names = list(header.block_columns)[:2]
+    ids = {name: int(columns.block[i][block]) for i, name in enumerate(names)}
     return CorruptStreamError(
         f"sidx {columns.entry[0][entry]} {problem}",
         ids=ids,

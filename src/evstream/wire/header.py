@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from evstream._generated import layout
-from evstream._support.schema import Block, Field, Stream, choose_widths
+from evstream._support.format import Format, bound_format
+from evstream._support.schema import Block, Field, Stream
 from evstream.errors import StreamHeaderError, StreamMismatchError, WriteError
 from evstream.transport.compression import unread_compression
 
@@ -29,15 +29,21 @@ class StreamHeader:
 
     stream: str
     values: Mapping[str, int] = field(default_factory=dict)
-    widths: Mapping[str, str] = field(default_factory=lambda: choose_widths(layout.SCALARS))
+    widths: Mapping[str, str] = field(default_factory=dict)
+    format: Format = field(default_factory=bound_format, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "widths", self.format.choose_widths(self.widths))
 
     @property
     def spec(self) -> Stream:
-        return layout.STREAMS[self.stream]
+        """The stream type."""
+        return self.format.streams[self.stream]
 
     @property
     def block(self) -> Block:
-        return layout.BLOCKS[self.spec.block]
+        """The block that the stream repeats."""
+        return self.format.blocks[self.spec.block]
 
     @property
     def source(self) -> int | None:
@@ -63,16 +69,78 @@ class StreamHeader:
     def used_widths(self) -> dict[str, str]:
         """The widths that records of this stream have; those of other streams are left out."""
         records = (self.spec.header, self.block.header, self.block.entry)
-        used = {f.scalar for record in records if record for f in layout.FIELDS[record]}
+        used = {f.scalar for record in records if record for f in self.format.fields[record]}
         return {name: width for name, width in self.widths.items() if name in used}
+
+    # The layout: records and columns at the widths of the stream. The mappings are shared, and
+    # not to be changed.
+
+    def record_dtype(self, record: str) -> np.dtype[np.void]:
+        """The packed dtype of a record."""
+        return self.format.record_dtype(record, self.widths)
+
+    @property
+    def header_fields(self) -> tuple[Field, ...]:
+        """Fields of the stream header, without the type word."""
+        return self.format.fields[self.spec.header] if self.spec.header else ()
+
+    @property
+    def block_fields(self) -> tuple[Field, ...]:
+        """Fields of a block header, in wire order."""
+        return self.format.fields[self.block.header]
+
+    @functools.cached_property
+    def block_dtype(self) -> np.dtype[np.void]:
+        """The packed dtype of a block header."""
+        return self.record_dtype(self.block.header)
+
+    @functools.cached_property
+    def entry_dtype(self) -> np.dtype[np.void] | None:
+        """The packed dtype of an entry; None where blocks have none."""
+        return self.record_dtype(self.block.entry) if self.block.entry else None
+
+    @property
+    def entry_size(self) -> int:
+        """Bytes of an entry, 0 where blocks have none."""
+        return 0 if self.entry_dtype is None else self.entry_dtype.itemsize
+
+    @functools.cached_property
+    def block_columns(self) -> Mapping[str, np.dtype[Any]]:
+        """Fields of a block header that are columns (all but the count) -> dtype, in wire order."""
+        return {f.name: self.block_dtype[f.name] for f in self.block_fields if f.plural}
+
+    @functools.cached_property
+    def key_columns(self) -> Mapping[str, np.dtype[Any]]:
+        """Those of the block columns that tell one block from the next: the ones that are not
+        floats."""
+        return {name: dtype for name, dtype in self.block_columns.items() if dtype.kind != "f"}
+
+    @functools.cached_property
+    def extra_columns(self) -> Mapping[str, str]:
+        """What a block has after its first two columns, event and item: plural -> name."""
+        columns = [f for f in self.block_fields if f.plural]
+        return {str(f.plural): f.name for f in columns[2:]}
+
+    @functools.cached_property
+    def entry_columns(self) -> Mapping[str, np.dtype[Any]]:
+        """Fields of an entry -> dtype, in wire order."""
+        dtype = self.entry_dtype
+        return {} if dtype is None else {name: dtype[name] for name in dtype.names or ()}
+
+    @functools.cached_property
+    def row_columns(self) -> Mapping[str, np.dtype[Any]]:
+        """The columns of rows -> dtype, in wire order; the index column is as wide as the count."""
+        block = self.block
+        index = {} if block.index is None else {block.index: self.block_dtype[str(block.count)]}
+        return {**self.block_columns, **index, **self.entry_columns}
 
     @property
     def size(self) -> int:
         """Bytes before the first block."""
         if self.spec.type_word is None:
             return 0
-        rest = record_dtype(self.spec.header, self.widths).itemsize if self.spec.header else 0
-        return layout.TYPE_WORD_SIZE + rest
+        rest = self.record_dtype(self.spec.header).itemsize if self.spec.header else 0
+        return self.format.type_word.size + rest
 
     def to_bytes(self) -> bytes:
         """The stream header as it stands at the start of a stream."""
@@ -80,25 +148,10 @@ class StreamHeader:
             return b""
         if self.spec.header is None:
             return self.spec.type_word
-        record = np.zeros(1, record_dtype(self.spec.header, self.widths))
+        record = np.zeros(1, self.record_dtype(self.spec.header))
         for name, value in self.values.items():
             record[name] = value
         return self.spec.type_word + record.tobytes()
-
-
-def record_dtype(record: str, widths: Mapping[str, str]) -> np.dtype[np.void]:
-    """The packed dtype of a record at the given widths."""
-    used = {f.scalar for f in layout.FIELDS[record]}
-    key = (record, *(widths[name] for name in layout.SCALARS if name in used))
-    return layout.DTYPES[key]
-
-
-def find_stream(source: int, aggregation: int) -> Stream | None:
-    """The stream type with this source and aggregation type, None if there is none."""
-    for stream in layout.STREAMS.values():
-        if (stream.source, stream.aggregation) == (source, aggregation):
-            return stream
-    return None
 
 
 def read_header(
@@ -106,18 +159,20 @@ def read_header(
     source: str,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
+    format: Format | None = None,
 ) -> StreamHeader:
     """Read a stream header with `read(n)`, which gives n bytes, fewer only at the end.
 
     `stream` is the type that is expected; one without a stream header must be named.
     Raises StreamHeaderError and StreamMismatchError.
     """
-    chosen = choose_widths(layout.SCALARS, widths)
-    expected = None if stream is None else stream_named(stream)
+    format = format or bound_format()
+    chosen = format.choose_widths(widths)
+    expected = None if stream is None else format.stream(stream)
     if expected is not None and expected.type_word is None:
-        return StreamHeader(expected.name, {}, chosen)
-    word = _exactly(read, layout.TYPE_WORD_SIZE, 0, "the type word", source)
-    found = _known(word, source)
+        return StreamHeader(expected.name, {}, chosen, format)
+    word = _exactly(read, format.type_word.size, 0, "the type word", source)
+    found = _known(format, word, source)
     if expected is not None and found is not expected:
         raise StreamMismatchError(
             f"this is a {found.name} stream", source=source, offset=0,
@@ -125,16 +180,19 @@ def read_header(
         )  # fmt: skip
     values = {}
     if found.header is not None:
-        dtype = record_dtype(found.header, chosen)
+        dtype = format.record_dtype(found.header, chosen)
         rest = _exactly(read, dtype.itemsize, len(word), f"the {found.name} stream header", source)
         record = np.frombuffer(rest, dtype)[0]
         values = {name: record[name].item() for name in dtype.names or ()}
-        _check_minimums(found, values, len(word), source)
-    return StreamHeader(found.name, values, chosen)
+        _check_minimums(format.fields[found.header], values, len(word), source)
+    return StreamHeader(found.name, values, chosen, format)
 
 
 def build_header(
-    stream: str, values: Mapping[str, int | None], widths: Mapping[str, str] | None = None
+    stream: str,
+    values: Mapping[str, int | None],
+    widths: Mapping[str, str] | None = None,
+    format: Format | None = None,
 ) -> StreamHeader:
     """The header for a new stream; a value of None stands for one that was not given.
 
@@ -142,11 +200,12 @@ def build_header(
     whole number, WriteError for a value out of range, ValueError for an unknown stream or
     width.
     """
-    spec = stream_named(stream)
-    chosen = choose_widths(layout.SCALARS, widths)
-    fields = layout.FIELDS[spec.header] if spec.header else ()
+    format = format or bound_format()
+    spec = format.stream(stream)
+    chosen = format.choose_widths(widths)
+    fields = format.fields[spec.header] if spec.header else ()
     legal = [f.name for f in fields]
-    known = stream_header_fields()
+    known = format.stream_header_fields()
     for name, value in values.items():
         if name not in legal and (value is not None or name not in known):
             raise TypeError(f"a {stream} stream has no {name}, expected {_any_of(legal)}")
@@ -155,13 +214,7 @@ def build_header(
         if (value := values.get(f.name)) is None:
             raise TypeError(f"a {stream} stream needs {f.name}")
         checked[f.name] = _checked(f, value, chosen[f.scalar])
-    return StreamHeader(stream, checked, chosen)
-
-
-def stream_header_fields() -> dict[str, Field]:
-    """The fields of all stream headers, by name."""
-    records = (s.header for s in layout.STREAMS.values() if s.header is not None)
-    return {f.name: f for record in records for f in layout.FIELDS[record]}
+    return StreamHeader(spec.name, checked, chosen, format)
 
 
 def _any_of(names: list[str]) -> str:
@@ -193,13 +246,6 @@ def _checked(f: Field, value: Any, width: str) -> Any:
     return number
 
 
-def stream_named(name: str) -> Stream:
-    """The stream type of that name; ValueError with the legal names if there is none."""
-    if name not in layout.STREAMS:
-        raise ValueError(f"no stream type {name!r}, expected {', '.join(layout.STREAMS)}")
-    return layout.STREAMS[name]
-
-
 def _exactly(read: Callable[[int], bytes], size: int, offset: int, what: str, source: str) -> bytes:
     data = read(size)
     if len(data) < size:
@@ -212,12 +258,13 @@ def _exactly(read: Callable[[int], bytes], size: int, offset: int, what: str, so
     return data
 
 
-def _known(word: bytes, source: str) -> Stream:
-    aggregation, number = layout.unpack_type_word(word)
-    found = find_stream(number, aggregation)
+def _known(format: Format, word: bytes, source: str) -> Stream:
+    numbers = format.type_word.unpack(word)
+    number, aggregation = numbers["source"], numbers["aggregation"]
+    found = format.find_stream(number, aggregation)
     if found is None:
         legal = ", ".join(
-            f"{s.source}/{s.aggregation} ({s.name})" for s in layout.STREAMS.values() if s.type_word
+            f"{s.source}/{s.aggregation} ({s.name})" for s in format.streams.values() if s.type_word
         )
         problem = f"unknown stream type {number}/{aggregation} (bytes {word.hex(' ')})"
         if word in _TABLES:
@@ -236,8 +283,10 @@ _TABLES = {b"PAR1": "a Parquet file", b"ARRO": "an Arrow file"}
 """First bytes of other files that people have -> what they are."""
 
 
-def _check_minimums(stream: Stream, values: Mapping[str, int], offset: int, source: str) -> None:
-    for f in layout.FIELDS[stream.header or ""]:
+def _check_minimums(
+    fields: tuple[Field, ...], values: Mapping[str, int], offset: int, source: str
+) -> None:
+    for f in fields:
         if f.minimum is not None and values[f.name] < f.minimum:
             raise StreamHeaderError(
                 f"{f.name} is {values[f.name]}",

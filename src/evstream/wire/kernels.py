@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from evstream._generated import layout
+from evstream._support.format import Format
 from evstream._support.jit import STATE_FIELDS
-from evstream._support.schema import Block
-from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.header import StreamHeader
 
 
-@cache
-def block_kernels(block: Block) -> Any:
-    """The generated module for the block, e.g. evstream._generated.item."""
-    return importlib.import_module(f"evstream._generated.{block.name}")
+def block_kernels(header: StreamHeader) -> Any:
+    """The generated module for the blocks of a stream, e.g. evstream._generated.item."""
+    return header.format.module(header.block.name)
 
 
 def new_state(header: StreamHeader) -> Any:
@@ -30,7 +27,7 @@ def new_state(header: StreamHeader) -> Any:
     block; those of the entry are there for their widths.
     """
     block = header.block
-    records = [record_dtype(name, header.widths) for name in (block.header, block.entry) if name]
+    records = [header.record_dtype(name) for name in (block.header, block.entry) if name]
     return np.zeros(1, _state_dtype(tuple(records)))[0]
 
 
@@ -43,12 +40,7 @@ def _state_dtype(records: tuple[np.dtype[np.void], ...]) -> np.dtype[np.void]:
     return np.dtype(own, align=True)
 
 
-def record_functions(widths: Mapping[str, str]) -> Any:
+def record_functions(format: Format, widths: Mapping[str, str]) -> Any:
     """The generated module with mv_read_* and mv_write_* of every record."""
-    chosen = [widths[name] for name, s in layout.SCALARS.items() if len(s.widths) > 1]
-    return _records("_".join(chosen))
-
-
-@cache
-def _records(suffix: str) -> Any:
-    return importlib.import_module(f"evstream._generated.records_{suffix}")
+    chosen = [widths[name] for name, s in format.scalars.items() if len(s.widths) > 1]
+    return format.module("_".join(["records", *chosen]))

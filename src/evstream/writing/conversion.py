@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from evstream._generated import layout
+from evstream._support.schema import Scalar
 from evstream.errors import WriteError
-from evstream.wire.columns import Array, row_columns
+from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 
 Place = Callable[[tuple[int, ...]], dict[str, Any]]
@@ -50,7 +50,7 @@ def as_column(
     source: str,
     shape: tuple[int, ...] | None = None,
     *,
-    scalar: str | None = None,
+    scalar: Scalar | None = None,
     place: Place = lambda index: {"row": index[0]},
 ) -> Array:
     """`values` as a contiguous array of `dtype`; one number becomes a column of `shape`.
@@ -124,24 +124,30 @@ def legal_range(dtype: np.dtype[Any], *, is_tiny: bool = False) -> str:
     return f"a number within {np.finfo(dtype).max:.3g}"
 
 
-def row_scalars(header: StreamHeader) -> dict[str, str]:
+def row_scalars(header: StreamHeader) -> dict[str, Scalar]:
     """The columns of rows -> scalar type; that of the count for the index column."""
     block = header.block
     records = [block.header] if block.entry is None else [block.header, block.entry]
-    scalars = {f.name: f.scalar for record in records for f in layout.FIELDS[record]}
+    scalars = {
+        f.name: header.format.scalars[f.scalar]
+        for record in records
+        for f in header.format.fields[record]
+    }
     if block.index is not None:
         scalars[block.index] = scalars[str(block.count)]
     return scalars
 
 
-def _expected(value: Any, dtype: np.dtype[Any], scalar: str | None) -> str:
+def _expected(value: Any, dtype: np.dtype[Any], scalar: Scalar | None) -> str:
     """What would fit, and the width at which the value itself does."""
     expected = legal_range(dtype, is_tiny=bool(abs(value) < 1))
-    for width in layout.SCALARS[scalar].widths if scalar is not None else ():
+    if scalar is None:
+        return expected
+    for width in scalar.widths:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             converted = value.astype(width)
         if not lost(value, converted):
-            return f'{expected}, or widths={{"{scalar}": "{width}"}}'
+            return f'{expected}, or widths={{"{scalar.name}": "{width}"}}'
     return expected
 
 
@@ -152,7 +158,7 @@ def as_rows(
 
     Raises WriteError as `as_column` does, and for columns of different shapes.
     """
-    dtypes, scalars = row_columns(header), row_scalars(header)
+    dtypes, scalars = header.row_columns, row_scalars(header)
     arrays = {name: as_array(given[name], dtype) for name, dtype in dtypes.items()}
     shapes = {array.shape for array in arrays.values()} - {()}
     shape = next(iter(shapes), (1,))
@@ -191,7 +197,7 @@ def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], so
     if index is not None:
         counted = np.arange(length) - np.repeat(starts, np.diff(offsets)) + 1
         _refuse(rows[index] != counted, index, rows, keys, source, "counting from 1 in each block")
-    for f in layout.FIELDS[header.block.header]:
+    for f in header.block_fields:
         name = f.name
         if name in rows and name not in keys:
             column = rows[name]

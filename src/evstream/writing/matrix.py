@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from evstream._generated import layout
+from evstream._support.format import Format
 from evstream._support.schema import Rule
 from evstream.errors import WriteError
-from evstream.wire.columns import Array, block_columns, entry_columns
+from evstream.wire.columns import Array
 from evstream.wire.event import no_matrix
 from evstream.wire.header import StreamHeader
 from evstream.writing.conversion import as_array, as_column, row_scalars
@@ -41,14 +42,13 @@ class MatrixForm:
             raise TypeError(f"{problem}: use write_columns")
         self.header, self.source = header, source
         self.samples = int(header.len_sample or 0)
-        self.block = block_columns(header)
+        self.block = header.block_columns
         self.scalars = row_scalars(header)
-        self.sidx, self.value = entry_columns(header)
-        self.sidx_dtype, self.value_dtype = entry_columns(header).values()
-        fields = [f for f in layout.FIELDS[header.block.header] if f.plural][2:]
-        self.plurals = {str(f.plural): f.name for f in fields}
+        self.sidx, self.value = header.entry_columns
+        self.sidx_dtype, self.value_dtype = header.entry_columns.values()
+        self.plurals = header.extra_columns
         known = {special.sidx for special in header.spec.specials}
-        parameters = ((sidx, name) for name, sidx in layout.SPECIAL_PARAMETERS.items())
+        parameters = ((sidx, name) for name, sidx in header.format.special_parameters.items())
         self.specials = {name: sidx for sidx, name in sorted(parameters) if sidx in known}
         highest = np.iinfo(self.sidx_dtype).max
         if self.samples > highest:
@@ -64,7 +64,7 @@ class MatrixForm:
         for name, values in columns.items():
             if name in self.plurals or name in self.specials:
                 continue
-            elsewhere = name in _keywords()
+            elsewhere = name in _keywords(self.header.format)
             if elsewhere and values is None:
                 continue
             problem = f"a {stream} stream has no {name}"
@@ -79,10 +79,11 @@ class MatrixForm:
         return given
 
 
-def _keywords() -> set[str]:
+@cache
+def _keywords(format: Format) -> set[str]:
     """The keywords that the matrices of any stream take."""
-    plurals = {f.plural for fields in layout.FIELDS.values() for f in fields if f.plural}
-    return plurals | layout.SPECIAL_PARAMETERS.keys()
+    plurals = {f.plural for fields in format.fields.values() for f in fields if f.plural}
+    return plurals | format.special_parameters.keys()
 
 
 class Matrix:

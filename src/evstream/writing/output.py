@@ -18,7 +18,7 @@ from evstream.checking.seal import Sealer, seal_path
 from evstream.errors import warn
 from evstream.transport.compression import compression_by_name, compressor
 from evstream.transport.sink import Sink, SinkFile
-from evstream.wire.header import StreamHeader, record_dtype
+from evstream.wire.header import StreamHeader
 
 BUFFER = 1 << 18
 """Bytes collected before they are written."""
@@ -184,7 +184,7 @@ def _cut(written: int, header: StreamHeader) -> bytes:
     """
     block = header.block
     records = [block.header] if block.entry is None else [block.header, block.entry]
-    grid = math.gcd(*(record_dtype(record, header.widths).itemsize for record in records))
+    grid = math.gcd(*(header.record_dtype(record).itemsize for record in records))
     inside = written - header.size
     on_boundary = inside >= 0 and inside % grid == 0
     return b"\xff" * (grid - 1) if on_boundary or written == 0 else b""

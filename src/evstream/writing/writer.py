@@ -17,9 +17,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from evstream._support.format import Format
 from evstream._support.jit import ENTRIES, HEADER
 from evstream.errors import WriteError
-from evstream.wire.columns import Array, Columns, block_columns, entry_columns, row_columns
+from evstream.wire.columns import Array, Columns
 from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader, build_header
 from evstream.wire.kernels import block_kernels, new_state, record_functions
@@ -65,10 +66,10 @@ class Writer:
         seal: str | bool = False,
     ) -> None:
         self.header = header
-        self._kernels = block_kernels(header.block)
-        self._records = record_functions(header.widths)
+        self._kernels = block_kernels(header)
+        self._records = record_functions(header.format, header.widths)
         self._state = new_state(header)
-        self._delimiter_size = sum(d.itemsize for d in entry_columns(header).values())
+        self._delimiter_size = sum(d.itemsize for d in header.entry_columns.values())
         self._out = Outlet(target, header, seal)
         self.name = self._out.name
         self.validate = validate
@@ -143,8 +144,8 @@ class Writer:
         """
         self._out.refuse_closed()
         rows = self._rows(columns, named)
-        blocks = {name: rows[name] for name in block_columns(self.header)}
-        entries = tuple(rows[name] for name in entry_columns(self.header))
+        blocks = {name: rows[name] for name in self.header.block_columns}
+        entries = tuple(rows[name] for name in self.header.entry_columns)
         keys = [name for name, column in blocks.items() if column.dtype.kind != "f"]
         if not len(rows[keys[0]]):
             return
@@ -249,7 +250,7 @@ class Writer:
         self, columns: tuple[npt.ArrayLike, ...], named: Mapping[str, npt.ArrayLike]
     ) -> dict[str, Array]:
         """The given columns by name, converted, all of one length."""
-        dtypes = row_columns(self.header)
+        dtypes = self.header.row_columns
         given = dict(zip(dtypes, columns, strict=False))
         if len(columns) > len(dtypes) or given.keys() & named.keys():
             raise TypeError(f"write_columns takes each of {', '.join(dtypes)} once")
@@ -302,6 +303,7 @@ def create(
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
     seal: str | bool = False,
+    format: Format | None = None,
     **header_fields: int | None,
 ) -> Writer:
     """Open a stream for writing; use it as a context manager.
@@ -318,6 +320,7 @@ def create(
             for those who want a broken stream, in tests for example.
         seal: True writes a seal beside the file (gul.bin.seal), a path writes it there; see
             evstream.seal. `evstream validate` finds it and uses it.
+        format: the format of the stream; that of evstream by default.
         **header_fields: any other field of the stream header, where the spec has more of
             them than the Oasis format; see docs/format.md.
 
@@ -328,4 +331,6 @@ def create(
         WriteError: a value of the stream header is out of range.
     """
     values = {"len_sample": len_sample, "summary_set_id": summary_set_id, **header_fields}
-    return Writer(target, build_header(stream, values, widths), validate=validate, seal=seal)
+    return Writer(
+        target, build_header(stream, values, widths, format), validate=validate, seal=seal
+    )

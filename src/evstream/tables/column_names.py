@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evstream._generated import layout
+from evstream._support.format import Format, bound_format
 from evstream.errors import TableError
 from evstream.tables.arrow import arrow_schema, batch_of, rows_of
 from evstream.tables.rows import join_rows
-from evstream.wire.columns import Array, block_columns, csv_columns, row_columns
+from evstream.wire.columns import Array, csv_columns
 from evstream.wire.header import StreamHeader
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ HELD_ROWS = 1 << 24
 """Rows of loss 0 after which a block of a SELT whose exposure is still unknown is refused."""
 
 
-def stream_names(names: Iterable[str]) -> list[str]:
+def stream_names(names: Iterable[str], format: Format | None = None) -> list[str]:
     """The names as a stream has them; a name that no stream has stays as it is."""
-    known = _known()
+    known = _known(format or bound_format())
     return [known.get(_bare(name), name.strip()) for name in names]
 
 
@@ -51,9 +51,11 @@ def _bare(name: str) -> str:
 
 
 @cache
-def _known() -> Mapping[str, str]:
-    headers = [StreamHeader(stream) for stream in layout.STREAMS]
-    own = {_bare(name): name for name in chain.from_iterable(map(row_columns, headers))}
+def _known(format: Format) -> Mapping[str, str]:
+    headers = [StreamHeader(stream, format=format) for stream in format.streams]
+    own = {
+        _bare(name): name for name in chain.from_iterable(header.row_columns for header in headers)
+    }
     pairs = chain.from_iterable(csv_columns(header).items() for header in headers)
     return {**{_bare(other): name for name, other in pairs}, **_OTHER_NAMES, **own}
 
@@ -75,7 +77,7 @@ def fill_exposures(
 
     The exposure may stand in a later batch: the rows of the last block of a batch wait for it.
     """
-    keys = [name for name, dtype in block_columns(header).items() if dtype.kind != "f"]
+    keys = list(header.key_columns)
     columns = {_bare(other): name for name, other in csv_columns(header).items()}
     exposures, losses = columns[_IMPACTED], columns[_LOSS]
     waiting: list[dict[str, Array]] = []
