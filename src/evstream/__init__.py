@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from evstream.conversion import convert as convert
     from evstream.errors import ChangedSourceError as ChangedSourceError
     from evstream.errors import CorruptStreamError as CorruptStreamError
+    from evstream.errors import CutLineWarning as CutLineWarning
     from evstream.errors import EvstreamError as EvstreamError
     from evstream.errors import MissingDelimiterWarning as MissingDelimiterWarning
     from evstream.errors import MissingExtraError as MissingExtraError
@@ -59,6 +60,7 @@ _HOME = {
     "CallbackReader": "callback_reader",
     "ChangedSourceError": "errors",
     "CorruptStreamError": "errors",
+    "CutLineWarning": "errors",
     "Dense": "event",
     "DenseTable": "matrices",
     "Event": "event",

@@ -50,7 +50,7 @@ def convert(
         from_, to: "bin", "csv", "parquet", "arrow" or "jsonl"; by default what the file
             names' extensions say.
         options, **said: what the files do not say themselves: all of formats.Options, by name
-            (stream, widths, strict, timeout, precision, compression), and any field of a
+            (stream, widths, strict, timeout, precision, compression, max_line), and any field of a
             stream header, e.g. len_sample=100.
         sort: bring the rows into the order of a stream; holds all of them in memory.
         say: is told what was inferred, in a sentence.

@@ -155,6 +155,10 @@ class MissingDelimiterWarning(UserWarning):
     """The last block of a stream is not closed; the C++ tools write streams so."""
 
 
+class CutLineWarning(UserWarning):
+    """The last line of a CSV file has no newline: its last value may have lost digits."""
+
+
 class RowsWarning(UserWarning):
     """A stream has blocks that rows cannot say: empty ones, or the same ids twice running; or
     rows that break a rule are written as they are, since they carry a stream header."""

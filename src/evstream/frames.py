@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from evstream.arrow import arrow_schema, read_arrow
-from evstream.blocks import block_columns, row_columns
+from evstream.blocks import block_columns, row_columns, row_count
 from evstream.errors import EvstreamError
 from evstream.extras import import_extra
 from evstream.reader import EventStream
@@ -147,13 +147,17 @@ class _Scan:
                     if not passed.any():
                         continue
                     kept = keep_blocks(chunk, passed)
-                frame = pl.DataFrame(named_rows(self._header, kept, made))
+                # Without a column the number of rows has to be said.
+                height = None if made else row_count(kept.columns)
+                frame = pl.DataFrame(named_rows(self._header, kept, made) or None, height=height)
                 if n_rows is not None:
                     frame = frame.head(n_rows)
                     n_rows -= frame.height
                 if of_rows is not None:
                     frame = frame.filter(of_rows)
-                if made != wanted:
+                if not wanted:
+                    frame = pl.DataFrame(height=frame.height)
+                elif made != wanted:
                     frame = frame.select(wanted)
                 size = batch_size or frame.height
                 for at in range(0, frame.height, size or 1):

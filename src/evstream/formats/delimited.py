@@ -13,6 +13,7 @@ from evstream.blocks import csv_columns
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.formats.column_names import has_impacted_exposure, stream_names
+from evstream.formats.line_guard import LineGuard
 from evstream.formats.table import Options, Table, guess_header
 from evstream.formats.text import TextFormat, opening_line, read_blocks, read_rows, write_frames
 from evstream.sources import Source
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 def read(source: Source, options: Options) -> Table:
     """The rows of a CSV file with a header line."""
-    blocks = read_blocks(source)
+    guard = LineGuard(source, options.max_line)
+    blocks = read_blocks(guard)
     first = next(blocks, None)
     if first is None:
         raise TableError("the file is empty", source=source.name, line=1, expected="a header line")
@@ -44,6 +46,7 @@ def read(source: Source, options: Options) -> Table:
     if rest:
         blocks = chain([memoryview(rest)], blocks)
     batches = read_rows(blocks, form, schema, 2, source.name)
+    batches = guard.watch_end(batches, strict=options.strict)
     gaps = has_impacted_exposure(given)
     return Table(header, batches, source.name, False, first_line=2, exposure_gaps=gaps)
 

@@ -14,6 +14,7 @@ from evstream.blocks import row_columns
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.formats.column_names import has_impacted_exposure, stream_names
+from evstream.formats.line_guard import LineGuard
 from evstream.formats.table import Options, Table, guess_header
 from evstream.formats.text import (
     TextFormat,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 def read(source: Source, options: Options) -> Table:
     """The rows of a file with a JSON object per line; all values are numbers, or the words
     that stand for NaN and infinity."""
-    blocks = read_blocks(source)
+    blocks = read_blocks(LineGuard(source, options.max_line))
     first = next(blocks, None)
     if first is None:
         return _without_rows(source, options)

@@ -17,6 +17,7 @@ from evstream.blocks import Array, row_columns
 from evstream.columns import legal_range, lost
 from evstream.errors import TableError
 from evstream.extras import import_arrow
+from evstream.formats.line_guard import MAX_LINE
 from evstream.header import StreamHeader, build_header, stream_named
 from evstream.schema import choose_widths
 from evstream.sources import Source
@@ -37,6 +38,7 @@ class Options:
         strict, timeout: as for evstream.open.
         precision: decimals of floats in CSV.
         compression: of Parquet and Arrow pages: "zstd", "lz4", "snappy", "gzip", "none".
+        max_line: bytes that a line of CSV or JSON lines may have.
     """
 
     stream: str | None = None
@@ -46,6 +48,7 @@ class Options:
     timeout: float | None = None
     precision: int | None = None
     compression: str | None = None
+    max_line: int = MAX_LINE
 
 
 @dataclass

@@ -22,8 +22,8 @@ from evstream.arrow import batch_of
 from evstream.columns import legal_range
 from evstream.errors import TableError
 from evstream.extras import import_arrow, import_extra
+from evstream.formats.line_guard import LineGuard
 from evstream.formats.parallel import in_order
-from evstream.sources import Source
 
 if TYPE_CHECKING:
     import polars as pl
@@ -49,7 +49,7 @@ class TextFormat:
     records: Callable[[list[str], int], Iterable[Mapping[str, Any]]]
 
 
-def read_blocks(source: Source, size: int = BLOCK) -> Iterator[memoryview]:
+def read_blocks(source: LineGuard, size: int = BLOCK) -> Iterator[memoryview]:
     """A text source in blocks of whole lines, about `size` bytes each or one line if that is
     longer. Each has its last newline. Blank lines at the end of the file are left out."""
     rest = b""
