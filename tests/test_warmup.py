@@ -40,5 +40,5 @@ def test_widths_are_a_choice(tmp_path, width):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "evstream", "warmup", "--width", f"oasis_int={width}"]
     subprocess.run(command, env=environment, capture_output=True, check=True)
-    compiled = {path.name for path in tmp_path.rglob("*.nbi")}
+    compiled = {path.name for path in tmp_path.rglob("*.nbc")}
     assert any(name.startswith("item_i8_f4.decode_blocks") for name in compiled)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evstream.callback_reader import reader_class as reader_class
     from evstream.comparison import compare as compare
     from evstream.conversion import convert as convert
+    from evstream.errors import CacheWarning as CacheWarning
     from evstream.errors import ChangedSourceError as ChangedSourceError
     from evstream.errors import CorruptStreamError as CorruptStreamError
     from evstream.errors import CutLineWarning as CutLineWarning
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "CacheWarning": "errors",
     "CallbackReader": "callback_reader",
     "ChangedSourceError": "errors",
     "CorruptStreamError": "errors",

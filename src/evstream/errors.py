@@ -164,6 +164,10 @@ class RowsWarning(UserWarning):
     rows that break a rule are written as they are, since they carry a stream header."""
 
 
+class CacheWarning(UserWarning):
+    """Compiled kernels cannot be read from disk or kept there; they are compiled anew."""
+
+
 def warn(text: str, category: type[Warning]) -> None:
     """Warn at the line of the program that called the package, and each time: two streams
     without a name have the same text, and the second is as cut as the first."""
@@ -176,7 +180,7 @@ def warn(text: str, category: type[Warning]) -> None:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).partition(".")[0] == "evstream"
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in {"evstream", "numba"}
 
 
 class MissingExtraError(EvstreamError, ImportError):

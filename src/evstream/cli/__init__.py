@@ -18,7 +18,7 @@ from typing import Any
 from evstream import process
 from evstream.cli import standard
 from evstream.compressed import MAGIC_SIZE, compression
-from evstream.errors import CutLineWarning, EvstreamError, MissingDelimiterWarning, RowsWarning
+from evstream.errors import CacheWarning, CutLineWarning, EvstreamError, MissingDelimiterWarning, RowsWarning
 
 _DESCRIPTION = """\
 Read and check catastrophe-model event streams (loss, gul, summary, cdf).
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
         os.environ["NUMBA_DISABLE_JIT"] = "1"
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        for category in (CutLineWarning, MissingDelimiterWarning, RowsWarning):
+        for category in (CacheWarning, CutLineWarning, MissingDelimiterWarning, RowsWarning):
             warnings.simplefilter("always", category)
         return _run(options)
 
