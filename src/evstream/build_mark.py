@@ -14,13 +14,14 @@ import functools
 import hashlib
 import sys
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 _SOURCES = ("memory.py", "_intrinsics.py", "event_stream.py", "_generated/layout.py")
 """What is compiled into the functions of others."""
 
-_trusting = 0
+_TRUSTING: ContextVar[bool] = ContextVar("trusting", default=False)
 
 
 class BuildMark:
@@ -43,16 +44,15 @@ def leave_mark(context: Any) -> None:
 @contextlib.contextmanager
 def trusting_marks() -> Iterator[None]:
     """Within, marks are not compared: for code that is kept apart by widths anyway."""
-    global _trusting
-    _trusting += 1
+    token = _TRUSTING.set(True)
     try:
         yield
     finally:
-        _trusting -= 1
+        _TRUSTING.reset(token)
 
 
 def _compared(build: str, widths: tuple[str, ...]) -> BuildMark:
-    if not _trusting and (build, widths) != (_build(), _program_widths()):
+    if not _TRUSTING.get() and (build, widths) != (_build(), _program_widths()):
         raise OSError(
             f"compiled with {' '.join(widths)} by evstream {build}, not for "
             f"{' '.join(_program_widths())} and {_build()}"

@@ -40,7 +40,7 @@ _MOST = 1 << 26
 """Bytes of a file that could be a kernel; the largest have 100 kB."""
 
 _SHARED = ("memory.py", "_intrinsics.py", "_jit.py")
-"""Sources that the compiler puts into every kernel; numba would not notice a change of them."""
+"""Sources that the compiler puts into every kernel, besides those next to its own."""
 
 
 @dataclass
@@ -175,9 +175,13 @@ def _folders(source: str) -> list[Path]:
 @functools.cache
 def _stamp(loader: Any, source: str) -> str:
     """What a kernel was compiled from: its source, what is compiled into it, and by what."""
-    digest = hashlib.sha256(loader.get_data(source))
-    for name in _SHARED:
-        digest.update(loader.get_data(str(Path(__file__).with_name(name))))
+    home, folder = Path(__file__).parent, Path(source).parent
+    inlined = [Path(source), *(home / name for name in _SHARED)]
+    if folder != home:  # a package of kernels, which call each other
+        inlined += sorted(folder.glob("*.py"))
+    digest = hashlib.sha256()
+    for path in inlined:
+        digest.update(loader.get_data(str(path)))
     options = (config.BOUNDSCHECK, config.OPT, config.DEBUGINFO_DEFAULT)
     return f"{numba.__version__} {llvmlite.__version__} {options} {digest.hexdigest()}"
 

@@ -18,7 +18,13 @@ from typing import Any
 from evstream import process
 from evstream.cli import standard
 from evstream.compressed import MAGIC_SIZE, compression
-from evstream.errors import CacheWarning, CutLineWarning, EvstreamError, MissingDelimiterWarning, RowsWarning
+from evstream.errors import (
+    CacheWarning,
+    CutLineWarning,
+    EvstreamError,
+    MissingDelimiterWarning,
+    RowsWarning,
+)
 
 _DESCRIPTION = """\
 Read and check catastrophe-model event streams (loss, gul, summary, cdf).

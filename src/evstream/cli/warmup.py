@@ -36,15 +36,15 @@ def run(options: argparse.Namespace) -> int:
     if options.to is not None:
         os.environ["NUMBA_CACHE_DIR"] = os.path.abspath(options.to)  # before numba is loaded
     from evstream._generated import layout
-    from evstream._jit import CACHE, is_disabled
+    from evstream._jit import CACHE, is_enabled
 
     start = time.monotonic()
     for stream in layout.STREAMS:
         warm_up(stream, dict(options.width))
     seconds = time.monotonic() - start
     ready = f"{len(layout.STREAMS)} stream types ready after {seconds:.1f} s"
-    if is_disabled() or not CACHE:
-        reason = "NUMBA_DISABLE_JIT=1" if is_disabled() else "EVSTREAM_CACHE=0"
+    if not is_enabled() or not CACHE:
+        reason = "NUMBA_DISABLE_JIT=1" if not is_enabled() else "EVSTREAM_CACHE=0"
         say(f"{ready}, and nothing is kept on disk: {reason} switches the cache off")
         return 1
     from evstream.kernel_cache import TALLY
