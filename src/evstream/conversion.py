@@ -18,6 +18,7 @@ from evstream.formats.column_names import with_exposures
 from evstream.formats.parallel import ahead
 from evstream.formats.table import complete_header, completed, missing_fields
 from evstream.header import StreamHeader, stream_header_fields, stream_named
+from evstream.same_file import refuse_same_file
 from evstream.sinks import Sink, SinkFile
 from evstream.sources import Source
 
@@ -58,6 +59,7 @@ def convert(
 
     Raises:
         TableError: a row, value or column is wrong; with the line in a text file.
+        EvstreamError: the target is the source, by whatever name.
         The errors of evstream.open for a source that is a stream.
     """
     import_arrow()
@@ -65,6 +67,7 @@ def convert(
     input_format = from_ or format_of(str(source))[0]
     output_format = to or format_of(str(target))[0]
     _refuse_idle(options, output_format)
+    refuse_same_file([source], [target])
     with ExitStack() as stack:
         expand = _expands(source, input_format, options)
         opened = Source(source, expand=expand, timeout=options.timeout)

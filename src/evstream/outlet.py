@@ -17,6 +17,7 @@ import numpy as np
 from evstream.compressed import compression_by_name, compressor
 from evstream.errors import warn
 from evstream.header import StreamHeader, record_dtype
+from evstream.same_file import is_same_place
 from evstream.seal import Sealer, seal_path
 from evstream.sinks import Sink, SinkFile
 
@@ -39,7 +40,7 @@ class Outlet:
 
     def __init__(self, target: Any, header: StreamHeader, seal: str | bool) -> None:
         self._seal = _seal_path(target, seal)
-        if self._seal and self._seal == _place(target):
+        if self._seal and is_same_place(self._seal, target):
             raise ValueError(f"{self._seal}: the seal would take the place of the stream")
         self._sink = Sink(target)
         kind = compression_by_name(target)

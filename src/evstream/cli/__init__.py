@@ -25,6 +25,7 @@ from evstream.errors import (
     MissingDelimiterWarning,
     RowsWarning,
 )
+from evstream.same_file import refuse_same_file
 
 _DESCRIPTION = """\
 Read and check catastrophe-model event streams (loss, gul, summary, cdf).
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
+        _refuse_own_output(options)
         status: int = options.run(options)
         standard.flush()
     except BrokenPipeError:
@@ -91,6 +93,16 @@ def _run(options: argparse.Namespace) -> int:
         with contextlib.suppress(EvstreamError):
             standard.flush()  # here, since at exit Python has no words for what fails
     return status
+
+
+def _refuse_own_output(options: argparse.Namespace) -> None:
+    """Refuse input files that stdout is: what a command prints would become part of them."""
+    names = [*getattr(options, "files", []), *(getattr(options, n, None) for n in _INPUTS)]
+    refuse_same_file([name for name in names if name is not None], ["-"])
+
+
+_INPUTS = ("file", "input", "a", "b", "expect_events")
+"""Arguments of commands that each name a file to read."""
 
 
 def _failed(error: BaseException) -> int:

@@ -11,6 +11,7 @@ from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
+from evstream.same_file import is_same_place, refuse_same_file
 
 
 def add_parser(commands: Any) -> None:
@@ -57,6 +58,7 @@ def _seal(file: str, options: argparse.Namespace) -> None:
     if file == "-" or (os.path.exists(file) and not os.path.isfile(file)):
         problem = "not a file: a stream from a pipe is sealed by `evstream tee`"
         raise EvstreamError(problem, source=file)
+    refuse_same_file([file], [seal_path(file)])
     with open_stream(file, options) as stream:
         header = stream.header
     sealer = Sealer(file, header)
@@ -77,7 +79,8 @@ def run_tee(options: argparse.Namespace) -> int:
     from evstream.sinks import Sink
     from evstream.sources import CHUNK, Source
 
-    if os.path.realpath(options.seal) == os.path.realpath(options.output):
+    refuse_same_file(["-"], [options.output, options.seal])
+    if is_same_place(options.seal, options.output):
         raise ValueError(f"{options.seal}: the stream and its seal need a file each")
     source = Source("-", expand=False)
     sealer = Sealer(source.name, widths=dict(options.width))

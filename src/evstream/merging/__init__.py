@@ -18,8 +18,9 @@ import numpy as np
 from evstream.errors import EvstreamError
 from evstream.header import StreamHeader
 from evstream.merging.event_ids import EventIds
-from evstream.merging.inputs import Input, ReadOptions, first_look, refuse_own_input, refuse_twice
+from evstream.merging.inputs import Input, ReadOptions, first_look, refuse_twice
 from evstream.outlet import Outlet
+from evstream.same_file import refuse_same_file
 
 SAME_EVENT = ("refuse", "merge")
 ORDERS = ("auto", "ids", "inputs")
@@ -76,7 +77,7 @@ def merge(
     if not given:
         raise ValueError("there is no source to merge")
     refuse_twice(given)
-    refuse_own_input(target, given)
+    refuse_same_file(given, [target])
     options = ReadOptions(stream, widths, strict, timeout)
     chunk = min(max(MEMORY // len(given), 1 << 12), 1 << 20)
     with ExitStack() as stack:
