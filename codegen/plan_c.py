@@ -28,6 +28,13 @@ TYPES = {
     "f8": "double",
 }
 
+SMALLEST_NORMAL = {"f4": "1.1754943508222875e-38", "f8": "2.2250738585072014e-308"}
+"""A number below is subnormal: what an id is, when it is read as a float."""
+
+GAVE_UP = -7654321
+"""First number of the mark that a writer leaves when it gives a stream up; no id, sidx,
+probability or count that the format allows."""
+
 # Of C99 and C++20, without those that start with an underscore or an upper-case letter.
 KEYWORDS = """
 alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t
@@ -92,7 +99,8 @@ class CWidths:
 
 @dataclass(frozen=True)
 class CRecord:
-    """A record at one combination of widths. `minimums` are the fields that have a lowest
+    """A record at one combination of widths. `limit` is the field of a stream header that no
+    entry's first field is above. `minimums` are the fields that have a lowest
     legal value which their type would let them fall below."""
 
     name: str
@@ -102,6 +110,7 @@ class CRecord:
     size: int
     minimums: tuple[tuple[CField, str], ...]
     widths: CWidths
+    limit: CField | None
 
     @property
     def type(self) -> str:
@@ -129,6 +138,11 @@ class CBlock:
     count_minimum: str | None
     number: int
     widths: CWidths
+    ids: tuple[CField, ...]
+    is_limited: bool
+    value: CField | None
+    smallest_normal: str | None
+    mark_size: int
 
 
 @dataclass(frozen=True)
@@ -143,6 +157,11 @@ class CStream:
     header_number: int
     block: str
     block_number: int
+
+    @property
+    def may_join(self) -> bool:
+        """Whether an id is unlikely to be its type word; the lowest are ids of real streams."""
+        return int(self.word[:-1], 16) >= 1 << 24
 
 
 @dataclass(frozen=True)
@@ -172,11 +191,18 @@ class CHeader:
     delimiters: tuple[CDelimiter, ...]
     blocks: tuple[CBlock, ...]
     max_size: int
+    max_opening: int
+    mark: str
 
 
 def header(spec: Spec) -> CHeader:
     by_name = {r.name: r for r in _records(spec)}
     numbers = _header_numbers(spec)
+    headers = [
+        _variant(spec, spec.records[name], widths)
+        for name in numbers
+        for widths in plan.combinations(spec, plan.scalars_of(spec, name))
+    ]
     delimiters = {d.name: d for d in _delimiters(spec, by_name)}
     type_word = f"u{TYPE_WORD_BYTES}"
     dtypes = {f.dtype for r in by_name.values() for f in r.fields} | {type_word}
@@ -198,6 +224,8 @@ def header(spec: Spec) -> CHeader:
         delimiters=tuple(delimiters.values()),
         blocks=tuple(_block(spec, m, by_name, delimiters) for m in plan.block_modules(spec)),
         max_size=max(TYPE_WORD_BYTES, *(r.size for r in by_name.values())),
+        max_opening=TYPE_WORD_BYTES + max((by_name[n].size for n in headers), default=0),
+        mark=f"0x{GAVE_UP & 0xFFFFFFFF:08x}u",
     )
 
 
@@ -205,6 +233,15 @@ def _header_numbers(spec: Spec) -> dict[str, int]:
     """The stream headers, numbered from 1."""
     used = {s.header for s in spec.streams.values() if s.header is not None}
     return {name: n for n, name in enumerate((r for r in spec.records if r in used), start=1)}
+
+
+def _limits(spec: Spec) -> dict[str, set[str]]:
+    """Field of a stream header that limits fields of entries -> those."""
+    limits: dict[str, set[str]] = {}
+    for rule in spec.rules.values():
+        if rule.limit is not None:
+            limits.setdefault(rule.limit, set()).update(rule.fields)
+    return limits
 
 
 def _block_numbers(spec: Spec) -> dict[str, int]:
@@ -245,6 +282,7 @@ def _records(spec: Spec) -> Iterator[CRecord]:
                     if (minimum := _minimum(field.dtype, of_spec.minimum)) is not None
                 ),
                 widths=_widths(spec, widths),
+                limit=next((f for f in fields if f.name in _limits(spec)), None),
             )
 
 
@@ -326,6 +364,8 @@ def _block(
             delimiter = delimiters[_delimiter_name(entry, record, block.delimiter)]
     if module.count is not None:
         count = next(f for f in of_header.fields if f.offset == module.count.offset)
+    floats = (f for f in (entry.fields if entry else ()) if f.dtype in SMALLEST_NORMAL)
+    value = next(floats, None)
     return CBlock(
         name=module.name.removesuffix("_"),
         doc=block.doc,
@@ -336,4 +376,10 @@ def _block(
         count_minimum=next((low for f, low in of_header.minimums if f is count), None),
         number=_block_numbers(spec)[block.name],
         widths=_widths(spec, module.widths),
+        ids=tuple(f for f in of_header.fields if f.dtype[0] != "f" and f is not count),
+        is_limited=delimiter is not None
+        and any(delimiter.field.name in limited for limited in _limits(spec).values()),
+        value=value,
+        smallest_normal=SMALLEST_NORMAL[value.dtype] if value else None,
+        mark_size=min(r.size for r in (of_header, entry) if r is not None) - 1,
     )

@@ -130,6 +130,21 @@ def expected_end(decoded: Decoded) -> tuple[str | None, int | None, bool | None]
     return decoded.error, decoded.error_offset, missing
 
 
+def compare(found: Found, decoded: Decoded, *, may_join: bool) -> None:
+    """The program and the oracle agree. With `may_join`, bytes that the oracle takes for a block
+    may look to the program like the opening of a second stream, where it stops."""
+    ((status, _, start, _),) = found.ends
+    if may_join and status == "second_stream":
+        starts = [block[0] for block in decoded.blocks]
+        assert start in starts or start == decoded.error_offset
+        assert found.records == decoded.raw_records[: len(found.records)]
+        assert found.blocks == [block for block in decoded.blocks if block[0] < start]
+        return
+    assert found.records == decoded.raw_records
+    assert found.blocks == decoded.blocks
+    assert [end_of(end) for end in found.ends] == [expected_end(decoded)]
+
+
 def file_name(entry: dict[str, Any]) -> str:
     return str(entry["file"])
 
@@ -146,9 +161,7 @@ def test_a_golden_file_is_read_as_the_oracle_reads_it_at_every_width(
     for job, found in zip(jobs, run(program, jobs), strict=True):
         decoded = decode(path.read_bytes(), stream, job.widths)
         assert found.header == list(decoded.header.values())
-        assert found.records == decoded.raw_records
-        assert found.blocks == decoded.blocks
-        assert [end_of(end) for end in found.ends] == [expected_end(decoded)], job
+        compare(found, decoded, may_join=job.widths != entry["widths"])
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=file_name)
@@ -195,10 +208,7 @@ def test_damaged_files_are_read_as_the_oracle_reads_them(program: Path, tmp_path
         widths, chunk = random.choice((entry["widths"], *WIDTHS)), random.choice((0, 1, 9))
         jobs.append(Job(widths, path, chunk, stream=stream_of(entry)))
     for job, found in zip(jobs, run(program, jobs), strict=True):
-        decoded = decode(job.path.read_bytes(), job.stream, job.widths)
-        assert found.records == decoded.raw_records, job
-        assert found.blocks == decoded.blocks, job
-        assert [end_of(end) for end in found.ends] == [expected_end(decoded)], job
+        compare(found, decode(job.path.read_bytes(), job.stream, job.widths), may_join=True)
 
 
 def test_the_sanitizers_are_awake(tmp_path: Path) -> None:

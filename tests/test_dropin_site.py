@@ -108,3 +108,26 @@ def test_an_empty_pythonpath_has_no_part() -> None:
     assert evstream.dropin.environment({"PYTHONPATH": site})["PYTHONPATH"] == site
     twice = evstream.dropin.environment({"PYTHONPATH": f"{site}{os.pathsep}"})["PYTHONPATH"]
     assert twice == f"{site}{os.pathsep}"
+
+
+def test_compiled_code_stays_apart_without_a_folder(reference: Path, tmp_path: Path) -> None:
+    """numba would keep it beside the reference's own."""
+    place = tmp_path / "cache"
+    place.touch()
+    code = """if True:
+        import os, evstream.dropin
+        evstream.dropin.install(check=False)
+        print(os.environ["NUMBA_CACHE_DIR"], os.path.isdir(os.environ["NUMBA_CACHE_DIR"]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env=child_environment(PYTHONPATH=f"{reference}:{ROOT / 'src'}", NUMBA_CACHE_DIR=str(place)),
+    )  # fmt: skip
+    folder, made = done.stdout.split()
+    assert made == "True"
+    assert not folder.startswith(str(place))
+    assert Path(folder).parent.name == "dropin"
+    assert not Path(folder).exists()  # it went with the process
+    assert done.stderr.startswith(f"evstream.dropin: compiled code cannot be kept in {place}/")
+    assert ": Not a directory; it is compiled anew" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -554,9 +554,10 @@ def test_batches_of_no_rows_are_refused(gul: Path, rows: int) -> None:
         list(evstream.iter_batches(gul, rows=rows))
 
 
-def test_a_stream_without_records_has_no_batch_and_a_schema() -> None:
+def test_a_stream_without_rows_is_one_empty_batch() -> None:
     path = GOLDEN / "loss_header_only.bin"
-    assert list(evstream.iter_batches(path, widths=DEFAULT_WIDTHS)) == []
+    [batch] = evstream.iter_batches(path, widths=DEFAULT_WIDTHS)
+    assert batch.num_rows == 0
     with evstream.arrow_reader(path, widths=DEFAULT_WIDTHS) as reader:
         assert reader.schema.names == ["event_id", "item_id", "sidx", "loss"]
         assert reader.read_all().num_rows == 0

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from evstream.compat.callback_reader import CallbackReader as CallbackReader
     from evstream.compat.callback_reader import reader_class as reader_class
     from evstream.compat.event_reader import EventReader as EventReader
-    from evstream.conversion.convert import convert as convert
+    from evstream.conversion import convert as convert
+    from evstream.errors import CacheWarning as CacheWarning
     from evstream.errors import ChangedSourceError as ChangedSourceError
     from evstream.errors import CorruptStreamError as CorruptStreamError
+    from evstream.errors import CutLineWarning as CutLineWarning
     from evstream.errors import EvstreamError as EvstreamError
     from evstream.errors import MissingDelimiterWarning as MissingDelimiterWarning
     from evstream.errors import MissingExtraError as MissingExtraError
@@ -56,9 +58,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "CacheWarning": "errors",
     "CallbackReader": "compat.callback_reader",
     "ChangedSourceError": "errors",
     "CorruptStreamError": "errors",
+    "CutLineWarning": "errors",
     "Dense": "wire.event",
     "DenseTable": "tables.dense",
     "Event": "wire.event",

@@ -155,9 +155,17 @@ class MissingDelimiterWarning(UserWarning):
     """The last block of a stream is not closed; the C++ tools write streams so."""
 
 
+class CutLineWarning(UserWarning):
+    """The last line of a CSV file has no newline: its last value may have lost digits."""
+
+
 class RowsWarning(UserWarning):
     """A stream has blocks that rows cannot say: empty ones, or the same ids twice running; or
     rows that break a rule are written as they are, since they carry a stream header."""
+
+
+class CacheWarning(UserWarning):
+    """Compiled kernels cannot be read from disk or kept there; they are compiled anew."""
 
 
 def warn(text: str, category: type[Warning]) -> None:
@@ -172,7 +180,7 @@ def warn(text: str, category: type[Warning]) -> None:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).partition(".")[0] == "evstream"
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in {"evstream", "numba"}
 
 
 class MissingExtraError(EvstreamError, ImportError):

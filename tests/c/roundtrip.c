@@ -33,7 +33,7 @@ typedef struct input {
 static const char *const NAMES[] = {
     "ok", "block", "entry", "block_end", "need_input", "end", "no_final_delimiter", "error",
     "unknown_type", "bad_header", "bad_count", "short_header", "block_without_entries",
-    "truncated", "wrong_call"};
+    "truncated", "wrong_call", "hole", "second_stream", "gave_up"};
 
 static void print_int(int64_t value) { printf(" %lld", (long long)value); }
 

@@ -53,7 +53,7 @@ static void NAMED(write_delimiter)(const input *in)
                     PRINT_FLOAT(&entry.loss);                                  \
                     printf("\n");                                              \
                 }                                                              \
-            } else if (status == EVS_BLOCK_END) {                              \
+            } else if (status == EVS_BLOCK_END || status == EVS_HOLE) {        \
                 NAMED(write_delimiter)(in);                                    \
                 PRINT_BLOCK(print_ids)                                         \
             } else {                                                           \
@@ -97,7 +97,7 @@ static evs_status NAMED(read_cdfs)(evs_reader *reader, const input *in, unsigned
                 PRINT_FLOAT(&entry.bin_mean);
                 printf("\n");
             }
-        } else if (status == EVS_BLOCK_END) {
+        } else if (status == EVS_BLOCK_END || status == EVS_HOLE) {
             PRINT_BLOCK(PRINT_CDF_IDS)
         } else {
             if (reader->state == EVS_IN_COUNTED && reader->entries != 0)
@@ -114,7 +114,7 @@ static evs_status NAMED(read_event_ids)(evs_reader *reader, const input *in, uns
     evs_status status;
     for (;;) {
         NEXT(status, OF_INT(evs_next_event_id)(reader, &block));
-        if (status != EVS_BLOCK)
+        if (status != EVS_BLOCK && status != EVS_HOLE)
             return status;
         put(in, bytes, OF_INT(evs_write_event_header)(bytes, &block));
         if (!in->is_quiet) {

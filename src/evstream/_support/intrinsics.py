@@ -12,6 +12,7 @@ from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic, overload
 
+from evstream._support.build_mark import leave_mark
 from evstream._support.memory import AHEAD, load, prefetch, size_of, store
 
 
@@ -34,6 +35,7 @@ def _unaligned_load(typing_context: Any, buffer: Any, offset: Any, dtype: Any) -
     number = _number(dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        leave_mark(context)
         kind = context.get_data_type(number)
         pointer = _address(context, builder, buffer, arguments[0], arguments[1], kind)
         value = builder.load(pointer)
@@ -48,6 +50,7 @@ def _unaligned_store(typing_context: Any, buffer: Any, offset: Any, dtype: Any, 
     number = _number(dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        leave_mark(context)
         kind = context.get_data_type(number)
         pointer = _address(context, builder, buffer, arguments[0], arguments[1], kind)
         builder.store(arguments[3], pointer).align = 1

@@ -8,6 +8,7 @@ status instead and the runtime raises.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from collections.abc import Callable
@@ -22,29 +23,30 @@ def is_enabled() -> bool:
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile a kernel lazily, without the GIL, cached on disk unless switched off.
+    """Compile a kernel lazily, without the GIL, kept on disk unless switched off.
 
-    Where numba finds no folder that it may write to, each process compiles for itself. With
-    NUMBA_DISABLE_JIT=1 kernels stay plain Python, and numba, which takes longer to load
-    than a small file takes to read, is not even imported.
+    See `kernel_cache` for how. With NUMBA_DISABLE_JIT=1 kernels stay plain Python, and numba,
+    which takes longer to load than a small file takes to read, is not even imported.
     """
     if not is_enabled():
         return function
-    njit = _numba().njit
-    try:
-        return njit(nogil=True, cache=CACHE)(function)
-    except RuntimeError:  # "no locator available": neither beside the file nor in a home
-        return njit(nogil=True)(function)
+    return _kept(_numba().njit(nogil=True)(function))
+
+
+def _kept(kernel: Any) -> Any:
+    """A kernel with our cache; without one where it is switched off, or where this numba has
+    other internals than those known."""
+    if CACHE and hasattr(kernel, "_cache"):
+        with contextlib.suppress(ImportError, AttributeError):
+            kernel_cache = importlib.import_module("evstream._support.kernel_cache")
+            kernel._cache = kernel_cache.KernelCache(kernel.py_func)
+    return kernel
 
 
 def jit_uncounted(function: Callable[..., Any]) -> Any:
     """Like `jit`, for a kernel that makes no arrays: without counting references to its arguments.
     Numba would count at each call of a part of it, which may cost more than the part."""
-    njit = _numba().njit
-    try:
-        return njit(nogil=True, cache=CACHE, _nrt=False)(function)
-    except RuntimeError:
-        return njit(nogil=True, _nrt=False)(function)
+    return _kept(_numba().njit(nogil=True, _nrt=False)(function))
 
 
 def jit_inline(function: Callable[..., Any]) -> Any:

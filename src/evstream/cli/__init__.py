@@ -18,8 +18,15 @@ from typing import Any
 from evstream import process
 from evstream._support.format import Format, bound_format
 from evstream.cli import standard
-from evstream.errors import EvstreamError, MissingDelimiterWarning, RowsWarning
+from evstream.errors import (
+    CacheWarning,
+    CutLineWarning,
+    EvstreamError,
+    MissingDelimiterWarning,
+    RowsWarning,
+)
 from evstream.transport.compression import MAGIC_SIZE, compression
+from evstream.transport.same_file import refuse_same_file
 
 _DESCRIPTION = """\
 Read and check catastrophe-model event streams (loss, gul, summary, cdf).
@@ -66,13 +73,14 @@ def main(
         os.environ["NUMBA_DISABLE_JIT"] = "1"
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        for category in (MissingDelimiterWarning, RowsWarning):
+        for category in (CacheWarning, CutLineWarning, MissingDelimiterWarning, RowsWarning):
             warnings.simplefilter("always", category)
         return _run(options)
 
 
 def _run(options: argparse.Namespace) -> int:
     try:
+        _refuse_own_output(options)
         status: int = options.run(options)
         standard.flush()
     except BrokenPipeError:
@@ -90,6 +98,16 @@ def _run(options: argparse.Namespace) -> int:
         with contextlib.suppress(EvstreamError):
             standard.flush()  # here, since at exit Python has no words for what fails
     return status
+
+
+def _refuse_own_output(options: argparse.Namespace) -> None:
+    """Refuse input files that stdout is: what a command prints would become part of them."""
+    names = [*getattr(options, "files", []), *(getattr(options, n, None) for n in _INPUTS)]
+    refuse_same_file([name for name in names if name is not None], ["-"])
+
+
+_INPUTS = ("file", "input", "a", "b", "expect_events")
+"""Arguments of commands that each name a file to read."""
 
 
 def _failed(error: BaseException) -> int:

@@ -57,6 +57,10 @@ def add_parser(commands: Any, format: Format) -> None:
         "--sort", action="store_true",
         help="sort rows by ids and sidx; holds all of them in memory",
     )  # fmt: skip
+    parser.add_argument(
+        "--max-line", type=int, metavar="BYTES",
+        help="how long a line of CSV or JSON lines may be (default 65536)",
+    )  # fmt: skip
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
     for field in format.stream_header_fields().values():
@@ -82,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         precision=options.precision,
         compression=options.compression,
         format=options.spec_format,
+        **({} if options.max_line is None else {"max_line": options.max_line}),
     )
     prints = options.output == "-"
     with Progress(options.input, _size(options.input), prints=prints) as progress:

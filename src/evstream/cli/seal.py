@@ -12,6 +12,7 @@ from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
+from evstream.transport.same_file import is_same_place, refuse_same_file
 
 
 def add_parser(commands: Any, format: Format) -> None:
@@ -58,6 +59,7 @@ def _seal(file: str, options: argparse.Namespace) -> None:
     if file == "-" or (os.path.exists(file) and not os.path.isfile(file)):
         problem = "not a file: a stream from a pipe is sealed by `evstream tee`"
         raise EvstreamError(problem, source=file)
+    refuse_same_file([file], [seal_path(file)])
     with open_stream(file, options) as stream:
         header = stream.header
     sealer = Sealer(file, header)
@@ -78,7 +80,8 @@ def run_tee(options: argparse.Namespace) -> int:
     from evstream.transport.source import CHUNK, Source
     from evstream.writing.output import give_up
 
-    if os.path.realpath(options.seal) == os.path.realpath(options.output):
+    refuse_same_file(["-"], [options.output, options.seal])
+    if is_same_place(options.seal, options.output):
         raise ValueError(f"{options.seal}: the stream and its seal need a file each")
     source = Source("-", expand=False)
     sealer = Sealer(source.name, widths=dict(options.width), format=options.spec_format)

@@ -4,34 +4,57 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import time
 from typing import Any
 
 from evstream._support.format import Format
 from evstream.cli import width
-from evstream.cli.standard import tell
+from evstream.cli.standard import say, tell
 
 
 def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "warmup",
-        help="compile all kernels into numba's cache on disk",
-        description="Write and read a tiny stream of every type, which compiles the kernels "
-        "into numba's cache on disk (NUMBA_CACHE_DIR, by default beside the package). Do it "
-        "when an image is built or after an update; programs then start without compiling.",
+        help="compile all kernels into the cache on disk",
+        description="Write and read a tiny stream of every type, which compiles the kernels into "
+        "the cache on disk: NUMBA_CACHE_DIR if that is set, else the package's own folder (where "
+        "every user finds them, also those who may not write to it), else ~/.cache/evstream. Do "
+        "it when an image is built or after an update; programs then start without compiling. "
+        "The exit status is 1 when a kernel could not be kept.",
     )
     parser.add_argument("--width", metavar="TYPE=WIDTH", action="append", type=width, default=[])
+    parser.add_argument(
+        "--to",
+        metavar="DIR",
+        help="compile into this folder; programs find the kernels with NUMBA_CACHE_DIR=DIR",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Warm up every stream type at one choice of widths."""
+    """Warm up every stream type at one choice of widths; 1 when a kernel could not be kept."""
+    if options.to is not None:
+        os.environ["NUMBA_CACHE_DIR"] = os.path.abspath(options.to)  # before numba is loaded
+    from evstream._support.jit import CACHE, is_enabled
+
     format = options.spec_format
     start = time.monotonic()
     for stream in format.streams:
         warm_up(stream, dict(options.width), format)
     seconds = time.monotonic() - start
-    tell(f"{len(format.streams)} stream types ready after {seconds:.1f} s")
+    ready = f"{len(format.streams)} stream types ready after {seconds:.1f} s"
+    if not is_enabled() or not CACHE:
+        reason = "NUMBA_DISABLE_JIT=1" if not is_enabled() else "EVSTREAM_CACHE=0"
+        say(f"{ready}, and nothing is kept on disk: {reason} switches the cache off")
+        return 1
+    from evstream._support.kernel_cache import TALLY
+
+    where = " and ".join(sorted(TALLY.folders))
+    tell(f"{ready}: {TALLY.kept} kernels compiled, {TALLY.found} found, in {where or 'no folder'}")
+    if TALLY.lost or not TALLY.folders:
+        say(f"{TALLY.lost} kernels could not be kept: {TALLY.trouble or 'no cache'}")
+        return 1
     return 0
 
 

@@ -17,6 +17,7 @@ from evstream.extras import import_arrow
 from evstream.tables.arrow import arrow_schema
 from evstream.tables.column_names import with_exposures
 from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
+from evstream.transport.same_file import refuse_same_file
 from evstream.transport.sink import Sink, SinkFile
 from evstream.transport.source import Source
 from evstream.wire.header import StreamHeader
@@ -50,14 +51,15 @@ def convert(
         from_, to: "bin", "csv", "parquet", "arrow" or "jsonl"; by default what the file
             names' extensions say.
         options, **said: what the files do not say themselves: all of formats.Options, by name
-            (stream, widths, strict, timeout, precision, compression, format), and any field of a
-            stream header, e.g. len_sample=100.
+            (stream, widths, strict, timeout, precision, compression, max_line, format), and any
+            field of a stream header, e.g. len_sample=100.
         sort: bring the rows into the order of a stream; holds all of them in memory.
         say: is told what was inferred, in a sentence.
         progress: is told now and then how many bytes of the source are read.
 
     Raises:
         TableError: a row, value or column is wrong; with the line in a text file.
+        EvstreamError: the target is the source, by whatever name.
         The errors of evstream.open for a source that is a stream.
     """
     import_arrow()
@@ -65,6 +67,7 @@ def convert(
     input_format = from_ or format_of(str(source))[0]
     output_format = to or format_of(str(target))[0]
     _refuse_idle(options, output_format)
+    refuse_same_file([source], [target])
     with ExitStack() as stack:
         expand = _expands(source, input_format, options)
         opened = Source(source, expand=expand, timeout=options.timeout)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from evstream.conversion.line_guard import LineGuard
 from evstream.conversion.table import Options, Table, guess_header
 from evstream.conversion.text_file import (
     TextFormat,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 def read(source: Source, options: Options) -> Table:
     """The rows of a CSV file with a header line."""
-    blocks = read_blocks(source)
+    guard = LineGuard(source, options.max_line)
+    blocks = read_blocks(guard)
     first = next(blocks, None)
     if first is None:
         raise TableError("the file is empty", source=source.name, line=1, expected="a header line")
@@ -50,6 +52,7 @@ def read(source: Source, options: Options) -> Table:
     if rest:
         blocks = chain([memoryview(rest)], blocks)
     batches = read_rows(blocks, form, schema, 2, source.name)
+    batches = guard.watch_end(batches, strict=options.strict)
     gaps = has_impacted_exposure(given)
     return Table(header, batches, source.name, False, first_line=2, exposure_gaps=gaps)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evstream._support.format import bound_format
+from evstream.conversion.line_guard import LineGuard
 from evstream.conversion.table import Options, Table, guess_header
 from evstream.conversion.text_file import (
     TextFormat,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 def read(source: Source, options: Options) -> Table:
     """The rows of a file with a JSON object per line; all values are numbers, or the words
     that stand for NaN and infinity."""
-    blocks = read_blocks(source)
+    blocks = read_blocks(LineGuard(source, options.max_line))
     first = next(blocks, None)
     if first is None:
         return _without_rows(source, options)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from evstream._support.format import Format, bound_format
+from evstream.conversion.line_guard import MAX_LINE
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import header_of, numbers_of
@@ -36,6 +37,7 @@ class Options:
         strict, timeout: as for evstream.open.
         precision: decimals of floats in CSV.
         compression: of Parquet and Arrow pages: "zstd", "lz4", "snappy", "gzip", "none".
+        max_line: bytes that a line of CSV or JSON lines may have.
     """
 
     stream: str | None = None
@@ -45,6 +47,7 @@ class Options:
     timeout: float | None = None
     precision: int | None = None
     compression: str | None = None
+    max_line: int = MAX_LINE
     format: Format | None = None
 
 

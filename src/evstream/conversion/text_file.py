@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evstream._support.format import bound_format
+from evstream.conversion.line_guard import LineGuard
 from evstream.conversion.parallel import in_order
 from evstream.errors import TableError
 from evstream.extras import import_arrow, import_extra
 from evstream.tables.arrow import batch_of
-from evstream.transport.source import Source
 from evstream.writing.conversion import legal_range
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class TextFormat:
     records: Callable[[list[str], int], Iterable[Mapping[str, Any]]]
 
 
-def read_blocks(source: Source, size: int = BLOCK) -> Iterator[memoryview]:
+def read_blocks(source: LineGuard, size: int = BLOCK) -> Iterator[memoryview]:
     """A text source in blocks of whole lines, about `size` bytes each or one line if that is
     longer. Each has its last newline. Blank lines at the end of the file are left out."""
     rest = b""

@@ -64,7 +64,8 @@ def install(module: str = MODULE, *, check: bool = True) -> None:
             versions before; a tenth of a second.
 
     Raises:
-        RuntimeError: the module was imported before, or another one is stood in for.
+        RuntimeError: the module was imported before, another one is stood in for, or no folder
+            can be written, not even a temporary one.
         ImportError: it is not installed, or names are missing in evstream.
     """
     if (finder := _installed()) is not None:
@@ -83,7 +84,7 @@ def install(module: str = MODULE, *, check: bool = True) -> None:
     if check:
         _check_names(module, folder)
     sys.meta_path.insert(0, finder)
-    _set_cache(str(folder))
+    _set_cache(str(_usable(folder)))
 
 
 def uninstall() -> None:
@@ -293,6 +294,38 @@ def _cache_folder(given: str | None) -> Path:
     names = ("OASIS_INT", "OASIS_FLOAT", "OASIS_AREAPERIL_TYPE")
     widths = "-".join(os.environ.get(name, "default") for name in names)
     return base / "dropin" / f"{newest:x}-{widths}"
+
+
+def _usable(folder: Path) -> Path:
+    """The folder, made if need be; a temporary one, with a warning, where it cannot be used.
+
+    numba would take the folder of the reference's own compiled code instead, and mix the two.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        try:
+            probe.write_bytes(b"0")
+        finally:
+            probe.unlink(missing_ok=True)
+    except OSError as error:
+        import atexit  # here, since this module is imported into every Python process
+        import shutil
+        import tempfile
+
+        print(
+            f"evstream.dropin: compiled code cannot be kept in {folder}: {error.strerror}; it is "
+            "compiled anew (set NUMBA_CACHE_DIR to a folder that can be written)",
+            file=sys.stderr,
+        )
+        try:
+            base = Path(tempfile.mkdtemp(prefix="evstream-"))
+        except OSError as none:
+            raise RuntimeError(f"no folder for compiled code can be written: {none}") from error
+        atexit.register(shutil.rmtree, base, ignore_errors=True)
+        folder = base / "dropin" / folder.name
+        folder.mkdir(parents=True)
+    return folder
 
 
 def _set_cache(folder: str | None) -> None:

@@ -18,7 +18,8 @@ import numpy as np
 from evstream._support.format import Format
 from evstream.errors import EvstreamError
 from evstream.merging.event_ids import EventIds
-from evstream.merging.inputs import Input, ReadOptions, first_look, refuse_own_input, refuse_twice
+from evstream.merging.inputs import Input, ReadOptions, first_look, refuse_twice
+from evstream.transport.same_file import refuse_same_file
 from evstream.wire.header import StreamHeader
 from evstream.writing.output import Outlet
 
@@ -78,7 +79,7 @@ def merge(
     if not given:
         raise ValueError("there is no source to merge")
     refuse_twice(given)
-    refuse_own_input(target, given)
+    refuse_same_file(given, [target])
     options = ReadOptions(stream, widths, strict, timeout, format)
     chunk = min(max(MEMORY // len(given), 1 << 12), 1 << 20)
     with ExitStack() as stack:

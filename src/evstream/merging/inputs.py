@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -13,7 +11,11 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format
-from evstream.errors import CorruptStreamError, EvstreamError, StreamMismatchError
+from evstream.errors import (
+    ChangedSourceError,
+    CorruptStreamError,
+    StreamMismatchError,
+)
 from evstream.reading.stream import EventStream
 from evstream.transport.source import CHUNK
 from evstream.wire.columns import Array, Chunk
@@ -281,7 +283,7 @@ class _OpenWhileRead:
             found = os.fstat(file.fileno())
             state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
             if self._file not in {None, state}:
-                raise EvstreamError(
+                raise ChangedSourceError(
                     "the file was changed while it was read", source=self.name, offset=self._at
                 )
             self._file = state
@@ -334,28 +336,6 @@ def refuse_twice(sources: list[Any]) -> None:
     """Raise ValueError where stdin is to be read twice."""
     if sum(isinstance(source, str) and source == "-" for source in sources) > 1:
         raise ValueError("stdin can be read only once")
-
-
-def refuse_own_input(target: Any, sources: list[Any]) -> None:
-    """Raise EvstreamError where the target is a regular file that is also a source."""
-    place = _identity(target, sys.stdout)
-    for source in sources if place is not None else ():
-        if _identity(source, sys.stdin) == place:
-            name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else repr(source)
-            raise EvstreamError("the output would overwrite this input", source=name)
-
-
-def _identity(end: Any, standard: Any) -> tuple[int, int] | None:
-    """Device and inode of a regular file; None for anything else."""
-    try:
-        if isinstance(end, (str, os.PathLike)) and end != "-":
-            found = os.stat(end)
-        else:
-            stream = standard if isinstance(end, str) else end
-            found = os.fstat(stream if isinstance(stream, int) else stream.fileno())
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
 def _is_regular_file(source: Any) -> bool:

@@ -137,7 +137,8 @@ def iter_batches(
     timeout: float | None = None,
     format: Format | None = None,
 ) -> Iterator[RecordBatch]:
-    """A stream as one pyarrow.RecordBatch after the other, in bounded memory.
+    """A stream as one pyarrow.RecordBatch after the other, in bounded memory; without any row
+    as one empty batch, whose schema has the stream header.
 
     Args:
         source, stream, widths, strict, timeout, format: as for evstream.open.
@@ -164,13 +165,18 @@ def _schema_and_batches(
     stream: EventStream, rows: int, events: Ids, sidx: Ids
 ) -> tuple[pa.Schema, Iterator[RecordBatch]]:
     """The schema of a stream, and its batches, which close it at their end."""
+    pa = import_arrow()
 
     def steps() -> Iterator[Any]:
         with stream:
             schema = arrow_schema(stream.header)
             yield schema
+            is_empty = True
             for batch in rebatch(iter_rows(stream, events, sidx), rows):
+                is_empty = False
                 yield batch_of(schema, batch)
+            if is_empty:  # the header is in the schema of a batch
+                yield pa.RecordBatch.from_pylist([], schema)
 
     batches = steps()
     return next(batches), batches  # a generator that has begun closes the stream if it is dropped

@@ -16,6 +16,7 @@ from evstream.extras import import_extra
 from evstream.reading.stream import EventStream
 from evstream.tables.arrow import arrow_schema, read_arrow
 from evstream.tables.rows import Ids, keep_blocks, named_rows, read_columns, watched_chunks
+from evstream.wire.columns import row_count
 
 CHUNK = 1 << 22
 """Bytes of a scan that become one frame: enough to hide what a call of Polars costs."""
@@ -166,13 +167,17 @@ class _Scan:
                     if not passed.any():
                         continue
                     kept = keep_blocks(chunk, passed)
-                frame = pl.DataFrame(named_rows(self._header, kept, made))
+                # Without a column the number of rows has to be said.
+                height = None if made else row_count(kept.columns)
+                frame = pl.DataFrame(named_rows(self._header, kept, made) or None, height=height)
                 if n_rows is not None:
                     frame = frame.head(n_rows)
                     n_rows -= frame.height
                 if of_rows is not None:
                     frame = frame.filter(of_rows)
-                if made != wanted:
+                if not wanted:
+                    frame = pl.DataFrame(height=frame.height)
+                elif made != wanted:
                     frame = frame.select(wanted)
                 size = batch_size or frame.height
                 for at in range(0, frame.height, size or 1):

@@ -52,6 +52,13 @@ def kept(column: Array, used: int) -> Array:
     return column[:used] if 2 * used > len(column) else column[:used].copy()
 
 
+def row_count(columns: Columns) -> int:
+    """The number of rows that these blocks have: one per entry, or per block without entries."""
+    if not columns.entry:
+        return len(columns.block[0])
+    return int(columns.offsets[-1] - columns.offsets[0])
+
+
 def csv_columns(header: StreamHeader) -> dict[str, str]:
     """The columns of rows -> their names in a CSV file, in the order of that file: the one that
     the tools of the field read, or wire order and the names of the fields."""

@@ -17,6 +17,7 @@ import numpy as np
 from evstream.checking.seal import Sealer, seal_path
 from evstream.errors import warn
 from evstream.transport.compression import compression_by_name, compressor
+from evstream.transport.same_file import is_same_place
 from evstream.transport.sink import Sink, SinkFile
 from evstream.wire.header import StreamHeader
 
@@ -39,7 +40,7 @@ class Outlet:
 
     def __init__(self, target: Any, header: StreamHeader, seal: str | bool) -> None:
         self._seal = _seal_path(target, seal)
-        if self._seal and self._seal == _place(target):
+        if self._seal and is_same_place(self._seal, target):
             raise ValueError(f"{self._seal}: the seal would take the place of the stream")
         self._sink = Sink(target)
         kind = compression_by_name(target)

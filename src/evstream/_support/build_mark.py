@@ -1,0 +1,80 @@
+"""A mark in compiled code that names the widths and the evstream it was compiled with.
+
+numba's cache on disk notices a change of a function's own file only. A `read_buffer` that was
+compiled while OASIS_FLOAT was f4 would be taken from the cache in a process where it is f8, and
+read losses that nobody wrote. So the number loads and stores that are compiled into it leave a
+mark among its constants. Where the mark is read back and does not fit the process, it raises
+OSError, which numba takes for a missing cache file: it compiles anew and replaces the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+_SOURCES = ("memory.py", "_intrinsics.py", "event_stream.py", "_generated/layout.py")
+"""What is compiled into the functions of others."""
+
+_TRUSTING: ContextVar[bool] = ContextVar("trusting", default=False)
+
+
+class BuildMark:
+    """Pickled with the widths of the process that compiles, compared by the one that loads."""
+
+    def __reduce__(self) -> Any:
+        return _compared, (_build(), _program_widths())
+
+
+MARK = BuildMark()
+
+
+def leave_mark(context: Any) -> None:
+    """Put the mark among the constants of the function that `context` compiles."""
+    constants = getattr(getattr(context, "environment", None), "consts", None)
+    if constants is not None and not any(value is MARK for value in constants):
+        constants.append(MARK)
+
+
+@contextlib.contextmanager
+def trusting_marks() -> Iterator[None]:
+    """Within, marks are not compared: for code that is kept apart by widths anyway."""
+    token = _TRUSTING.set(True)
+    try:
+        yield
+    finally:
+        _TRUSTING.reset(token)
+
+
+def _compared(build: str, widths: tuple[str, ...]) -> BuildMark:
+    if not _TRUSTING.get() and (build, widths) != (_build(), _program_widths()):
+        raise OSError(
+            f"compiled with {' '.join(widths)} by evstream {build}, not for "
+            f"{' '.join(_program_widths())} and {_build()}"
+        )
+    return MARK
+
+
+def _program_widths() -> tuple[str, ...]:
+    """The widths of the documented module, fixed when it was imported."""
+    from evstream._generated import layout
+    from evstream._support.schema import choose_widths
+
+    module = sys.modules.get("evstream.event_stream")
+    widths = getattr(module, "_WIDTHS", None) or choose_widths(layout.SCALARS)
+    return tuple(widths[name] for name in layout.SCALARS)
+
+
+@functools.cache
+def _build() -> str:
+    home = Path(__file__).parent
+    digest = hashlib.sha256()
+    for name in _SOURCES:
+        with contextlib.suppress(OSError):  # in a zip file: then the versions have to do
+            digest.update((home / name).read_bytes())
+    return digest.hexdigest()[:16]

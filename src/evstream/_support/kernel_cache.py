@@ -1,0 +1,231 @@
+"""Compiled kernels on disk, one file each, which proves itself whole before it is used.
+
+numba keeps an index and a data file per function, trusts what they hold, and lets every error
+of the disk come out of the call that needed the kernel. Here a file holds one compiled kernel:
+
+    SHA-256 of all that follows | SHA-256 of what it was compiled from and for | the kernel
+
+A file that is damaged, of another version, or not to be read is compiled anew and replaced; a
+kernel that cannot be kept stays in this process. Either gives one warning, never an error: a
+stream does not become unreadable because of a cache. A file is written under another name and
+then renamed, so several processes may compile the same kernel at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+from numba.core import config
+from numba.core.caching import _Cache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from evstream._support.build_mark import trusting_marks
+from evstream.errors import CacheWarning, warn
+
+_DIGEST = hashlib.sha256().digest_size
+_MOST = 1 << 26
+"""Bytes of a file that could be a kernel; the largest have 100 kB."""
+
+_SHARED = ("memory.py", "_intrinsics.py", "_jit.py")
+"""Sources that the compiler puts into every kernel, besides those next to its own."""
+
+
+@dataclass
+class Tally:
+    """What became of the kernels that this process needed.
+
+    Attributes:
+        found, kept, lost: how many came from disk, were written to it, and could not be.
+        folders: where they are.
+        trouble: the first problem; "" when there was none.
+    """
+
+    found: int = 0
+    kept: int = 0
+    lost: int = 0
+    folders: set[str] = field(default_factory=set)
+    trouble: str = ""
+
+
+TALLY = Tally()
+
+
+class KernelCache(_Cache):  # type: ignore[misc]
+    """The cache of one kernel function, in the place of numba's own."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        """The folder that is tried first."""
+        return str(_folders(self._function.__code__.co_filename)[0])
+
+    def enable(self) -> None:
+        """Use the disk."""
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Leave the disk alone."""
+        self._enabled = False
+
+    def flush(self) -> None:
+        """Remove the kernels of this function."""
+        for folder in _folders(self._function.__code__.co_filename):
+            for path in folder.glob(f"{self._stem}.*.nbc"):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The kernel for these argument types, None when it has to be compiled."""
+        target_context.refresh()
+        if not self._enabled:
+            return None
+        for path, identity in self._paths(sig, target_context.codegen()):
+            try:
+                parts = _read(path, identity)
+                if parts is not None:
+                    found = CompileResult._rebuild(target_context, *parts)
+                    TALLY.found += 1
+                    TALLY.folders.add(str(path.parent))
+                    return found
+            except Exception as error:  # whatever a broken file makes of the libraries
+                _report(f"{path}: {_reason(error)}; the kernel is compiled anew")
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a compiled kernel in the first folder that takes it."""
+        if not self._enabled:
+            return
+        if data.library.has_dynamic_globals or any(not part.can_cache for part in data.lifted):
+            TALLY.lost += 1
+            return
+        trouble = "no folder for it"
+        body = None
+        for path, identity in self._paths(sig, data.codegen):
+            try:
+                body = body or dumps(data._reduce())
+                _write(path, identity, body)
+            except Exception as error:  # a kernel in memory is as good
+                trouble = f"{path.parent}: {_reason(error)}"
+                continue
+            TALLY.kept += 1
+            TALLY.folders.add(str(path.parent))
+            return
+        TALLY.lost += 1
+        _report(
+            f"{trouble}; compiled kernels are not kept, each process compiles for itself "
+            "(set NUMBA_CACHE_DIR to a folder that can be written, or EVSTREAM_CACHE=0)"
+        )
+
+    @property
+    def _stem(self) -> str:
+        code = self._function.__code__
+        name = f"{Path(code.co_filename).stem}.{self._function.__qualname__}"
+        return name.replace("<", "").replace(">", "") + f"-{code.co_firstlineno}"
+
+    def _paths(self, sig: Any, codegen: Any) -> Iterator[tuple[Path, bytes]]:
+        """The files of one kernel, with the digest that each must carry."""
+        try:
+            source = self._function.__code__.co_filename
+            key = repr((sig, codegen.magic_tuple()))
+            stamp = _stamp(self._function.__globals__["__spec__"].loader, source)
+            code = self._function.__code__.co_code
+            identity = hashlib.sha256(repr((key, stamp, code)).encode()).digest()
+            name = f"{self._stem}.{hashlib.sha256(key.encode()).hexdigest()[:16]}.nbc"
+            folders = _folders(source)
+        except Exception as error:
+            _report(f"{self._stem}: {_reason(error)}; the kernel is not kept on disk")
+            return
+        for folder in folders:
+            yield folder / name, identity
+
+
+def _folders(source: str) -> list[Path]:
+    """Where kernels of a source file may lie, best first.
+
+    NUMBA_CACHE_DIR alone, where it is set. Else the folder beside the source, which is read
+    even by users who may not write to it, then one of the user's own.
+    """
+    parent = Path(source).resolve().parent
+    apart = f"{parent.name}_{hashlib.sha256(str(parent).encode()).hexdigest()[:32]}"
+    if config.CACHE_DIR:
+        return [Path(config.CACHE_DIR) / apart]
+    folders = [parent / "__pycache__"]
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        base = os.environ.get("XDG_CACHE_HOME")
+        folders.append((Path(base) if base else Path.home() / ".cache") / "evstream" / apart)
+    return folders
+
+
+@functools.cache
+def _stamp(loader: Any, source: str) -> str:
+    """What a kernel was compiled from: its source, what is compiled into it, and by what."""
+    home, folder = Path(__file__).parent, Path(source).parent
+    inlined = [Path(source), *(home / name for name in _SHARED)]
+    if folder != home:  # a package of kernels, which call each other
+        inlined += sorted(folder.glob("*.py"))
+    digest = hashlib.sha256()
+    for path in inlined:
+        digest.update(loader.get_data(str(path)))
+    options = (config.BOUNDSCHECK, config.OPT, config.DEBUGINFO_DEFAULT)
+    return f"{numba.__version__} {llvmlite.__version__} {options} {digest.hexdigest()}"
+
+
+def _read(path: Path, identity: bytes) -> Any:
+    """The parts of the kernel in a file; None when there is none, or one of something else."""
+    try:  # not to wait for a FIFO's writer
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST:
+            raise ValueError("not a compiled kernel")
+        data = file.read(_MOST)
+    if len(data) < 2 * _DIGEST or hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+        raise ValueError("damaged")
+    if data[_DIGEST : 2 * _DIGEST] != identity:
+        return None
+    with trusting_marks():  # the file's name and identity say the widths already
+        return pickle.loads(data[2 * _DIGEST :])
+
+
+def _write(path: Path, identity: bytes, body: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = identity + body
+    part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(hashlib.sha256(data).digest() + data)
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+    return text or type(error).__name__
+
+
+def _report(trouble: str) -> None:
+    """Warn, once per process."""
+    if not TALLY.trouble:
+        TALLY.trouble = trouble
+        warn(f"kernel cache: {trouble}", CacheWarning)

@@ -1,0 +1,64 @@
+"""Refuse to write to a file that is read at the same time.
+
+Names say little: a file has several through hard and symbolic links, /dev/fd and /dev/stdin, and
+a shell opens it as stdin or stdout. So files are compared by device and inode. What is not a
+regular file (a pipe, a terminal, /dev/null) may well be both.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from evstream.errors import EvstreamError
+from evstream.transport.polling import descriptor_of
+
+
+def refuse_same_file(sources: Iterable[Any], targets: Iterable[Any]) -> None:
+    """Raise EvstreamError if a regular file is among both.
+
+    Each is a path, a descriptor or a file object; "-" is stdin as a source, and stdout as a
+    target.
+    """
+    places: dict[Any, Any] = {
+        place: target for target in targets if (place := _place(target, sys.stdout))
+    }
+    for source in sources if places else ():
+        target = places.get(_place(source, sys.stdin))
+        if target is not None:
+            problem = f"the output would overwrite this input ({_name(target, '<stdout>')})"
+            raise EvstreamError(
+                problem, source=_name(source, "<stdin>"), expected="another file for the output"
+            )
+
+
+def is_same_place(one: Any, other: Any) -> bool:
+    """Whether two targets are the same file, which need not be there yet."""
+    paths = [t for t in (one, other) if isinstance(t, (str, os.PathLike)) and t != "-"]
+    if len(paths) == 2 and os.path.realpath(paths[0]) == os.path.realpath(paths[1]):
+        return True
+    place = _place(one, sys.stdout)
+    return place is not None and place == _place(other, sys.stdout)
+
+
+def _place(file: Any, standard: Any) -> tuple[int, int] | None:
+    """(device, inode) of a regular file; None for anything else, and where nothing is yet."""
+    try:
+        if isinstance(file, str) and file == "-":
+            file = standard
+        is_path = isinstance(file, (str, bytes, os.PathLike))
+        known = file if is_path or isinstance(file, int) else descriptor_of(file)
+        found = None if known is None else os.stat(known)
+    except (OSError, ValueError):
+        return None
+    regular = found is not None and stat.S_ISREG(found.st_mode)
+    return (found.st_dev, found.st_ino) if found is not None and regular else None
+
+
+def _name(file: Any, standard: str) -> str:
+    if isinstance(file, (str, os.PathLike)):
+        return standard if file == "-" else os.fspath(file)
+    return f"<fd {file}>" if isinstance(file, int) else str(getattr(file, "name", file))
