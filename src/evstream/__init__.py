@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evstream.compat.callback_reader import CallbackReader as CallbackReader
     from evstream.compat.callback_reader import reader_class as reader_class
     from evstream.compat.event_reader import EventReader as EventReader
-    from evstream.conversion import convert as convert
+    from evstream.conversion.convert import convert as convert
     from evstream.errors import CacheWarning as CacheWarning
     from evstream.errors import ChangedSourceError as ChangedSourceError
     from evstream.errors import CorruptStreamError as CorruptStreamError

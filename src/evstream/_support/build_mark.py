@@ -18,7 +18,12 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-_SOURCES = ("memory.py", "_intrinsics.py", "event_stream.py", "_generated/layout.py")
+_SOURCES = (
+    "_support/memory.py",
+    "_support/intrinsics.py",
+    "event_stream.py",
+    "_generated/layout.py",
+)
 """What is compiled into the functions of others."""
 
 _TRUSTING: ContextVar[bool] = ContextVar("trusting", default=False)
@@ -72,7 +77,7 @@ def _program_widths() -> tuple[str, ...]:
 
 @functools.cache
 def _build() -> str:
-    home = Path(__file__).parent
+    home = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for name in _SOURCES:
         with contextlib.suppress(OSError):  # in a zip file: then the versions have to do
