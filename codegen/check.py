@@ -34,6 +34,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     structure.block_headers,
     structure.block_columns,
     streams.types,
+    streams.default,
     streams.unique_types,
     streams.parts,
     streams.special_names,

@@ -25,7 +25,10 @@ def _keys(required: str, optional: str = "") -> Keys:
 
 
 KEYS = {
-    "spec": _keys("format doc scalars enums type_word records blocks streams", "delimiters rules"),
+    "spec": _keys(
+        "format doc scalars enums type_word records blocks streams",
+        "delimiters rules default_stream",
+    ),
     "scalar": _keys("doc widths", "env"),
     "enum": _keys("doc values", "count"),
     "enum_value": _keys("value constant doc", "aliases parameter"),

@@ -81,6 +81,7 @@ class _Loader:
             blocks=v.named(key("blocks"), SNAKE, self.block),
             streams=v.named(key("streams"), SNAKE, self.stream),
             rules=v.named(key("rules"), KEBAB, self.rule),
+            default_stream=v.maybe(key("default_stream"), v.word),
         )
 
     def scalar(self, name: str, node: Node) -> Scalar:

@@ -148,3 +148,4 @@ class Spec:
     blocks: dict[str, Block]
     streams: dict[str, Stream]
     rules: dict[str, Rule]
+    default_stream: str | None

@@ -24,6 +24,12 @@ def types(draft: Draft) -> Problems:
             yield draft.problem(f"{path}.header", message)
 
 
+def default(draft: Draft) -> Problems:
+    """The stream that writers take where none is named."""
+    if draft.spec.default_stream is not None:
+        yield from draft.unknown("streams", "stream", draft.spec.default_stream, "default_stream")
+
+
 def unique_types(draft: Draft) -> Problems:
     first: dict[tuple[str, str], str] = {}
     for stream in draft.spec.streams.values():

@@ -7,9 +7,10 @@ import os
 from evstream import process
 
 
-def console() -> int:
-    """Run the command line of this process; its exit status."""
-    return process.run(_command)
+def console(package: str | None = None) -> int:
+    """Run the command line of this process, for the format of a generated package; its exit
+    status."""
+    return process.run(lambda: _command(package))
 
 
 def _make_numpy_safe() -> None:
@@ -31,11 +32,12 @@ _ROOM = 160 << 20
 """Bytes of memory that a process needs to load numpy at the least."""
 
 
-def _command() -> int:
+def _command(package: str | None) -> int:
     # Imported here, where a signal is handled already.
     _make_numpy_safe()
+    from evstream._support.format import format_of
     from evstream.cli import main, standard
 
     standard.prepare()
     process.watch_signals()
-    return main(alone=True)
+    return main(alone=True, format=format_of(package) if package else None)

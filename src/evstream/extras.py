@@ -10,7 +10,7 @@ from typing import Any
 from evstream import process
 from evstream.errors import MissingExtraError
 
-_EXTRAS = {"pyarrow": "arrow", "zstandard": "zstd"}
+_EXTRAS = {"jinja2": "codegen", "pyarrow": "arrow", "yaml": "codegen", "zstandard": "zstd"}
 """Module -> the extra that brings it, where its name is another one."""
 
 

@@ -30,6 +30,7 @@ class Format:
         dtypes: (record, width of each scalar that it uses) -> packed little-endian dtype.
         special_parameters: keyword of the writer -> special sidx, ascending.
         type_word: what opens a stream.
+        default_stream: what a writer writes where no stream is named; None where it must be.
     """
 
     package: str
@@ -44,6 +45,7 @@ class Format:
     rules: Mapping[str, Rule]
     special_parameters: Mapping[str, int]
     type_word: TypeWord
+    default_stream: str | None
 
     def choose_widths(self, asked: Mapping[str, str] | None = None) -> dict[str, str]:
         """One width per scalar; see schema.choose_widths."""

@@ -1,7 +1,7 @@
 """Read and write one number at a byte offset: the only unaligned memory access there is.
 
 `load` and `store` are ordinary functions that numba replaces, inside njit code, by one
-machine instruction (see `_intrinsics`).
+machine instruction (see `intrinsics`).
 Slicing and viewing, as plain numpy would, costs forty times as much per number.
 
 The compiled form checks nothing: kernels compare the cursor with the end of the valid

@@ -55,18 +55,31 @@ def main(
     arguments: Sequence[str] | None = None, *, alone: bool = False, format: Format | None = None
 ) -> int:
     """Run one command on streams of a format; the exit status."""
-    from evstream.cli import cat, convert, demo, diff, info, merge, seal, validate, warmup
+    from evstream.cli import (
+        cat,
+        convert,
+        demo,
+        diff,
+        generate,
+        info,
+        merge,
+        seal,
+        validate,
+        warmup,
+    )  # fmt: skip
 
+    format = format or bound_format()
+    own = format is bound_format()
     parser = argparse.ArgumentParser(
-        prog="evstream",
-        description=_DESCRIPTION,
+        prog="evstream" if own else f"python -m {format.package.rpartition('.')[0]}",
+        description=_DESCRIPTION if own else format.doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    format = format or bound_format()
     parser.set_defaults(spec_format=format)
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (info, cat, validate, seal, convert, merge, diff, warmup, demo):
+    modules = [info, cat, validate, seal, convert, merge, diff, warmup]
+    for module in [*modules, demo, generate] if own else modules:
         module.add_parser(commands, format)
     options = parser.parse_args(arguments)
     if alone and _are_small(getattr(options, "files", [])):

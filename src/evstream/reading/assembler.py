@@ -13,7 +13,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from evstream._generated.events import EVENT_CLASSES
 from evstream.wire.columns import Array, Chunk, Columns
 from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader
@@ -39,7 +38,9 @@ class EventAssembler:
 
     def __init__(self, header: StreamHeader) -> None:
         self._header = header
-        self._event_class = EVENT_CLASSES[header.block.name]
+        self._event_class: type[Event] = header.format.module("events").EVENT_CLASSES[
+            header.block.name
+        ]
         self._parts: list[_Part] = []
 
     def push(self, chunk: Chunk) -> Iterator[Event]:

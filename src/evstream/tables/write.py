@@ -32,8 +32,6 @@ def write_arrow(
     target: Any,
     stream: str | None = None,
     *,
-    len_sample: int | None = None,
-    summary_set_id: int | None = None,
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
     format: Format | None = None,
@@ -48,7 +46,7 @@ def write_arrow(
             field (a SELT); others are left alone. Numbers of another type (decimals, dictionaries
             of numbers) are converted where that does not change an id or make a loss infinite.
         target: as for evstream.create.
-        stream, len_sample, summary_set_id, widths, **header_fields: as for evstream.create;
+        stream, widths, **header_fields: as for evstream.create;
             needed where the table's schema does not carry them, as a dataframe's, and used
             instead of what it carries.
         format: as for evstream.create.
@@ -63,9 +61,8 @@ def write_arrow(
     table = as_table(table)
     carried = header_of(table.schema, format=format)
     values = dict(carried.values) if carried and stream in {None, carried.stream} else {}
-    given = {"len_sample": len_sample, "summary_set_id": summary_set_id, **header_fields}
-    values |= {name: value for name, value in given.items() if value is not None}
-    name = stream or (carried.stream if carried else "loss")
+    values |= {name: value for name, value in header_fields.items() if value is not None}
+    name = stream or (carried.stream if carried else None)
     header = build_header(name, values, widths or (carried.widths if carried else None), format)
     places = _columns_of(header, table.schema)
     batches = _converted(header, batches_of(table), places)

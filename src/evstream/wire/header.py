@@ -189,7 +189,7 @@ def read_header(
 
 
 def build_header(
-    stream: str,
+    stream: str | None,
     values: Mapping[str, int | None],
     widths: Mapping[str, str] | None = None,
     format: Format | None = None,
@@ -201,6 +201,9 @@ def build_header(
     width.
     """
     format = format or bound_format()
+    stream = stream or format.default_stream
+    if stream is None:
+        raise TypeError(f"no stream type, expected {', '.join(format.streams)}")
     spec = format.stream(stream)
     chosen = format.choose_widths(widths)
     fields = format.fields[spec.header] if spec.header else ()

@@ -296,10 +296,8 @@ class Writer:
 
 def create(
     target: Any,
-    stream: str = "loss",
+    stream: str | None = None,
     *,
-    len_sample: int | None = None,
-    summary_set_id: int | None = None,
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
     seal: str | bool = False,
@@ -312,17 +310,17 @@ def create(
         target: a path, "-" for stdout, a file descriptor, a pipe or socket, or any binary
             file object. A file appears under its name when the stream is complete, and not
             at all after an exception; it is compressed if its name ends in .gz or .zst.
-        stream: the type to write, e.g. "loss", "summary", "cdf"; see docs/format.md.
-        len_sample: number of samples per event, 0 or more; for streams that have samples.
-        summary_set_id: for a summary stream.
+        stream: the type to write, e.g. "loss", "summary", "cdf"; see docs/format.md. A loss
+            stream by default.
         widths: as for evstream.open.
         validate: refuse what breaks a rule of severity error in docs/format.md. False is
             for those who want a broken stream, in tests for example.
         seal: True writes a seal beside the file (gul.bin.seal), a path writes it there; see
             evstream.seal. `evstream validate` finds it and uses it.
         format: the format of the stream; that of evstream by default.
-        **header_fields: any other field of the stream header, where the spec has more of
-            them than the Oasis format; see docs/format.md.
+        **header_fields: the fields of the stream header: len_sample, the number of samples per
+            event, 0 or more, for streams that have samples; summary_set_id as well for a summary
+            stream. None stands for one that is not given.
 
     Raises:
         TypeError: a field of the stream header is missing, does not belong, or is no whole
@@ -330,7 +328,5 @@ def create(
         ValueError: an unknown stream type or width.
         WriteError: a value of the stream header is out of range.
     """
-    values = {"len_sample": len_sample, "summary_set_id": summary_set_id, **header_fields}
-    return Writer(
-        target, build_header(stream, values, widths, format), validate=validate, seal=seal
-    )
+    header = build_header(stream, header_fields, widths, format)
+    return Writer(target, header, validate=validate, seal=seal)
