@@ -6,6 +6,7 @@ other object gets a stream that ends inside a record, which a reader refuses.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -18,7 +19,7 @@ from evstream.compressed import compression_by_name, compressor
 from evstream.errors import warn
 from evstream.header import StreamHeader, record_dtype
 from evstream.same_file import is_same_place
-from evstream.seal import Sealer, seal_path
+from evstream.seal import Sealer, refuse_irregular, seal_path
 from evstream.sinks import Sink, SinkFile
 
 BUFFER = 1 << 18
@@ -196,6 +197,8 @@ def _seal_path(target: Any, seal: str | bool) -> str | None:
         place = _place(target)
         if place is None:
             raise TypeError("the seal of a target without a path needs a path: seal='out.seal'")
+        with contextlib.suppress(FileNotFoundError):
+            refuse_irregular(seal_path(place))
         return seal_path(place)
     return os.path.abspath(seal) if seal else None
 

@@ -22,7 +22,7 @@ from evstream.header import record_dtype
 from evstream.reader import EventStream
 from evstream.rules import Checker
 from evstream.schema import Rule
-from evstream.seal import Seal, Sealer, seal_path
+from evstream.seal import Seal, Sealer
 
 CONTEXT = 8
 """Bytes shown of the place of a finding."""
@@ -117,19 +117,18 @@ def validate(
         StreamHeaderError, StreamMismatchError: the stream cannot be read at all.
         SealError: the seal cannot be read.
     """
-    sealed = _seal_of(source, seal)
+    sealed = _seal_of(source, seal, timeout)
     sealer = Sealer(str(source), stream=stream, widths=widths) if sealed is not None else None
     tap = sealer.update if sealer is not None else None
     with EventStream(source, stream, widths=widths, tap=tap, timeout=timeout, warn=False) as opened:
         return _Validation(opened, first, sealed, sealer).run(expect_events)
 
 
-def _seal_of(source: Any, seal: str | bool) -> Seal | None:
-    if isinstance(seal, str):
-        return Seal.read(seal)
+def _seal_of(source: Any, seal: str | bool, timeout: float | None) -> Seal | None:
+    if isinstance(seal, (str, os.PathLike)):
+        return Seal.read(os.fspath(seal), timeout)
     if seal and isinstance(source, (str, os.PathLike)) and source != "-":
-        path = seal_path(os.fspath(source))
-        return Seal.read(path) if os.path.exists(path) else None
+        return Seal.beside(os.fspath(source), timeout)
     return None
 
 
