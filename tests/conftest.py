@@ -1,6 +1,14 @@
-"""Settings of all tests."""
+"""Settings of all tests, and what each of them must leave as it was."""
+
+from __future__ import annotations
 
 import contextlib
+import gc
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
 
 with contextlib.suppress(ImportError):  # where only the interop tests run there is none
     from hypothesis import settings
@@ -8,3 +16,41 @@ with contextlib.suppress(ImportError):  # where only the interop tests run there
     # A slow or busy machine is no failure.
     settings.register_profile("any machine", deadline=None)
     settings.load_profile("any machine")
+
+
+PATIENCE = 20
+"""Seconds; a test that leaks takes that long."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """A test that leaves a descriptor open, the environment or the folder changed, fails itself,
+    and not the one after it."""
+    files, environment, folder = open_files(), settings_of_process(), os.getcwd()
+    yield
+    assert os.getcwd() == folder
+    assert settings_of_process() == environment
+    end = time.monotonic() + PATIENCE
+    while left := open_files().items() - files.items():
+        gc.collect()  # what nobody holds is closed now, with a ResourceWarning
+        assert time.monotonic() < end, f"left open: {left}"
+        time.sleep(0.01)  # a library's thread may be about to close it
+
+
+def settings_of_process() -> dict[str, str]:
+    """The environment variables that matter here; libraries set some of their own."""
+    prefixes = ("EVSTREAM", "NUMBA", "OASIS", "PATH", "PYTHON")
+    return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+
+
+def open_files() -> dict[int, str]:
+    """Number -> name of what is open, where the system shows it; without the events that thread
+    pools wait for."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for number in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):  # the folder itself
+                name = os.readlink(f"/proc/self/fd/{number}")
+                if not name.startswith("anon_inode:"):
+                    found[int(number)] = name
+    return found

@@ -37,6 +37,9 @@ from test_oracle import Entry
 
 ROOT = Path(__file__).parents[1]
 
+PATIENCE = 300
+"""Seconds after which something counts as stuck: long, since a loaded machine is slow."""
+
 BlockRow = tuple[Row, list[Row]]
 """One block: the fields of its header (but the count), and its entries."""
 
@@ -221,7 +224,7 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=2 * PATIENCE,
     )
 
 

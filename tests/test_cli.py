@@ -19,7 +19,7 @@ import pytest
 import evstream
 import oracle
 from evstream.cli import main
-from support import child_environment
+from support import PATIENCE, child_environment
 
 GOLDEN = Path(__file__).parent / "golden"
 LOSS = GOLDEN / "loss_i4_f4.bin"
@@ -211,7 +211,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path):
     process.stdout.close()
     assert process.stderr.read() == b""
     process.stderr.close()
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def shell(command: str, *arguments: object, **environment: str) -> subprocess.Co
     line = f'E="{sys.executable} -m evstream"; {command}'
     return subprocess.run(
         ["bash", "-c", line, "bash", *map(str, arguments)], capture_output=True, text=True,
-        check=False, timeout=60, env=child_environment(**environment),
+        check=False, timeout=PATIENCE, env=child_environment(**environment),
     )  # fmt: skip
 
 
@@ -308,7 +308,7 @@ def test_cat_loses_no_row_in_a_non_blocking_pipe_or_when_stopped(large, unbuffer
             process.send_signal(signal.SIGSTOP)
             process.send_signal(signal.SIGCONT)
     os.close(ours)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
     rows = [f"1,{item},{sidx},1.25" for item in range(1, 301) for sidx in range(1, 1001)]
     assert received.decode().splitlines() == ["event_id,item_id,sidx,loss", *rows]
 

@@ -34,7 +34,7 @@ import oracle
 from evstream import EvstreamError, RowsWarning, TableError
 from evstream.cli import main
 from evstream.conversion.formats import Options
-from support import child_environment
+from support import PATIENCE, child_environment
 from test_oracle import (
     CORPUS,
     GOLDEN,
@@ -59,7 +59,12 @@ needs_corpus = pytest.mark.skipif(not corpus_entries(), reason="no corpus beside
 def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "evstream", "convert", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, check=False, env=child_environment(), timeout=300, **options
+        command,
+        capture_output=True,
+        check=False,
+        env=child_environment(),
+        timeout=PATIENCE,
+        **options,
     )
 
 
@@ -437,7 +442,7 @@ BAD_JSON = [
     (JSON.replace(b"2.5", b"1e39"), "line 2, column loss: 1e+39, expected a number within"),
     (JSON.replace(b"}\n", b"\n"), "line 2: this is no JSON"),
     (b"[" * 100_000, "line 2: this is no JSON object of numbers, but deeply nested"),
-    (b'{"event_id":' * 100_000, "line 2: this is no JSON object of numbers, but deeply nested"),
+    (b'{"event_id":' * 50_000, "line 2: this is no JSON object of numbers, but deeply nested"),
     (JSON.replace(b"2.5", b"1" * 4000), "line 2, column loss: 111"),
     (JSON.replace(b"-1", b"1" * 5000), "line 2: this is no JSON (Exceeds the limit"),
 ]
@@ -819,8 +824,15 @@ def test_the_command_line_says_so_with_exit_status_2(tmp_path: Path) -> None:
         assert line.startswith(f"evstream: {tmp_path / name}: ")
 
 
-def test_a_missing_extra_is_named(tmp_path: Path) -> None:
-    (tmp_path / "pyarrow.py").write_text("raise ImportError('not here')\n")
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("ModuleNotFoundError('not here')", "this needs pyarrow: pip install 'evstream[arrow]'"),
+        ("ImportError('no symbol')", "pyarrow cannot be loaded (no symbol): install it again"),
+    ],
+)
+def test_a_missing_extra_is_named(tmp_path: Path, error: str, line: str) -> None:
+    (tmp_path / "pyarrow.py").write_text(f"raise {error}\n")
     environment = child_environment()
     environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{environment['PYTHONPATH']}"
     result = subprocess.run(
@@ -828,9 +840,8 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
         capture_output=True, check=False, env=environment,
     )  # fmt: skip
     assert result.returncode == 2
-    (line,) = result.stderr.decode().splitlines()
-    assert line == "evstream: this needs pyarrow: pip install 'evstream[arrow]'"
-    assert os.listdir(tmp_path) == ["pyarrow.py"] or "a.csv" not in os.listdir(tmp_path)
+    assert result.stderr.decode() == f"evstream: {line}\n"
+    assert "a.csv" not in os.listdir(tmp_path)
 
 
 # All or nothing
@@ -954,7 +965,7 @@ def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
             process.stdout.close()
             line = b"evstream: <stdout>: its reader went away before the end\n"
             assert process.stderr.read() == line
-            assert process.wait(60) == 1
+            assert process.wait(PATIENCE) == 1
 
 
 def test_what_is_given_is_not_said(tmp_path: Path, capsys: Any) -> None:
@@ -1083,7 +1094,7 @@ def on_terminal(*arguments: object) -> str:
             while piece := os.read(ours, 1 << 16):
                 shown += piece
         os.close(ours)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     return shown.decode()
 
 

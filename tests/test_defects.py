@@ -29,9 +29,10 @@ import evstream
 import oracle
 from documented import row_parser
 from evstream import event_stream as es
+from support import PATIENCE
 
 PAIR = np.dtype([("sidx", "<i4"), ("loss", "<f4")])
-SECONDS = 20  # how long anything may take before it counts as stuck
+SECONDS = PATIENCE
 
 
 def loss_stream(

@@ -116,8 +116,9 @@ def test_a_line_may_be_as_long_as_the_maximum(size: int) -> None:
     assert b"".join(map(bytes, read_blocks(guard))) == data + b"\n"
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
-@pytest.mark.parametrize("start", [b"", CSV, JSON])
+@pytest.mark.parametrize(
+    ("kind", "start"), [("csv", b""), ("csv", CSV), ("jsonl", b""), ("jsonl", JSON)]
+)
 def test_memory_is_bounded_on_a_line_without_end(kind: str, start: bytes) -> None:
     """64 MiB of text in a few KiB of gzip: the line is refused at its beginning."""
     bomb = io.BytesIO()
@@ -127,7 +128,7 @@ def test_memory_is_bounded_on_a_line_without_end(kind: str, start: bytes) -> Non
             out.write(b"1" * (1 << 20))
     tracemalloc.start()
     try:
-        with pytest.raises(TableError, match=r"line \d+.*(a line of more than|expected|columns)"):
+        with pytest.raises(TableError, match=r"line \d: a line of more than"):
             converted(bomb.getvalue(), kind)
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
@@ -136,7 +137,7 @@ def test_memory_is_bounded_on_a_line_without_end(kind: str, start: bytes) -> Non
 
 def test_a_longer_line_may_be_allowed() -> None:
     data = CSV + b"1,2,2," + b"0" * MAX_LINE + b"5\n"
-    with pytest.raises(TableError, match=r"line 4: a line of more than 65,536 bytes"):
+    with pytest.raises(TableError, match=r"line 4: a line of more than 1,048,576 bytes"):
         converted(data)
     data = HEAD + b"1,2,2," + b"0" * MAX_LINE + b"5\n"
-    assert evstream.read_columns(io.BytesIO(converted(data, max_line=1 << 20)))["loss"] == [5.0]
+    assert evstream.read_columns(io.BytesIO(converted(data, max_line=1 << 21)))["loss"] == [5.0]

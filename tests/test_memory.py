@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import evstream
-from support import child_environment
+from support import PATIENCE, child_environment
 
 pytest.importorskip("pyarrow")
 
@@ -74,7 +74,7 @@ def peak_above_imports(source: Path, target: Path) -> float:
 def one_peak(source: Path, target: Path) -> float:
     result = subprocess.run(
         [sys.executable, "-c", CHILD, source, target, str(ROOM)],
-        capture_output=True, check=False, env=child_environment(), timeout=300,
+        capture_output=True, check=False, env=child_environment(), timeout=PATIENCE,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr.decode()
     return float(json.loads(result.stdout))

@@ -16,6 +16,7 @@ import oracle
 from evstream.checking.seal import RANGE, Seal, Sealer, seal_path
 from evstream.checking.validation import validate
 from evstream.cli import main
+from support import PATIENCE
 
 GOLDEN = Path(__file__).parent / "golden"
 MANIFEST = json.loads((GOLDEN / "manifest.json").read_text())
@@ -141,7 +142,7 @@ def test_tee_passes_on_what_has_come_before_more_comes(tmp_path):
     process.stdin.close()
     assert process.stdout.read() == STREAM[20:]
     process.stdout.close()
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_a_stream_that_is_cut_gets_no_seal(tmp_path, capsys):

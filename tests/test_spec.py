@@ -155,10 +155,10 @@ def test_hostile_yaml_costs_nothing(tmp_path: Path) -> None:
     bomb = "a0: &a0 lol\n" + "".join(
         f"{b}: &{b} [{', '.join([f'*{a}'] * 20)}]\n" for a, b in pairwise(names)
     )
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(load_text(bomb, tmp_path)) == 100 + 99 * 20
     assert len(load_text("[" * MAX_BYTES, tmp_path)) == 1
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 30
 
 
 NASTY = [

@@ -102,6 +102,11 @@ def failure(error: BaseException, name: str = "evstream") -> int:
     return FAILED
 
 
+def is_stopping() -> bool:
+    """Whether a signal ends the process, so that errors are its consequence."""
+    return _stopping is not None
+
+
 def is_exhaustion(error: BaseException) -> bool:
     """Whether the machine has no more memory or threads, which is not the input's fault."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:

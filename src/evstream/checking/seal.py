@@ -8,9 +8,13 @@ the stream goes through (`evstream tee --seal`), or afterwards (`evstream seal`)
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 import zlib
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -21,11 +25,15 @@ from evstream._support.format import Format
 from evstream.errors import SealError, StreamHeaderError, TruncatedStreamError
 from evstream.reading.block_tracker import BlockTracker
 from evstream.transport.sink import Sink
+from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader, read_header
 
 RANGE = 1 << 20
 """Bytes per checksum."""
+
+LONGEST = 1 << 26
+"""Bytes of a seal, enough for a stream of 5 TB."""
 
 SUFFIX = ".seal"
 VERSION = 1
@@ -60,10 +68,15 @@ class Seal:
             sink.write(memoryview(text.encode() + b"\n"))
 
     @classmethod
-    def read(cls, path: str | Path) -> Seal:
-        """Read a seal. Raises SealError for a file that is none."""
+    def read(cls, path: str | Path, timeout: float | None = None) -> Seal:
+        """Read a seal.
+
+        Raises SealError for a file that is not a seal or has more than LONGEST bytes, StallError
+        when a pipe gives nothing for `timeout` seconds, OSError for a file that cannot be read.
+        """
+        text = _read_bounded(str(path), timeout)
         try:
-            told = json.loads(Path(path).read_text())
+            told = json.loads(text)
             version = told.pop("evstream_seal")
             if version != VERSION:
                 raise SealError(f"version {version}", source=str(path), expected=str(VERSION))
@@ -72,6 +85,28 @@ class Seal:
             return seal
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise SealError(f"this is no seal ({error})", source=str(path)) from None
+
+    @classmethod
+    def beside(cls, file: str, timeout: float | None = None) -> Seal | None:
+        """The seal of a file, None where none lies beside it.
+
+        Raises as `read` does, also for a link that leads nowhere and for what is not a regular
+        file: a seal that cannot be read is not the same as none.
+        """
+        path = seal_path(file)
+        try:
+            os.lstat(path)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}:
+                return None
+            raise
+        try:
+            refuse_irregular(path)
+        except FileNotFoundError:
+            raise SealError(
+                "the seal is a link that leads nowhere", source=path, expected="a seal, or no link"
+            ) from None
+        return cls.read(path, timeout)
 
     def _refuse_nonsense(self) -> None:
         """Raise TypeError or ValueError for what no seal says."""
@@ -220,6 +255,26 @@ class Sealer:
             self._last_event = int(events[-1])
             seal.blocks += len(events)
             seal.records += int(entries.sum()) if self._tracker.has_entries else len(events)
+
+
+def _read_bounded(path: str, timeout: float | None) -> bytes:
+    """All bytes of a file, or of a pipe."""
+    piece = bytearray(RANGE)
+    parts, size = [], 0
+    with closing(Source(path, expand=False, timeout=timeout)) as source:
+        while count := source.readinto(memoryview(piece)):
+            size += count
+            if size > LONGEST:
+                raise SealError(f"this is no seal (more than {LONGEST:,} bytes)", source=path)
+            parts.append(bytes(piece[:count]))
+    return b"".join(parts)
+
+
+def refuse_irregular(path: str) -> None:
+    """Raise SealError for a FIFO, device or folder in the place of a seal, which nobody asked to
+    read from or write to."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise SealError("the seal is not a regular file", source=path, expected="a seal")
 
 
 def seal_path(path: str) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from evstream._support.format import Format
 from evstream._support.schema import Rule
 from evstream.checking.rules import Checker
-from evstream.checking.seal import Seal, Sealer, seal_path
+from evstream.checking.seal import Seal, Sealer
 from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError
 from evstream.reading.stream import EventStream
 from evstream.wire.columns import Array, Chunk
@@ -116,7 +116,7 @@ def validate(
         StreamHeaderError, StreamMismatchError: the stream cannot be read at all.
         SealError: the seal cannot be read.
     """
-    sealed = _seal_of(source, seal)
+    sealed = _seal_of(source, seal, timeout)
     sealer = (
         Sealer(str(source), stream=stream, widths=widths, format=format)
         if sealed is not None
@@ -129,12 +129,11 @@ def validate(
         return _Validation(opened, first, sealed, sealer).run(expect_events)
 
 
-def _seal_of(source: Any, seal: str | bool) -> Seal | None:
-    if isinstance(seal, str):
-        return Seal.read(seal)
+def _seal_of(source: Any, seal: str | bool, timeout: float | None) -> Seal | None:
+    if isinstance(seal, (str, os.PathLike)):
+        return Seal.read(os.fspath(seal), timeout)
     if seal and isinstance(source, (str, os.PathLike)) and source != "-":
-        path = seal_path(os.fspath(source))
-        return Seal.read(path) if os.path.exists(path) else None
+        return Seal.beside(os.fspath(source), timeout)
     return None
 
 

@@ -59,7 +59,7 @@ def add_parser(commands: Any, format: Format) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--max-line", type=int, metavar="BYTES",
-        help="how long a line of CSV or JSON lines may be (default 65536)",
+        help="how long a line of CSV or JSON lines may be (default 1048576)",
     )  # fmt: skip
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")

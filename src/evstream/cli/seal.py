@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from typing import Any
 
@@ -54,12 +55,14 @@ def run_seal(options: argparse.Namespace) -> int:
 
 
 def _seal(file: str, options: argparse.Namespace) -> None:
-    from evstream.checking.seal import Sealer, seal_path
+    from evstream.checking.seal import Sealer, refuse_irregular, seal_path
 
     if file == "-" or (os.path.exists(file) and not os.path.isfile(file)):
         problem = "not a file: a stream from a pipe is sealed by `evstream tee`"
         raise EvstreamError(problem, source=file)
     refuse_same_file([file], [seal_path(file)])
+    with contextlib.suppress(FileNotFoundError):
+        refuse_irregular(seal_path(file))
     with open_stream(file, options) as stream:
         header = stream.header
     sealer = Sealer(file, header)

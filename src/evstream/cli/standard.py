@@ -10,6 +10,7 @@ import re
 import sys
 from typing import Any
 
+from evstream import process
 from evstream.errors import WriteError
 from evstream.transport.sink import Sink, flush_all
 
@@ -49,7 +50,9 @@ def tell(text: str) -> None:
 
 
 def say(line: str) -> None:
-    """Print one line to stderr, if anybody can hear it."""
+    """Print one line to stderr, if anybody can hear it, and no signal is the reason for it."""
+    if process.is_stopping():
+        return
     line = re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], line)
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:

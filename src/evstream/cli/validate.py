@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
-import reprlib
-from pathlib import Path
 from typing import Any
 
 from evstream._support.format import Format
@@ -49,9 +46,12 @@ def add_parser(commands: Any, format: Format) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Tell each file's findings; the worst exit status of all."""
+    from evstream.checking.event_list import read_event_list
     from evstream.checking.validation import validate
 
-    expected = _event_ids(options) if options.expect_events else None
+    expected = None
+    if options.expect_events is not None:
+        expected = read_event_list(options.expect_events, options.timeout)
     status = 0
     for file in options.files:
         try:
@@ -92,40 +92,3 @@ def text(report: Any) -> str:
     for rule, count in report.counts.items():
         lines.append(f"  {count:,} x {rule}: {report.fixes[rule]}")
     return "\n".join(lines)
-
-
-def _event_ids(options: argparse.Namespace) -> list[int]:
-    file = options.expect_events
-    ids = _ids_of_stream(file) if file.endswith(".bin") else _ids_of_text(file)
-    if not ids:
-        raise EvstreamError("there are no events in this list", source=file)
-    return ids
-
-
-def _ids_of_stream(file: str) -> list[int]:
-    import numpy as np
-
-    from evstream.tables.rows import read_columns
-
-    return np.asarray(read_columns(file, stream="event_ids")["event_id"]).tolist()  # type: ignore[no-any-return]
-
-
-def _ids_of_text(file: str) -> list[int]:
-    """An id per line, maybe below the name of the column."""
-    expected = "event ids, one per line, or an event-id stream named .bin"
-    try:
-        lines = Path(file).read_text("utf-8-sig").split("\n")
-    except UnicodeDecodeError:
-        raise EvstreamError("this is no text", source=file, expected=expected) from None
-    ids: list[int] = []
-    is_first = True
-    for number, line in enumerate(lines, 1):
-        word = line.strip()
-        if re.fullmatch("[+-]?[0-9]{1,19}", word):
-            ids.append(int(word))
-        elif word and not (is_first and re.fullmatch("[A-Za-z][A-Za-z_ ]*", word)):
-            raise EvstreamError(
-                f"line {number}: {reprlib.repr(word)}", source=file, expected=expected
-            )
-        is_first = is_first and not word
-    return ids

@@ -18,7 +18,7 @@ from evstream.transport.source import Source
 if TYPE_CHECKING:
     from pyarrow import RecordBatch
 
-MAX_LINE = 1 << 16
+MAX_LINE = 1 << 20
 """Bytes that a line may have unless the caller says otherwise; a row has below 200."""
 
 _NEWLINE = ord("\n")

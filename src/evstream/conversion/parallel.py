@@ -3,6 +3,7 @@ do; what is in flight is bounded, and order is kept."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -39,25 +40,31 @@ def in_order(function: Callable[[A], B], items: Iterable[A]) -> Generator[tuple[
 def ahead(items: Iterator[A], depth: int = 4) -> Generator[A]:
     """The same items, drawn by a thread of its own a little ahead of their use.
 
-    Only for what never waits for long: the thread is joined at the end.
+    Only for what never waits for long: the end waits until no item is being drawn. The thread
+    itself is not waited for, since a signal may come while it starts; it draws nothing after
+    the end.
     """
     ready: queue.Queue[tuple[A | None, BaseException | None]] = queue.Queue(depth)
-    stopped = threading.Event()
+    drawing = threading.Lock()
+    stopped = False
 
     def draw() -> None:
-        end: BaseException | None = StopIteration()
-        try:
-            for item in items:
-                ready.put((item, None))
-                if stopped.is_set():
+        while True:
+            item: A | None = None
+            error: BaseException | None = None
+            with drawing:
+                if stopped:
                     return
-        except BaseException as error:
-            end = error
-        ready.put((None, end))
+                try:
+                    item = next(items)
+                except BaseException as caught:
+                    error = caught
+            ready.put((item, error))
+            if error is not None:
+                return
 
-    thread = threading.Thread(target=draw, daemon=True)
-    thread.start()
     try:
+        threading.Thread(target=draw, daemon=True).start()
         while True:
             item, error = ready.get()
             if isinstance(error, StopIteration):
@@ -66,10 +73,9 @@ def ahead(items: Iterator[A], depth: int = 4) -> Generator[A]:
                 raise error
             yield item  # type: ignore[misc]
     finally:
-        stopped.set()
-        while thread.is_alive():
-            try:
-                ready.get(timeout=0.01)  # it may be waiting for room
-            except queue.Empty:
-                continue
-        thread.join()
+        stopped = True
+        with contextlib.suppress(queue.Empty):  # the thread may be waiting for room
+            while True:
+                ready.get_nowait()
+        with drawing:
+            pass

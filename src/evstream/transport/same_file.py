@@ -37,8 +37,8 @@ def refuse_same_file(sources: Iterable[Any], targets: Iterable[Any]) -> None:
 
 def is_same_place(one: Any, other: Any) -> bool:
     """Whether two targets are the same file, which need not be there yet."""
-    paths = [t for t in (one, other) if isinstance(t, (str, os.PathLike)) and t != "-"]
-    if len(paths) == 2 and os.path.realpath(paths[0]) == os.path.realpath(paths[1]):
+    paths = [os.fspath(t) for t in (one, other) if isinstance(t, (str, os.PathLike))]
+    if len(paths) == 2 and len({p if p == "-" else os.path.realpath(p) for p in paths}) == 1:
         return True
     place = _place(one, sys.stdout)
     return place is not None and place == _place(other, sys.stdout)

@@ -6,6 +6,7 @@ other object gets a stream that ends inside a record, which a reader refuses.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream.checking.seal import Sealer, seal_path
+from evstream.checking.seal import Sealer, refuse_irregular, seal_path
 from evstream.errors import warn
 from evstream.transport.compression import compression_by_name, compressor
 from evstream.transport.same_file import is_same_place
@@ -196,6 +197,8 @@ def _seal_path(target: Any, seal: str | bool) -> str | None:
         place = _place(target)
         if place is None:
             raise TypeError("the seal of a target without a path needs a path: seal='out.seal'")
+        with contextlib.suppress(FileNotFoundError):
+            refuse_irregular(seal_path(place))
         return seal_path(place)
     return os.path.abspath(seal) if seal else None
 
