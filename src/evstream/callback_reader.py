@@ -150,7 +150,7 @@ def reader_class(
         A class; its constructor takes the state, anything that njit code takes: an array,
         a record, a tuple of arrays.
     """
-    stream_named(stream)
+    stream = stream_named(stream).name
     header = StreamHeader(stream, {}, choose_widths(layout.SCALARS, widths))
     if header.block.entry is None:
         raise ValueError(f"a {stream} stream has no entries to read by callbacks")

@@ -149,13 +149,13 @@ def build_header(
     known = stream_header_fields()
     for name, value in values.items():
         if name not in legal and (value is not None or name not in known):
-            raise TypeError(f"a {stream} stream has no {name}, expected {_any_of(legal)}")
+            raise TypeError(f"a {spec.name} stream has no {name}, expected {_any_of(legal)}")
     checked = {}
     for f in fields:
         if (value := values.get(f.name)) is None:
-            raise TypeError(f"a {stream} stream needs {f.name}")
+            raise TypeError(f"a {spec.name} stream needs {f.name}")
         checked[f.name] = _checked(f, value, chosen[f.scalar])
-    return StreamHeader(stream, checked, chosen)
+    return StreamHeader(spec.name, checked, chosen)
 
 
 def stream_header_fields() -> dict[str, Field]:
@@ -194,10 +194,13 @@ def _checked(f: Field, value: Any, width: str) -> Any:
 
 
 def stream_named(name: str) -> Stream:
-    """The stream type of that name; ValueError with the legal names if there is none."""
-    if name not in layout.STREAMS:
-        raise ValueError(f"no stream type {name!r}, expected {', '.join(layout.STREAMS)}")
-    return layout.STREAMS[name]
+    """The stream type of that name or alias; ValueError with the legal names if there is none."""
+    if name in layout.STREAMS:
+        return layout.STREAMS[name]
+    for stream in layout.STREAMS.values():
+        if name in stream.aliases:
+            return stream
+    raise ValueError(f"no stream type {name!r}, expected {', '.join(layout.STREAMS)}")
 
 
 def _exactly(read: Callable[[int], bytes], size: int, offset: int, what: str, source: str) -> bytes:

@@ -50,6 +50,10 @@ class Options:
     compression: str | None = None
     max_line: int = MAX_LINE
 
+    def __post_init__(self) -> None:
+        if self.stream is not None:
+            object.__setattr__(self, "stream", stream_named(self.stream).name)
+
 
 @dataclass
 class Table:
