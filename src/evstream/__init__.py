@@ -2,7 +2,7 @@
 
     with evstream.open("gul.bin") as stream:
         for event in stream:
-            print(event.event_id, event.item_ids, event.loss.sum())
+            print(event.event_id, event.item_ids, event.loss.sum(dtype=float))
 
 Names are imported when they are first used, so that a program which only wants the facts of
 the format (`evstream._generated.layout`) or an error class starts without numba.
