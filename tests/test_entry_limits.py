@@ -132,7 +132,7 @@ def test_sources_of_one_reader_have_the_same_header(tmp_path: Path) -> None:
         Path(path).write_bytes(stream([[1]], WIDTHS[0], len_sample))
     reader = evstream.reader_class("loss")(np.zeros(1))
     assert list(reader.read(paths[0], paths[2])) == [1, 1]
-    with pytest.raises(StreamMismatchError, match=r"len_sample 8, expected .* 3 as in .*a.bin") as e:
+    with pytest.raises(StreamMismatchError, match=r"len_sample 8, expected .* 3 as in .*") as e:
         list(reader.read(*paths[:2]))
     assert (e.value.source, e.value.offset) == (paths[1], 0)
     Path(paths[1]).write_bytes(b"\1\0\0\1" + Path(paths[0]).read_bytes()[4:])
