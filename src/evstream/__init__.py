@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evstream.callback_reader import reader_class as reader_class
     from evstream.comparison import compare as compare
     from evstream.conversion import convert as convert
+    from evstream.errors import AggregationWarning as AggregationWarning
     from evstream.errors import CacheWarning as CacheWarning
     from evstream.errors import ChangedSourceError as ChangedSourceError
     from evstream.errors import CorruptStreamError as CorruptStreamError
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AggregationWarning": "errors",
     "CacheWarning": "errors",
     "CallbackReader": "callback_reader",
     "ChangedSourceError": "errors",

@@ -13,7 +13,13 @@ import numpy as np
 
 from evstream._generated import layout
 from evstream.compressed import unread_compression
-from evstream.errors import StreamHeaderError, StreamMismatchError, WriteError
+from evstream.errors import (
+    AggregationWarning,
+    StreamHeaderError,
+    StreamMismatchError,
+    WriteError,
+    warn,
+)
 from evstream.schema import Block, Field, Stream, choose_widths
 
 
@@ -101,6 +107,26 @@ def find_stream(source: int, aggregation: int) -> Stream | None:
     return None
 
 
+def stream_by_source(source: int, aggregation: int, name: str) -> Stream | None:
+    """The first stream type of a source type, for an aggregation number that is in no list: what
+    the reference reads it as. Warns of the number; None for another source, or a number that
+    some stream has."""
+    aggregations = {s.aggregation for s in layout.STREAMS.values()}
+    found = next((s for s in layout.STREAMS.values() if s.source == source), None)
+    if found is None or aggregation in aggregations:
+        return None
+    _warn_of_number(found, aggregation, name)
+    return found
+
+
+def _warn_of_number(stream: Stream, aggregation: int, name: str) -> None:
+    warn(
+        f"{name}: the type word has aggregation {aggregation}, which the format does not define; "
+        f"read as a {stream.name} stream, by its source type {stream.source}",
+        AggregationWarning,
+    )
+
+
 def read_header(
     read: Callable[[int], bytes],
     source: str,
@@ -109,15 +135,16 @@ def read_header(
 ) -> StreamHeader:
     """Read a stream header with `read(n)`, which gives n bytes, fewer only at the end.
 
-    `stream` is the type that is expected; one without a stream header must be named.
-    Raises StreamHeaderError and StreamMismatchError.
+    `stream` is the type that is expected; one without a stream header must be named. Where it
+    is named, a stream of its source type may have an aggregation number that the format does not
+    define: a warning says so. Raises StreamHeaderError and StreamMismatchError.
     """
     chosen = choose_widths(layout.SCALARS, widths)
     expected = None if stream is None else stream_named(stream)
     if expected is not None and expected.type_word is None:
         return StreamHeader(expected.name, {}, chosen)
     word = _exactly(read, layout.TYPE_WORD_SIZE, 0, "the type word", source)
-    found = _known(word, source)
+    found = _known(word, source, expected)
     if expected is not None and found is not expected:
         raise StreamMismatchError(
             f"this is a {found.name} stream", source=source, offset=0,
@@ -215,9 +242,12 @@ def _exactly(read: Callable[[int], bytes], size: int, offset: int, what: str, so
     return data
 
 
-def _known(word: bytes, source: str) -> Stream:
+def _known(word: bytes, source: str, expected: Stream | None = None) -> Stream:
     aggregation, number = layout.unpack_type_word(word)
     found = find_stream(number, aggregation)
+    if found is None and expected is not None and number == expected.source:
+        _warn_of_number(expected, aggregation, source)
+        return expected
     if found is None:
         legal = ", ".join(
             f"{s.source}/{s.aggregation} ({s.name})" for s in layout.STREAMS.values() if s.type_word

@@ -16,7 +16,7 @@ from evstream._generated import layout
 from evstream.compressed import compression, unread_compression
 from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
 from evstream.feeds import learn
-from evstream.header import StreamHeader, find_stream, record_dtype
+from evstream.header import StreamHeader, find_stream, record_dtype, stream_by_source
 from evstream.known import KnownStream, position_of
 from evstream.schema import choose_widths
 from evstream.sources import name_of, open_without_waiting
@@ -62,8 +62,9 @@ def read_stream_info(
         (source type, aggregation type, len_sample) as numpy integers.
 
     Raises:
-        StreamHeaderError: the stream ends before, begins with a type word that has a source or
-            aggregation type unknown to the format, or len_sample is negative.
+        StreamHeaderError: the stream ends before, begins with a type word that has a source type
+            unknown to the format, or len_sample is negative. An unknown aggregation number is an
+            AggregationWarning: the stream is read as the first of its source type.
         StallError: nothing came for `timeout` seconds.
     """
     check_timeout(timeout)
@@ -81,7 +82,8 @@ def read_stream_info(
     source, aggregation = bytes_to_stream_types(data)
     _refuse_unknown(data, name)
     len_sample = np.frombuffer(data, _sample_header, 1, layout.TYPE_WORD_SIZE)[0]["len_sample"]
-    found = find_stream(int(source), int(aggregation))
+    numbers = int(source), int(aggregation)
+    found = find_stream(*numbers) or stream_by_source(*numbers, name)
     header = None
     if found is not None and found.header is not None:
         if len_sample < 0:
@@ -100,7 +102,7 @@ def read_stream_info(
 
 
 def _refuse_unknown(data: bytes, name: str) -> None:
-    """Raise StreamHeaderError for a type word with numbers that the format does not have."""
+    """Raise StreamHeaderError for a source type that the format does not have."""
     aggregation, source = layout.unpack_type_word(data[: layout.TYPE_WORD_SIZE])
     if source in set(layout.SourceType) and aggregation in set(layout.AggregationType):
         return
@@ -114,6 +116,8 @@ def _refuse_unknown(data: bytes, name: str) -> None:
             f"the stream is compressed with {kind}", source=name, offset=0,
             expected=f"the stream itself: read it with evstream.open, or pass a {kind} file object",
         )  # fmt: skip
+    if source in set(layout.SourceType):
+        return  # with a warning, see stream_by_source
     raise StreamHeaderError(
         f"this is no event stream: it begins with {data[: layout.TYPE_WORD_SIZE].hex(' ')}, "
         f"source {source} and aggregation {aggregation}",

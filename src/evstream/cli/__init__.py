@@ -19,6 +19,7 @@ from evstream import process
 from evstream.cli import standard
 from evstream.compressed import MAGIC_SIZE, compression
 from evstream.errors import (
+    AggregationWarning,
     CacheWarning,
     CutLineWarning,
     EvstreamError,
@@ -68,7 +69,13 @@ def main(arguments: Sequence[str] | None = None, *, alone: bool = False) -> int:
         os.environ["NUMBA_DISABLE_JIT"] = "1"
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        for category in (CacheWarning, CutLineWarning, MissingDelimiterWarning, RowsWarning):
+        for category in (
+            AggregationWarning,
+            CacheWarning,
+            CutLineWarning,
+            MissingDelimiterWarning,
+            RowsWarning,
+        ):
             warnings.simplefilter("always", category)
         return _run(options)
 
