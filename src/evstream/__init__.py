@@ -106,15 +106,20 @@ _HOME = {
 __all__ = list(_HOME)
 
 
+_MODULES = {"dropin", "event_stream", "seal"}
+"""Modules that the documentation names as attributes of the package."""
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _HOME and name not in _MODULES:
         raise AttributeError(f"module 'evstream' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(f"evstream.{_HOME[name]}"), name)
+    module = importlib.import_module(f"evstream.{_HOME.get(name, name)}")
+    value = getattr(module, name) if name in _HOME else module
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_MODULES})

@@ -61,6 +61,7 @@ class Report:
         source: name of the source.
         stream: type of the stream.
         bytes, events, blocks, records: how much was looked at.
+        header, widths: as in StreamHeader.
         counts: rule id -> number of places that break it.
         findings: the first places of each rule.
     """
@@ -71,6 +72,8 @@ class Report:
     events: int = 0
     blocks: int = 0
     records: int = 0
+    header: dict[str, int] = field(default_factory=dict)
+    widths: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -85,8 +88,17 @@ class Report:
         return sum(n for rule, n in self.counts.items() if layout.RULES[rule].severity == "error")
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON takes it: NaN and infinity as strings."""
-        told = asdict(self)
+        """The report as JSON takes it: NaN and infinity as strings.
+
+        What `evstream info --json` has too is under the same keys: `file` is the name of the
+        source, `source` and `aggregation` are the numbers of the stream type.
+        """
+        spec = layout.STREAMS[self.stream]
+        told = {
+            **asdict(self),
+            "file": self.source, "source": spec.source, "aggregation": spec.aggregation,
+            "clean": self.clean, "errors": self.errors, "error": None,
+        }  # fmt: skip
         for finding in told["findings"]:
             value = finding["value"]
             if isinstance(value, float) and not np.isfinite(value):
@@ -141,6 +153,8 @@ class _Validation:
         self._first = first
         self._checker = Checker(stream.header, ("error", "warning"))
         self._report = Report(stream.name, stream.header.stream)
+        self._report.header = dict(stream.header.values)
+        self._report.widths = dict(stream.header.widths)
         self._places = _Places(stream)
         self._events: set[int] = set()
 

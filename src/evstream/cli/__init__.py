@@ -151,6 +151,11 @@ def fail(line: str) -> int:
     return 2
 
 
+def shown(file: str) -> str:
+    """The name of an input in all that a command prints."""
+    return "<stdin>" if file == "-" else file
+
+
 def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     """--stream and --width, for every command that reads streams."""
     parser.add_argument(

@@ -7,7 +7,7 @@ import contextlib
 from typing import Any
 
 from evstream._generated import layout
-from evstream.cli import add_stream_arguments
+from evstream.cli import add_stream_arguments, shown
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 from evstream.header import stream_header_fields
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
         **({} if options.max_line is None else {"max_line": options.max_line}),
     )
     prints = options.output == "-"
-    with Progress(options.input, _size(options.input), prints=prints) as progress:
+    with Progress(shown(options.input), _size(options.input), prints=prints) as progress:
         convert(
             options.input,
             options.output,
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
             to=options.to,
             options=what,
             sort=options.sort,
-            say=lambda text: say(f"{options.input}: {text}"),
+            say=lambda text: say(f"{shown(options.input)}: {text}"),
             progress=progress.update,
         )
     return 0
