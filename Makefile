@@ -8,8 +8,10 @@ BIN := $(VENV)/bin
 demo: $(VENV)/runtime
 	$(BIN)/evstream demo
 
+# Tests are independent of each other, so they run in several processes.
+JOBS ?= 2
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 # The long run of the fuzzers, half of the time each; findings and corpus go to build/fuzz.
 FUZZ_SECONDS ?= 600

@@ -45,7 +45,7 @@ while streams:
         if event is None:
             streams.remove(stream)
         else:
-            total += float(event.loss.sum())
+            total += float(event.loss.sum(dtype=float))
 seconds = time.perf_counter() - start
 print(seconds, peak() - before)
 """

@@ -40,6 +40,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     streams.special_names,
     streams.special_fields,
     streams.csv_columns,
+    names.stream_names,
     rules.words,
     rules.arguments,
     rules.fields,

@@ -39,7 +39,7 @@ KEYS = {
     "delimiter": _keys("doc record match write"),
     "block": _keys("doc header", "entry end index"),
     "end": _keys("", "delimiter count"),
-    "stream": _keys("doc block", "deprecated source aggregation header special_sidx csv"),
+    "stream": _keys("doc block", "aliases deprecated source aggregation header special_sidx csv"),
     "stream_special": _keys("doc", "required"),
     "rule": _keys("doc fix severity check", "field limit"),
 }

@@ -194,6 +194,7 @@ class _Loader:
             block=v.word(key("block")),
             special_sidx=tuple(special_sidx.values()),
             csv=v.maybe(key("csv"), self.csv) or (),
+            aliases=v.each(aliases, v.snake) if (aliases := key("aliases")) is not None else (),
         )
 
     def csv(self, node: Node) -> tuple[tuple[str, str], ...]:

@@ -121,6 +121,7 @@ class Stream:
     block: str
     special_sidx: tuple[StreamSpecial, ...]
     csv: tuple[tuple[str, str], ...]
+    aliases: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from .model import Block, Delimiter, EnumValue, Field, Record, Spec, Stream
 
 Widths = dict[str, str]
 
+BOUNDS = {"at_most", "known_special"}
+"""Checks of rules that a reader with callbacks makes before it calls one."""
+
 CACHE_LINE = 64
 """Bytes, of the processors that streams are read on."""
 
@@ -62,7 +65,8 @@ class BlockModule:
     """Everything about one block at one combination of widths.
 
     `columns` are the header fields that become columns of the decoded data: all of them
-    but the count. `keys` are the integer ones, which tell one block from the next.
+    but the count. `keys` are the integer ones, which tell one block from the next. `limited`
+    are the entry fields that a rule bounds (at_most, known_special), so that a callback need not.
     """
 
     name: str
@@ -74,6 +78,7 @@ class BlockModule:
     entry: PlacedRecord | None
     delimiter: PlacedDelimiter | None
     count: PlacedField | None
+    limited: tuple[PlacedField, ...]
     dtypes: tuple[str, ...]
 
     @property
@@ -159,6 +164,8 @@ def _block_module(spec: Spec, block: Block, widths: Widths) -> BlockModule:
     delimiter = None
     if block.delimiter is not None and entry is not None:
         delimiter = place_delimiter(spec.delimiters[block.delimiter], entry)
+    bounds = [rule for rule in spec.rules.values() if rule.check in BOUNDS]
+    bounded = {name for rule in bounds for name in rule.fields}
     return BlockModule(
         name=f"{block.name}_{suffix(spec, widths)}",
         block=block,
@@ -169,6 +176,7 @@ def _block_module(spec: Spec, block: Block, widths: Widths) -> BlockModule:
         entry=entry,
         delimiter=delimiter,
         count=next((f for f in header.fields if f.name == block.count), None),
+        limited=tuple(f for f in entry.fields if f.name in bounded) if entry else (),
         dtypes=dtypes_of(header, entry),
     )
 

@@ -124,6 +124,7 @@ class CDelimiter:
     record: CRecord
     field: CField
     value: str
+    is_below_one: bool
     written: tuple[tuple[CField, str], ...]
 
 
@@ -191,18 +192,12 @@ class CHeader:
     delimiters: tuple[CDelimiter, ...]
     blocks: tuple[CBlock, ...]
     max_size: int
-    max_opening: int
     mark: str
 
 
 def header(spec: Spec) -> CHeader:
     by_name = {r.name: r for r in _records(spec)}
     numbers = _header_numbers(spec)
-    headers = [
-        _variant(spec, spec.records[name], widths)
-        for name in numbers
-        for widths in plan.combinations(spec, plan.scalars_of(spec, name))
-    ]
     delimiters = {d.name: d for d in _delimiters(spec, by_name)}
     type_word = f"u{TYPE_WORD_BYTES}"
     dtypes = {f.dtype for r in by_name.values() for f in r.fields} | {type_word}
@@ -224,7 +219,6 @@ def header(spec: Spec) -> CHeader:
         delimiters=tuple(delimiters.values()),
         blocks=tuple(_block(spec, m, by_name, delimiters) for m in plan.block_modules(spec)),
         max_size=max(TYPE_WORD_BYTES, *(r.size for r in by_name.values())),
-        max_opening=TYPE_WORD_BYTES + max((by_name[n].size for n in headers), default=0),
         mark=f"0x{GAVE_UP & 0xFFFFFFFF:08x}u",
     )
 
@@ -339,6 +333,7 @@ def _delimiters(spec: Spec, records: dict[str, CRecord]) -> Iterator[CDelimiter]
                 record=of_entry,
                 field=fields[placed.field.offset],
                 value=number(placed.value),
+                is_below_one=placed.value < 1,
                 written=tuple((fields[f.offset], number(v)) for f, v in placed.written),
             )
 

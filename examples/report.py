@@ -53,7 +53,7 @@ def read(source: Any) -> Losses:
             mean[summaries.ids - 1] = summaries.specials["mean"]
             ids.append(event.event_id)
             means.append(mean)
-            risks.append(summaries.specials["chance_of_loss"].sum())
+            risks.append(summaries.specials["chance_of_loss"].sum(dtype=np.float64))
             samples.append(summaries.losses.sum(axis=0, dtype=np.float64))
         return Losses(
             event_id=ids,

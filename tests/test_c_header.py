@@ -65,6 +65,7 @@ class Found:
     header: list[int] = field(default_factory=list)
     records: list[tuple[int, ...]] = field(default_factory=list)
     blocks: list[tuple[int, ...]] = field(default_factory=list)
+    holes: list[int] = field(default_factory=list)
     ends: list[tuple[str, int, int, int]] = field(default_factory=list)
 
 
@@ -100,6 +101,8 @@ def run(program: Path, jobs: list[Job]) -> list[Found]:
             case "r" | "b":
                 rows = found[-1].records if kind == "r" else found[-1].blocks
                 rows.append(tuple(_value(word) for word in words))
+            case "z":
+                found[-1].holes.append(int(words[0]))
             case "e":
                 status, *numbers = words
                 found[-1].ends.append((status, *map(int, numbers)))  # type: ignore[arg-type]
@@ -121,7 +124,9 @@ def end_of(found: tuple[str, int, int, int]) -> tuple[str | None, int | None, bo
     status, offset, start, rest = found
     if status in ("end", "no_final_delimiter"):
         return None, None, status == "no_final_delimiter"
-    places = {"short_header": offset + rest, "block_without_entries": start}
+    places = {
+        "short_header": offset + rest, "block_without_entries": start, "second_stream": start
+    }  # fmt: skip
     return ERRORS.get(status, status), places.get(status, offset), None
 
 

@@ -186,7 +186,7 @@ def test_a_dash_is_stdin(pack):
     result = run("cat", "-", stdin=pack(LOSS.read_bytes()))
     assert result.returncode == 0
     assert result.stdout == run("cat", LOSS).stdout
-    assert run("info", "-", stdin=pack(LOSS.read_bytes())).stdout.startswith(b"-\n")
+    assert run("info", "-", stdin=pack(LOSS.read_bytes())).stdout.startswith(b"<stdin>\n")
 
 
 def test_an_event_id_list_has_to_be_named():

@@ -566,12 +566,60 @@ def test_what_is_no_event_stream_is_refused(tmp_path):
             struct.pack("<III", 4 << 24 | 1, 3, 0),
             "source 4 and aggregation 1, expected source 0 or",
         ),
-        (struct.pack("<III", 2 << 24 | 9, 3, 0), "aggregation 9, expected .* aggregation 1 or 2"),
     ]:
         (tmp_path / "in.bin").write_bytes(start)
         with ExitStack() as stack, pytest.raises(evstream.StreamHeaderError, match=said):
             es.init_streams_in(tmp_path / "in.bin", stack)
     assert es.read_stream_info(io.BytesIO(struct.pack("<IIi", 2 << 24 | 2, 3, 0))) == (2, 2, 3)
+
+
+SUMMARY_20 = struct.pack("<I", 3 << 24 | 20) + SUMMARY[4:]
+
+
+@pytest.mark.parametrize("number", [0, 3, 20, 1 << 23])
+@pytest.mark.parametrize("source", [0, 1, 2, 3])
+def test_an_aggregation_that_is_in_no_list_is_read(source, number):
+    """By its source type, as the reference does, whose programs have written such streams."""
+    stream = io.BytesIO(struct.pack("<Ii", source << 24 | number, 3) + bytes(4))
+    with pytest.warns(evstream.AggregationWarning, match=f"has aggregation {number}, which") as w:
+        assert es.read_stream_info(stream) == (source, number, 3)
+    assert len(w) == 1
+    assert stream.tell() == 8
+
+
+def test_a_summary_stream_of_another_aggregation_is_whole(tmp_path):
+    """Its blocks are tracked, its header is told to be the same as its neighbour's."""
+    path = tmp_path / "in.bin"
+    path.write_bytes(SUMMARY_20)
+    events = [e.event_id for e in evstream.open(io.BytesIO(SUMMARY), "summary")]
+    with ExitStack() as stack:
+        with pytest.warns(evstream.AggregationWarning, match=f"{path}: the type"):
+            streams, info = es.init_streams_in([path, path], stack)
+        assert info == (3, 20, 3)
+        reader = evstream.reader_class("summary")(np.zeros(1))
+        assert sorted(reader.read_streams(streams)) == sorted(events * 2)
+    path.write_bytes(SUMMARY_20[:-3])
+    with ExitStack() as stack:
+        with pytest.warns(evstream.AggregationWarning):
+            streams, _ = es.init_streams_in(path, stack)
+        reader = evstream.reader_class("summary")(np.zeros(1))
+        with pytest.raises(evstream.TruncatedStreamError, match="ends inside record sidx_loss"):
+            list(reader.read_streams(streams))
+
+
+def test_a_named_type_may_have_another_aggregation():
+    expected = evstream.open(io.BytesIO(SUMMARY)).header
+    with pytest.warns(evstream.AggregationWarning, match="aggregation 20, which the format does"):
+        stream = evstream.open(io.BytesIO(SUMMARY_20), stream="summary")
+    assert stream.header == expected
+    assert [e.event_id for e in stream] == [e.event_id for e in evstream.open(io.BytesIO(SUMMARY))]
+    with pytest.raises(evstream.StreamHeaderError, match="unknown stream type 3/20"):
+        evstream.open(io.BytesIO(SUMMARY_20))
+    for other in ("loss", "cdf"):
+        with pytest.raises(evstream.StreamHeaderError, match="unknown stream type 3/20"):
+            evstream.open(io.BytesIO(SUMMARY_20), stream=other)
+    with pytest.raises(evstream.StreamMismatchError, match="this is a gul_coverage stream"):
+        evstream.open(io.BytesIO(struct.pack("<Ii", 1 << 24 | 2, 3)), stream="gul_item")
 
 
 @pytest.mark.parametrize("start", [b"", b"\x01", b"\x01\0\0"])

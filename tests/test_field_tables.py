@@ -1,4 +1,4 @@
-"""Tables of the field: summary CSV as the existing tools read it, and their event loss tables."""
+"""Tables of the field: summary CSV as the existing tools read it, their event loss tables, sums."""
 
 from __future__ import annotations
 
@@ -169,3 +169,12 @@ def test_a_block_of_gaps_without_end_is_refused(monkeypatch: pytest.MonkeyPatch)
     batch = one | {name: np.zeros(4, "f4") for name in ("exposure_value", "loss")}
     with pytest.raises(TableError, match="more than 10 rows of one block"):
         list(column_names.fill_exposures([batch] * 4, header))
+
+
+def test_info_adds_up_in_64_bits(tmp_path: Path, capsys: Any) -> None:
+    """In 32 bits, 2**24 + 1 is 2**24."""
+    path = tmp_path / "loss.bin"
+    pairs = [(1, 2.0**24), *((sidx, 1.0) for sidx in range(2, 12))]
+    path.write_bytes(oracle.encode("loss", {"len_sample": 11}, [((1, 1), pairs)]))
+    assert main(["info", "--json", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["losses"]["samples"]["sum"] == 2**24 + 10

@@ -29,6 +29,16 @@ def constants(draft: Draft) -> Problems:
         yield draft.problem(path, f"{name!r} is taken by {first}; constants must be unique")
 
 
+def stream_names(draft: Draft) -> Problems:
+    """A stream is asked for by its name or an alias, which mean one stream each."""
+    named = [(f"streams.{s.name}", s.name) for s in draft.spec.streams.values()]
+    for stream in draft.spec.streams.values():
+        path = f"streams.{stream.name}.aliases"
+        named += [(f"{path}[{i}]", alias) for i, alias in enumerate(stream.aliases)]
+    for path, name, first in repeated(named):
+        yield draft.problem(path, f"{name!r} is taken by {first}; names of streams are unique")
+
+
 def environment(draft: Draft) -> Problems:
     named = [(f"scalars.{s.name}.env", s.env) for s in draft.spec.scalars.values() if s.env]
     for path, name, first in repeated(named):

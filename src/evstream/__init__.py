@@ -2,7 +2,7 @@
 
     with evstream.open("gul.bin") as stream:
         for event in stream:
-            print(event.event_id, event.item_ids, event.loss.sum())
+            print(event.event_id, event.item_ids, event.loss.sum(dtype=float))
 
 Names are imported when they are first used, so that a program which only wants the facts of
 the format (`evstream._generated.layout`) or an error class starts without numba.
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evstream.compat.callback_reader import reader_class as reader_class
     from evstream.compat.event_reader import EventReader as EventReader
     from evstream.conversion.convert import convert as convert
+    from evstream.errors import AggregationWarning as AggregationWarning
     from evstream.errors import CacheWarning as CacheWarning
     from evstream.errors import ChangedSourceError as ChangedSourceError
     from evstream.errors import CorruptStreamError as CorruptStreamError
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AggregationWarning": "errors",
     "CacheWarning": "errors",
     "CallbackReader": "compat.callback_reader",
     "ChangedSourceError": "errors",
@@ -104,15 +106,20 @@ _HOME = {
 __all__ = list(_HOME)
 
 
+_MODULES = {"dropin", "event_stream", "seal"}
+"""Modules that the documentation names as attributes of the package."""
+
+
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _HOME and name not in _MODULES:
         raise AttributeError(f"module 'evstream' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(f"evstream.{_HOME[name]}"), name)
+    module = importlib.import_module(f"evstream.{_HOME.get(name, name)}")
+    value = getattr(module, name) if name in _HOME else module
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_MODULES})

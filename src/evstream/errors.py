@@ -164,6 +164,10 @@ class RowsWarning(UserWarning):
     rows that break a rule are written as they are, since they carry a stream header."""
 
 
+class AggregationWarning(UserWarning):
+    """A type word has an aggregation number that the format does not define."""
+
+
 class CacheWarning(UserWarning):
     """Compiled kernels cannot be read from disk or kept there; they are compiled anew."""
 

@@ -13,6 +13,7 @@
        h len_sample [summary_set_id]
        r fields of the block header (but the count), [bin index,] fields of the entry
        b offset, fields of the block header, entries
+       z offset of a hole, before its block
        e status, offset, start of the last block, bytes that are left over
    Floats are printed as x and the hexadecimal digits of their bits. For every length of LENGTH -2
    only the last line is printed. Each piece of input lies in memory of its own size, so that
@@ -78,6 +79,10 @@ static int refill(evs_reader *reader, const input *in, unsigned char **memory)
     *memory = next;
     return 1;
 }
+
+#define PRINT_HOLE                                                             \
+    if (status == EVS_HOLE && !in->is_quiet)                                   \
+        printf("z %llu\n", (unsigned long long)reader->start);
 
 /* Call something until it has the bytes that it needs, or there are no more. */
 #define NEXT(status, call)                                                     \

@@ -54,6 +54,7 @@ static void NAMED(write_delimiter)(const input *in)
                     printf("\n");                                              \
                 }                                                              \
             } else if (status == EVS_BLOCK_END || status == EVS_HOLE) {        \
+                PRINT_HOLE                                                     \
                 NAMED(write_delimiter)(in);                                    \
                 PRINT_BLOCK(print_ids)                                         \
             } else {                                                           \
@@ -98,6 +99,7 @@ static evs_status NAMED(read_cdfs)(evs_reader *reader, const input *in, unsigned
                 printf("\n");
             }
         } else if (status == EVS_BLOCK_END || status == EVS_HOLE) {
+            PRINT_HOLE
             PRINT_BLOCK(PRINT_CDF_IDS)
         } else {
             if (reader->state == EVS_IN_COUNTED && reader->entries != 0)
@@ -116,6 +118,7 @@ static evs_status NAMED(read_event_ids)(evs_reader *reader, const input *in, uns
         NEXT(status, OF_INT(evs_next_event_id)(reader, &block));
         if (status != EVS_BLOCK && status != EVS_HOLE)
             return status;
+        PRINT_HOLE
         put(in, bytes, OF_INT(evs_write_event_header)(bytes, &block));
         if (!in->is_quiet) {
             printf("r");

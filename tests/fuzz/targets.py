@@ -357,7 +357,7 @@ def has_zero_header(decoded: Decoded, data: bytes) -> bool:
 def callback_reader(stream: str, widths: tuple[tuple[str, str], ...]) -> Any:
     on_block = {"summary": on_summary, "cdf": on_cdf}.get(stream, on_item)
     on_entry = on_bin if stream == "cdf" else on_pair
-    return evstream.reader_class(stream, on_block, on_entry, widths=dict(widths))
+    return evstream.reader_class(stream, on_block, on_entry, widths=dict(widths), check=False)
 
 
 def new_state(size: int, widths: Widths) -> tuple[Any, ...]:

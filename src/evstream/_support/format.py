@@ -52,10 +52,14 @@ class Format:
         return choose_widths(self.scalars, asked)
 
     def stream(self, name: str) -> Stream:
-        """The stream type of that name; ValueError with the legal names if there is none."""
-        if name not in self.streams:
-            raise ValueError(f"no stream type {name!r}, expected {', '.join(self.streams)}")
-        return self.streams[name]
+        """The stream type of that name or alias; ValueError with the legal names if there is
+        none."""
+        if name in self.streams:
+            return self.streams[name]
+        for stream in self.streams.values():
+            if name in stream.aliases:
+                return stream
+        raise ValueError(f"no stream type {name!r}, expected {', '.join(self.streams)}")
 
     def find_stream(self, source: int, aggregation: int) -> Stream | None:
         """The stream type with this source and aggregation type, None if there is none."""

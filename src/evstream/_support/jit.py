@@ -72,5 +72,8 @@ HEADER, ENTRIES = 0, 1
 NEED_INPUT, OUTPUT_FULL, BAD_COUNT = 0, 1, 2
 """Status: no whole record is left, no output row is left, a count below zero."""
 
+REFUSED = -2
+"""Status of a read_buffer: a callback must not see the entry at the cursor."""
+
 STATE_FIELDS = ("phase", "start", "entries", "left", "in_event")
 """What a kernel keeps of the open block besides its header: see `kernels.new_state`."""

@@ -75,6 +75,7 @@ class Stream:
     block: str
     specials: tuple[Special, ...]
     csv: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ class Report:
         source: name of the source.
         stream: type of the stream.
         bytes, events, blocks, records: how much was looked at.
+        source_type, aggregation, header, widths: as in StreamHeader.
         counts: rule id -> number of places that break it.
         errors: number of places that break a rule of severity error.
         fixes: rule id -> what to do about a stream that breaks it.
@@ -72,6 +73,10 @@ class Report:
     events: int = 0
     blocks: int = 0
     records: int = 0
+    source_type: int | None = None
+    aggregation: int | None = None
+    header: dict[str, int] = field(default_factory=dict)
+    widths: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     errors: int = 0
     fixes: dict[str, str] = field(default_factory=dict)
@@ -83,8 +88,14 @@ class Report:
         return not self.counts
 
     def to_json(self) -> dict[str, Any]:
-        """The report as JSON takes it: NaN and infinity as strings."""
+        """The report as JSON takes it: NaN and infinity as strings.
+
+        What `evstream info --json` has too is under the same keys: `file` is the name of the
+        source, `source` and `aggregation` are the numbers of the stream type.
+        """
         told = asdict(self)
+        told |= {"file": self.source, "source": told.pop("source_type")}
+        told |= {"clean": self.clean, "error": None}
         for finding in told["findings"]:
             value = finding["value"]
             if isinstance(value, float) and not np.isfinite(value):
@@ -145,7 +156,11 @@ class _Validation:
         self._sealed, self._sealer = sealed, sealer
         self._first = first
         self._checker = Checker(stream.header, ("error", "warning"))
-        self._report = Report(stream.name, stream.header.stream)
+        header = stream.header
+        self._report = Report(
+            stream.name, header.stream, source_type=header.source, aggregation=header.aggregation,
+            header=dict(header.values), widths=dict(header.widths),
+        )  # fmt: skip
         self._places = _Places(stream)
         self._events: set[int] = set()
 

@@ -19,6 +19,7 @@ from evstream import process
 from evstream._support.format import Format, bound_format
 from evstream.cli import standard
 from evstream.errors import (
+    AggregationWarning,
     CacheWarning,
     CutLineWarning,
     EvstreamError,
@@ -86,7 +87,13 @@ def main(
         os.environ["NUMBA_DISABLE_JIT"] = "1"
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        for category in (CacheWarning, CutLineWarning, MissingDelimiterWarning, RowsWarning):
+        for category in (
+            AggregationWarning,
+            CacheWarning,
+            CutLineWarning,
+            MissingDelimiterWarning,
+            RowsWarning,
+        ):
             warnings.simplefilter("always", category)
         return _run(options)
 
@@ -160,6 +167,11 @@ def fail(line: str) -> int:
     """Print an error; the exit status for it."""
     standard.say(line)
     return 2
+
+
+def shown(file: str) -> str:
+    """The name of an input in all that a command prints."""
+    return "<stdin>" if file == "-" else file
 
 
 def add_stream_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.schema import Field
-from evstream.cli import add_stream_arguments
+from evstream.cli import add_stream_arguments, shown
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         **({} if options.max_line is None else {"max_line": options.max_line}),
     )
     prints = options.output == "-"
-    with Progress(options.input, _size(options.input), prints=prints) as progress:
+    with Progress(shown(options.input), _size(options.input), prints=prints) as progress:
         convert(
             options.input,
             options.output,
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
             to=options.to,
             options=what,
             sort=options.sort,
-            say=lambda text: say(f"{options.input}: {text}"),
+            say=lambda text: say(f"{shown(options.input)}: {text}"),
             progress=progress.update,
         )
     return 0

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import add_stream_arguments, fail, open_stream
+from evstream.cli import add_stream_arguments, fail, open_stream, shown
 from evstream.cli.progress import Progress
 from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
@@ -61,23 +61,23 @@ def run(options: argparse.Namespace) -> int:
     """Tell each file; 2 if any is broken."""
     status = 0
     for file in options.files:
-        info = Info(file)
+        info = Info(shown(file))
         try:
-            collect(info, options)
+            collect(info, file, options)
         except EvstreamError as error:
             info.error = str(error)
         except OSError as error:
             refuse_exhaustion(error)
-            info.error = f"{file}: {error.strerror or error}"
+            info.error = f"{shown(file)}: {error.strerror or error}"
         tell(json.dumps(_plain(info)) if options.json else text(info))
         if info.error is not None:
             status = fail(info.error)
     return status
 
 
-def collect(info: Info, options: argparse.Namespace) -> None:
+def collect(info: Info, file: str, options: argparse.Namespace) -> None:
     """Read the stream into `info`, as far as it goes."""
-    with open_stream(info.file, options) as stream:
+    with open_stream(file, options) as stream:
         header = stream.header
         info.stream, info.header = header.stream, dict(header.values)
         info.source, info.aggregation = header.source, header.aggregation

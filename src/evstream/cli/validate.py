@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import add_stream_arguments, fail
+from evstream.cli import add_stream_arguments, fail, shown
 from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
@@ -66,17 +66,24 @@ def run(options: argparse.Namespace) -> int:
                 format=options.spec_format,
             )
         except EvstreamError as error:
-            status = fail(str(error))
+            status = _unreadable(file, str(error), options)
             continue
         except OSError as error:
             refuse_exhaustion(error)
             # The file that cannot be read may be the seal.
-            status = fail(f"{error.filename or file}: {error.strerror or error}")
+            line = f"{error.filename or shown(file)}: {error.strerror or error}"
+            status = _unreadable(file, line, options)
             continue
         tell(json.dumps(report.to_json()) if options.json else text(report))
         if report.errors or (options.strict and not report.clean):
             status = max(status, 1)
     return status
+
+
+def _unreadable(file: str, line: str, options: argparse.Namespace) -> int:
+    if options.json:
+        tell(json.dumps({"file": shown(file), "error": line}))
+    return fail(line)
 
 
 def text(report: Any) -> str:

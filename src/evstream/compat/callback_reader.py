@@ -17,18 +17,21 @@ with them, so that a callback costs no call.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numba
 
 from evstream._support.format import Format, bound_format
+from evstream._support.jit import REFUSED
 from evstream.compat.event_reader import EventReader
 from evstream.compat.feed import Feed, learn
 from evstream.compat.known_stream import KNOWN, KnownStream
 from evstream.errors import ReaderError, StreamMismatchError
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.source import Source, name_of
+from evstream.wire.entry_limits import entry_limits, limits_of_values, outside
 from evstream.wire.header import StreamHeader, read_header
 from evstream.wire.kernels import block_kernels, new_state
 
@@ -46,6 +49,9 @@ class CallbackReader(EventReader):
 
     def __init__(self, state: Any) -> None:
         self.state = state
+        self._feeds: list[Feed] = []
+        self._headers: list[StreamHeader] = []
+        self._limits: list[tuple[Any, ...]] = []
         self._walks: list[Any] = []
         self._skips: list[int] = []
 
@@ -55,8 +61,14 @@ class CallbackReader(EventReader):
         Yields:
             event_id, when on_block_end has been called for the event's last block. With
             several sources, one event at a time from each in turn.
+
+        Raises:
+            StreamMismatchError: two sources have different headers, or one is not of this
+                reader's type.
+            CorruptStreamError: an entry breaks a rule that bounds it; see reader_class.
         """
-        streams = []
+        streams: list[Source] = []
+        first: StreamHeader | None = None
         try:
             bare = self.header.spec.type_word is None
             name = self.header.stream if bare else None
@@ -70,6 +82,8 @@ class CallbackReader(EventReader):
                     _exact(stream), stream.name, name, self.header.widths, self.header.format
                 )
                 learn(stream, KnownStream(header, header.size))
+                first = first or header
+                _check_same(header, stream.name, first, streams[0].name)
             yield from self.read_streams(streams)
         finally:
             for stream in streams:
@@ -81,12 +95,14 @@ class CallbackReader(EventReader):
         Raises:
             StreamMismatchError: a stream has other blocks or widths than this reader's.
         """
+        self._headers = []
         for stream in streams_in:
             known = KNOWN.get(stream)
-            self._check(stream, known.header if known else None)
+            self._headers.append(self._check(stream, known.header if known else None))
+        self._limits = [entry_limits(header) for header in self._headers]
         return super().read_streams(streams_in)
 
-    def _check(self, stream: Any, found: StreamHeader | None) -> None:
+    def _check(self, stream: Any, found: StreamHeader | None) -> StreamHeader:
         """Refuse a stream whose blocks are not this reader's, or not at its widths."""
         ours = self.header
         if found is None or found.block != ours.block:
@@ -96,10 +112,14 @@ class CallbackReader(EventReader):
             problem = f"this stream is read with {_told(found.used_widths)}"
             expected = f"{_told(ours.used_widths)} as this reader has them"
         else:
-            return
+            return found
         raise StreamMismatchError(problem, source=name_of(stream), offset=0, expected=expected)
 
     def _take_up(self, feeds: Sequence[Feed]) -> None:
+        for feed in feeds:
+            if feed.refused is not None:
+                raise copy.copy(feed.refused)
+        self._feeds = list(feeds)
         self._skips = [max(feed.body - feed.base, 0) for feed in feeds]
         for feed in feeds:
             if feed.walk is None and feed.tracker and feed.tracker.ids_at(feed.base):
@@ -121,8 +141,16 @@ class CallbackReader(EventReader):
             return cursor, 0, 0, False
         self._skips[file_idx] = 0
         cursor, event, status = self._read_buffer(
-            byte_mv, cursor + skip, valid_buff, self._walks[file_idx], self.state
-        )
+            byte_mv, cursor + skip, valid_buff, self._walks[file_idx], self.state,
+            self._limits[file_idx],
+        )  # fmt: skip
+        if status == REFUSED:
+            feed, header = self._feeds[file_idx], self._headers[file_idx]
+            offset = feed.base + feed.part + cursor
+            ids = feed.tracker.ids_at(offset) if feed.tracker else {}
+            error = outside(header, byte_mv[cursor:], feed.name, offset, ids)
+            feed.refused = copy.copy(error)  # one without a traceback, which would hold the stream
+            raise error
         in_event = self._walks[file_idx]["in_event"]
         return cursor, int(event) if status or in_event else 0, 0, bool(status)
 
@@ -135,6 +163,7 @@ def reader_class(
     *,
     widths: Mapping[str, str] | None = None,
     format: Format | None = None,
+    check: bool = True,
 ) -> type[CallbackReader]:
     """Make a reader class from njit callbacks; each may be left out.
 
@@ -147,20 +176,24 @@ def reader_class(
         on_entry: on_entry(state, sidx, loss), or (state, prob_to, bin_mean) for cdf.
         on_block_end: on_block_end(state), once per block that is closed.
         widths, format: as for evstream.open.
+        check: refuse, before a callback sees it, an entry with a sidx above the len_sample of
+            the stream header, or below 1 and not one of the stream's special ones, so that a
+            callback may use it as an index. False saves the check (docs/reliability.md).
 
     Returns:
         A class; its constructor takes the state, anything that njit code takes: an array,
         a record, a tuple of arrays.
     """
     format = format or bound_format()
-    header = StreamHeader(format.stream(stream).name, {}, widths or {}, format)
+    stream = format.stream(stream).name
+    header = StreamHeader(stream, {}, widths or {}, format)
     if header.block.entry is None:
         raise ValueError(f"a {stream} stream has no entries to read by callbacks")
     kernels = block_kernels(header)
     callbacks = [_compiled(c) for c in (on_block, on_entry, on_block_end)]
     members = {
         "header": header,
-        "_read_buffer": staticmethod(kernels.make_read_buffer(*callbacks)),
+        "_read_buffer": staticmethod(kernels.make_read_buffer(*callbacks, check)),
         "__doc__": f"Reads {stream} streams with callbacks.",
     }
     return type(f"{stream.capitalize()}CallbackReader", (CallbackReader,), members)
@@ -175,6 +208,21 @@ def _compiled(callback: Callable[..., None] | None) -> Any:
 @numba.njit
 def _nothing(*_):  # type: ignore[no-untyped-def]
     pass
+
+
+def _check_same(header: StreamHeader, name: str, first: StreamHeader, first_name: str) -> None:
+    """Refuse a stream that is of another type, or bounds its entries otherwise, than the first."""
+    ours, theirs = limits_of_values(header), limits_of_values(first)
+    if (header.stream, ours) == (first.stream, theirs):
+        return
+    raise StreamMismatchError(
+        f"this is a {header.stream} stream{_with(ours)}", source=name, offset=0,
+        expected=f"a {first.stream} stream{_with(theirs)} as in {first_name}",
+    )  # fmt: skip
+
+
+def _with(values: Mapping[str, int]) -> str:
+    return "".join(f" with {name} {value}" for name, value in values.items())
 
 
 def _told(widths: Mapping[str, str]) -> str:

@@ -207,7 +207,7 @@ class EventReader:
                     if in_parts:
                         start, end = cursor, min(valid_buff, cursor + self.buffer_size)
                         window = byte_mv[start:end]
-                    before = cursor
+                    before, feed.part = cursor, start
                     try:
                         taken, event_id, item_id, yield_event = self.read_buffer(
                             window, cursor - start, end - start, event_id, item_id, **more

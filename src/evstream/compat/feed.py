@@ -51,7 +51,9 @@ class Feed:
         ended: whether the end of the stream was reached.
         received: stream offset up to which bytes were read into the window.
         lent: whether bytes lie in a window that nobody has given back.
+        part: where in the window the part begins that read_buffer parses now.
         walk: what a CallbackReader keeps of a block that it is inside of.
+        refused: the error of a CallbackReader that goes no further.
 
     Raises:
         ReaderError: the stream stands inside its stream header.
@@ -63,6 +65,8 @@ class Feed:
         self.idle_yields = 0
         self.tracker: BlockTracker | None = None
         self.walk: Any = None
+        self.refused: CorruptStreamError | None = None
+        self.part = 0
         self.others: Sequence[Feed] = ()
         self.timeout: float | None = None
         self.descriptor: int | None = None

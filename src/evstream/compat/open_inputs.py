@@ -19,7 +19,7 @@ from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
 from evstream.transport.compression import compression, unread_compression
 from evstream.transport.polling import check_timeout, descriptor_of, is_waitable, wait_readable
 from evstream.transport.source import name_of, open_without_waiting
-from evstream.wire.header import StreamHeader
+from evstream.wire.header import StreamHeader, stream_by_source
 
 _WIDTHS = layout.FORMAT.choose_widths()
 _sample_header = layout.FORMAT.record_dtype("sample_stream_header", _WIDTHS)
@@ -62,8 +62,9 @@ def read_stream_info(
         (source type, aggregation type, len_sample) as numpy integers.
 
     Raises:
-        StreamHeaderError: the stream ends before, begins with a type word that has a source or
-            aggregation type unknown to the format, or len_sample is negative.
+        StreamHeaderError: the stream ends before, begins with a type word that has a source type
+            unknown to the format, or len_sample is negative. An unknown aggregation number is an
+            AggregationWarning: the stream is read as the first of its source type.
         StallError: nothing came for `timeout` seconds.
     """
     check_timeout(timeout)
@@ -81,7 +82,9 @@ def read_stream_info(
     source, aggregation = bytes_to_stream_types(data)
     _refuse_unknown(data, name)
     len_sample = np.frombuffer(data, _sample_header, 1, layout.TYPE_WORD.size)[0]["len_sample"]
-    found = layout.FORMAT.find_stream(int(source), int(aggregation))
+    numbers = int(source), int(aggregation)
+    format = layout.FORMAT
+    found = format.find_stream(*numbers) or stream_by_source(format, *numbers, name)
     header = None
     if found is not None and found.header is not None:
         if len_sample < 0:
@@ -100,7 +103,7 @@ def read_stream_info(
 
 
 def _refuse_unknown(data: bytes, name: str) -> None:
-    """Raise StreamHeaderError for a type word with numbers that the format does not have."""
+    """Raise StreamHeaderError for a source type that the format does not have."""
     numbers = layout.TYPE_WORD.unpack(data[: layout.TYPE_WORD.size])
     source, aggregation = numbers["source"], numbers["aggregation"]
     if source in set(layout.SourceType) and aggregation in set(layout.AggregationType):
@@ -115,6 +118,8 @@ def _refuse_unknown(data: bytes, name: str) -> None:
             f"the stream is compressed with {kind}", source=name, offset=0,
             expected=f"the stream itself: read it with evstream.open, or pass a {kind} file object",
         )  # fmt: skip
+    if source in set(layout.SourceType):
+        return  # with a warning, see stream_by_source
     raise StreamHeaderError(
         f"this is no event stream: it begins with {data[: layout.TYPE_WORD.size].hex(' ')}, "
         f"source {source} and aggregation {aggregation}",

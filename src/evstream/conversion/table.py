@@ -50,6 +50,11 @@ class Options:
     max_line: int = MAX_LINE
     format: Format | None = None
 
+    def __post_init__(self) -> None:
+        if self.stream is not None:
+            format = self.format or bound_format()
+            object.__setattr__(self, "stream", format.stream(self.stream).name)
+
 
 @dataclass
 class Table:

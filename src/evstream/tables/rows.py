@@ -7,6 +7,7 @@ says so, since the way back would give another stream.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -262,7 +263,11 @@ def _ids(name: str, values: Ids) -> Array | None:
     if values is None:
         return None
     several = list(values) if isinstance(values, Iterable) else [values]
-    ids: Array = np.unique(np.asarray(several))
+    try:
+        ids: Array = np.asarray(several)
+    except ValueError:  # of lists of different lengths
+        ids = np.empty(1, object)
     if ids.size and ids.dtype.kind not in "iu":
-        raise TypeError(f"{name} is {values!r}, expected an integer or several")
-    return ids
+        shown = " ".join(reprlib.repr(values).split())
+        raise TypeError(f"{name} is {shown}, expected an integer or several")
+    return np.unique(ids)

@@ -13,7 +13,13 @@ import numpy as np
 
 from evstream._support.format import Format, bound_format
 from evstream._support.schema import Block, Field, Stream
-from evstream.errors import StreamHeaderError, StreamMismatchError, WriteError
+from evstream.errors import (
+    AggregationWarning,
+    StreamHeaderError,
+    StreamMismatchError,
+    WriteError,
+    warn,
+)
 from evstream.transport.compression import unread_compression
 
 
@@ -154,6 +160,26 @@ class StreamHeader:
         return self.spec.type_word + record.tobytes()
 
 
+def stream_by_source(format: Format, source: int, aggregation: int, name: str) -> Stream | None:
+    """The first stream type of a source type, for an aggregation number that is in no list: what
+    the reference reads it as. Warns of the number; None for another source, or a number that
+    some stream has."""
+    aggregations = {s.aggregation for s in format.streams.values()}
+    found = next((s for s in format.streams.values() if s.source == source), None)
+    if found is None or aggregation in aggregations:
+        return None
+    _warn_of_number(found, aggregation, name)
+    return found
+
+
+def _warn_of_number(stream: Stream, aggregation: int, name: str) -> None:
+    warn(
+        f"{name}: the type word has aggregation {aggregation}, which the format does not define; "
+        f"read as a {stream.name} stream, by its source type {stream.source}",
+        AggregationWarning,
+    )
+
+
 def read_header(
     read: Callable[[int], bytes],
     source: str,
@@ -163,8 +189,9 @@ def read_header(
 ) -> StreamHeader:
     """Read a stream header with `read(n)`, which gives n bytes, fewer only at the end.
 
-    `stream` is the type that is expected; one without a stream header must be named.
-    Raises StreamHeaderError and StreamMismatchError.
+    `stream` is the type that is expected; one without a stream header must be named. Where it
+    is named, a stream of its source type may have an aggregation number that the format does not
+    define: a warning says so. Raises StreamHeaderError and StreamMismatchError.
     """
     format = format or bound_format()
     chosen = format.choose_widths(widths)
@@ -172,7 +199,7 @@ def read_header(
     if expected is not None and expected.type_word is None:
         return StreamHeader(expected.name, {}, chosen, format)
     word = _exactly(read, format.type_word.size, 0, "the type word", source)
-    found = _known(format, word, source)
+    found = _known(format, word, source, expected)
     if expected is not None and found is not expected:
         raise StreamMismatchError(
             f"this is a {found.name} stream", source=source, offset=0,
@@ -211,11 +238,11 @@ def build_header(
     known = format.stream_header_fields()
     for name, value in values.items():
         if name not in legal and (value is not None or name not in known):
-            raise TypeError(f"a {stream} stream has no {name}, expected {_any_of(legal)}")
+            raise TypeError(f"a {spec.name} stream has no {name}, expected {_any_of(legal)}")
     checked = {}
     for f in fields:
         if (value := values.get(f.name)) is None:
-            raise TypeError(f"a {stream} stream needs {f.name}")
+            raise TypeError(f"a {spec.name} stream needs {f.name}")
         checked[f.name] = _checked(f, value, chosen[f.scalar])
     return StreamHeader(spec.name, checked, chosen, format)
 
@@ -261,10 +288,13 @@ def _exactly(read: Callable[[int], bytes], size: int, offset: int, what: str, so
     return data
 
 
-def _known(format: Format, word: bytes, source: str) -> Stream:
+def _known(format: Format, word: bytes, source: str, expected: Stream | None = None) -> Stream:
     numbers = format.type_word.unpack(word)
     number, aggregation = numbers["source"], numbers["aggregation"]
     found = format.find_stream(number, aggregation)
+    if found is None and expected is not None and number == expected.source:
+        _warn_of_number(expected, aggregation, source)
+        return expected
     if found is None:
         legal = ", ".join(
             f"{s.source}/{s.aggregation} ({s.name})" for s in format.streams.values() if s.type_word

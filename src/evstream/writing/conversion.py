@@ -22,12 +22,24 @@ Place = Callable[[tuple[int, ...]], dict[str, Any]]
 """Index of a value -> where that is, as arguments of WriteError."""
 
 
-def as_array(values: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
+def as_array(name: str, values: npt.ArrayLike, dtype: np.dtype[Any], source: str) -> Array:
     """`values` as an array on its way to `dtype`; a masked one if any of it has a mask.
 
     numpy makes floats of a list of integers on both sides of 2**63; for a column of integers
-    they are integers here.
+    they are integers here. Raises WriteError for what numpy makes no array of, such as rows of
+    different lengths; `name` is what the error calls the values.
     """
+    try:
+        return _as_array(values, dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        problem = f"{name} has rows of different lengths"
+        if "inhomogeneous" not in str(error):
+            problem = f"{name} is not an array of numbers ({' '.join(str(error).split())})"
+        expected = "one shape, with a number in each place"
+        raise WriteError(problem, source=source, expected=expected) from None
+
+
+def _as_array(values: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
     parts = values if isinstance(values, (list, tuple)) else [values]
     if any(issubclass(kind, np.ma.MaskedArray) for kind in set(map(type, parts))):
         masked: Array = np.ma.asarray(values)
@@ -61,7 +73,7 @@ def as_column(
     Raises WriteError where a value has no place in the dtype, is masked or may have been
     rounded before, or the shape does not fit.
     """
-    array = as_array(values, dtype)
+    array = as_array(name, values, dtype, source)
     if shape is not None and array.ndim and array.shape != shape:
         raise WriteError(f"{name} has shape {array.shape}", source=source, expected=f"{shape}")
 
@@ -159,7 +171,7 @@ def as_rows(
     Raises WriteError as `as_column` does, and for columns of different shapes.
     """
     dtypes, scalars = header.row_columns, row_scalars(header)
-    arrays = {name: as_array(given[name], dtype) for name, dtype in dtypes.items()}
+    arrays = {name: as_array(name, given[name], dtype, source) for name, dtype in dtypes.items()}
     shapes = {array.shape for array in arrays.values()} - {()}
     shape = next(iter(shapes), (1,))
     if len(shapes) > 1 or len(shape) != 1:

@@ -107,11 +107,11 @@ class Matrix:
         self._form = form
         given = form.given(columns)
         event_name, id_name = list(form.block)[:2]
-        if np.ndim(event_id) != 0:
+        if as_array(event_name, event_id, form.block[event_name], form.source).ndim != 0:
             raise WriteError(
                 f"{event_name} is {event_id}", source=form.source, expected="one number"
             )
-        ids = np.atleast_1d(as_array(item_ids, form.block[id_name]))
+        ids = np.atleast_1d(as_array(id_name, item_ids, form.block[id_name], form.source))
         self.rows = len(ids)
         self.block: tuple[Array, ...] = ()
         values: dict[str, npt.ArrayLike] = {event_name: event_id, id_name: ids}
@@ -168,7 +168,7 @@ class Matrix:
             if samples:
                 raise TypeError(f"losses are needed: len_sample is {samples}")
             return np.empty((self.rows, 0), dtype)
-        matrix = as_array(losses, dtype)
+        matrix = as_array("losses", losses, dtype, self._form.source)
         if matrix.ndim == 1 and self.rows <= 1:
             matrix = matrix.reshape(self.rows, -1) if self.rows else matrix.reshape(0, samples)
         return self._column("losses", matrix, self._form.value, dtype, (self.rows, samples))
