@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evstream.callback_reader import reader_class as reader_class
     from evstream.comparison import compare as compare
     from evstream.conversion import convert as convert
+    from evstream.errors import AbsentEventWarning as AbsentEventWarning
     from evstream.errors import AggregationWarning as AggregationWarning
     from evstream.errors import CacheWarning as CacheWarning
     from evstream.errors import ChangedSourceError as ChangedSourceError
@@ -61,6 +62,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AggregationWarning": "errors",
     "CacheWarning": "errors",
+    "AbsentEventWarning": "errors",
     "CallbackReader": "callback_reader",
     "ChangedSourceError": "errors",
     "CorruptStreamError": "errors",

@@ -159,6 +159,10 @@ class CutLineWarning(UserWarning):
     """The last line of a CSV file has no newline: its last value may have lost digits."""
 
 
+class AbsentEventWarning(UserWarning):
+    """An event that was asked for by its id is not in the stream."""
+
+
 class RowsWarning(UserWarning):
     """A stream has blocks that rows cannot say: empty ones, or the same ids twice running; or
     rows that break a rule are written as they are, since they carry a stream header."""
