@@ -9,6 +9,7 @@ import numpy as np
 
 from evstream.arrow import FINAL_DELIMITER, arrow_schema, numbers_of
 from evstream.extras import import_arrow
+from evstream.formats.batch_guard import BatchGuard
 from evstream.formats.column_names import has_impacted_exposure, renamed, stream_names
 from evstream.formats.table import (
     Options,
@@ -42,11 +43,14 @@ def read(source: Source, options: Options) -> Table:
 
     copy = seekable(source)
     try:
+        guard = BatchGuard(source.name, options.max_batch, options.max_metadata)
+        guard.check_parquet_footer(copy)
         with arrow_errors("Parquet", source.name):
             file = pq.ParquetFile(
                 copy, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True
             )
             found = file.schema_arrow
+            guard.check_parquet_pages(copy, file.metadata)
         carried = carried_header(found, options, source.name)
         given = found.names
         names = given if carried else stream_names(given)

@@ -17,6 +17,7 @@ from evstream.blocks import Array, row_columns
 from evstream.columns import legal_range, lost
 from evstream.errors import TableError
 from evstream.extras import import_arrow
+from evstream.formats.batch_guard import MAX_BATCH, MAX_METADATA
 from evstream.formats.line_guard import MAX_LINE
 from evstream.header import StreamHeader, build_header, stream_named
 from evstream.schema import choose_widths
@@ -39,6 +40,8 @@ class Options:
         precision: decimals of floats in CSV.
         compression: of Parquet and Arrow pages: "zstd", "lz4", "snappy", "gzip", "none".
         max_line: bytes that a line of CSV or JSON lines may have.
+        max_batch: bytes that a batch of Arrow, or the open pages of Parquet, may take expanded.
+        max_metadata: bytes that a footer or schema of Parquet or Arrow may have.
     """
 
     stream: str | None = None
@@ -49,6 +52,8 @@ class Options:
     precision: int | None = None
     compression: str | None = None
     max_line: int = MAX_LINE
+    max_batch: int = MAX_BATCH
+    max_metadata: int = MAX_METADATA
 
     def __post_init__(self) -> None:
         if self.stream is not None:
