@@ -28,14 +28,17 @@ if TYPE_CHECKING:
     from evstream.errors import CorruptStreamError as CorruptStreamError
     from evstream.errors import CutLineWarning as CutLineWarning
     from evstream.errors import EvstreamError as EvstreamError
+    from evstream.errors import HoleWarning as HoleWarning
     from evstream.errors import MissingDelimiterWarning as MissingDelimiterWarning
     from evstream.errors import MissingExtraError as MissingExtraError
     from evstream.errors import ReaderError as ReaderError
     from evstream.errors import RowsWarning as RowsWarning
     from evstream.errors import SealError as SealError
+    from evstream.errors import SecondStreamError as SecondStreamError
     from evstream.errors import StallError as StallError
     from evstream.errors import StreamHeaderError as StreamHeaderError
     from evstream.errors import StreamMismatchError as StreamMismatchError
+    from evstream.errors import SuspectWarning as SuspectWarning
     from evstream.errors import TableError as TableError
     from evstream.errors import TruncatedStreamError as TruncatedStreamError
     from evstream.errors import WriteError as WriteError
@@ -73,15 +76,18 @@ _HOME = {
     "EventReader": "event_reader",
     "EventStream": "reader",
     "EvstreamError": "errors",
+    "HoleWarning": "errors",
     "MissingDelimiterWarning": "errors",
     "MissingExtraError": "errors",
     "ReaderError": "errors",
     "RowsWarning": "errors",
     "SealError": "errors",
+    "SecondStreamError": "errors",
     "StallError": "errors",
     "StreamHeader": "header",
     "StreamHeaderError": "errors",
     "StreamMismatchError": "errors",
+    "SuspectWarning": "errors",
     "TableError": "errors",
     "TruncatedStreamError": "errors",
     "WriteError": "errors",

@@ -161,7 +161,7 @@ class Feed:
             try:
                 self.tracker.see(np.frombuffer(view[old:size], np.uint8), self.base)
             except CorruptStreamError as error:
-                size = old + int(self.tracker.state["start"]) - self.received
+                size = old + (error.offset or 0) - self.received
                 if size <= 0:
                     raise
                 # A copy has no traceback: that would keep alive all that is in its frames, and
@@ -264,6 +264,7 @@ class Feed:
         """At the end of the stream, with `left` bytes that read_buffer did not take."""
         if self.tracker is not None:
             tell_unclosed(self.tracker.check_end(), strict)
+            self.tracker.checks.finish(strict)
             if left and self.tracker.has_blocks:
                 raise ReaderError(
                     f"read_buffer left the last {left} bytes unread",

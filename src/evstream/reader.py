@@ -13,7 +13,7 @@ from evstream.blocks import Chunk
 from evstream.compressed import may_be_compressed
 from evstream.decoder import Decoder
 from evstream.endings import tell_unclosed
-from evstream.errors import CorruptStreamError, EvstreamError
+from evstream.errors import CorruptStreamError, EvstreamError, SecondStreamError
 from evstream.event import Event
 from evstream.header import StreamHeader, read_header, stream_named
 from evstream.sources import CHUNK, Source
@@ -30,7 +30,7 @@ class EventStream:
 
         chunk: bytes decoded at once.
         tap: is shown all bytes of the stream, in order, as they are read.
-        warn: False is silent of a missing final delimiter; `clean_end` tells it all the same.
+        warn: False gives no warnings, of a missing final delimiter (see `clean_end`) or a hole.
 
     Attributes:
         header: the StreamHeader.
@@ -58,7 +58,7 @@ class EventStream:
         try:
             self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), tap)
             self.header: StreamHeader = read_header(self._window.take, self.name, stream, widths)
-            self._decoder = Decoder(self.header, self.name)
+            self._decoder = Decoder(self.header, self.name, strict)
         except BaseException:
             self._source.close()
             raise
@@ -125,12 +125,16 @@ class EventStream:
             while True:
                 if window.left:
                     yield decoder.decode(window)
-                    decoder.refuse_bad_count(window)
+                    decoder.refuse()
                 if window.fill() == 0:
                     break
+            if window.left:  # less than a record, or a block header that looked like a stream's
+                yield decoder.decode(window, ended=True)
+                decoder.refuse()
             missing = decoder.finish(window)
             if self._strict or self._warn:
                 tell_unclosed(missing, self._strict)
+                decoder.checks.finish()
         except (EvstreamError, OSError) as error:
             self._error = copy.copy(error)  # without its traceback, which leads back here
             raise
@@ -143,7 +147,9 @@ class EventStream:
             for chunk in self._chunks:
                 yield from assembler.push(chunk)
         except CorruptStreamError as error:
-            if error.event_id not in {None, assembler.event_id}:  # the event before it is whole
+            is_second = isinstance(error, SecondStreamError)
+            # The event before it is whole.
+            if is_second or error.event_id not in {None, assembler.event_id}:
                 yield from assembler.finish()
             raise
         yield from assembler.finish()
@@ -189,7 +195,8 @@ def open(
         widths: scalar type -> width, e.g. {"oasis_float": "f8"}; what is not named comes
             from the environment (OASIS_INT, OASIS_FLOAT, OASIS_AREAPERIL_TYPE), else i4,
             f4 and u4.
-        strict: a missing final delimiter is an error instead of a warning.
+        strict: a missing final delimiter is an error instead of a warning, and so is a block of
+            zero bytes alone.
         timeout: seconds that a pipe, FIFO or socket may go without giving a byte (or, for a
             FIFO, a writer); None waits for ever.
 
@@ -198,6 +205,7 @@ def open(
         TruncatedStreamError, CorruptStreamError: while iterating, after the events before.
         ChangedSourceError: while iterating, when a file is written to, cut or extended meanwhile,
             or in a process that was forked since.
+        SecondStreamError: likewise, where two streams were joined byte by byte.
         StallError: here or while iterating, when no byte came for `timeout` seconds.
     """
     return EventStream(source, stream, widths=widths, strict=strict, timeout=timeout)
