@@ -181,13 +181,13 @@ class BlockChecks:
             if strict:
                 raise self._hole(self._first_hole)
             warn(
-                f"{self._source}: byte {self._first_hole}: {self.holes} blocks of zero bytes alone"
-                ", a write or copy was lost there",
+                f"{self._source}: byte {self._first_hole}: blocks of zero bytes alone"
+                f" ({self.holes} in the stream), where a write or copy was lost",
                 HoleWarning,
             )
         if self.reserved:
             warn(
-                f"{self._source}: {self._first_reserved}: {self.reserved} blocks with an id of 0,"
-                " which stands for none",
+                f"{self._source}: {self._first_reserved}: a block with an id that stands for none"
+                f" ({self.reserved} in the stream)",
                 SuspectWarning,
             )

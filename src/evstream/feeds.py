@@ -263,8 +263,11 @@ class Feed:
     def check_end(self, left: int, strict: bool) -> None:
         """At the end of the stream, with `left` bytes that read_buffer did not take."""
         if self.tracker is not None:
-            tell_unclosed(self.tracker.check_end(), strict)
-            self.tracker.checks.finish(strict)
+            try:
+                missing = self.tracker.check_end()
+            finally:
+                self.tracker.checks.finish(strict)
+            tell_unclosed(missing, strict)
             if left and self.tracker.has_blocks:
                 raise ReaderError(
                     f"read_buffer left the last {left} bytes unread",

@@ -136,6 +136,8 @@ class EventStream:
                 tell_unclosed(missing, self._strict)
                 decoder.checks.finish()
         except (EvstreamError, OSError) as error:
+            if self._warn and not self._strict:
+                decoder.checks.finish()
             self._error = copy.copy(error)  # without its traceback, which leads back here
             raise
         finally:
