@@ -110,6 +110,13 @@ def test_an_event_may_have_the_number_of_a_type_word() -> None:
     assert [e.event_id for e in evstream.open(io.BytesIO(data))] == [1, 2]
 
 
+def test_a_stream_behind_one_without_events_is_refused() -> None:
+    for name in ("loss", "summary"):
+        head = stream(name, [])
+        with pytest.raises(evstream.EvstreamError, match=f"starts at byte {len(head)}"):
+            list(evstream.open(io.BytesIO(head + stream("loss", [1]))))
+
+
 def test_members_of_a_gzip_file_are_no_streams_of_their_own() -> None:
     data = stream("loss", [1])
     joined = gzip.compress(data) + gzip.compress(data)

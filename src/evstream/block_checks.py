@@ -83,8 +83,9 @@ class BlockChecks:
 
         def odd(rows: Array) -> Array:
             at = np.array([start_of(row) for row in rows.tolist()], np.int64) - base
-            later = (at >= 0) & (at != self._first - base)
-            return later & self._openings.odd_entries(buffer, at)
+            later: Array = (at >= 0) & (at != self._first - base)
+            later &= self._openings.odd_entries(buffer, at)
+            return later
 
         for row in map(int, self._openings.candidates(keys[0], odd)):
             start = start_of(row)
