@@ -322,7 +322,8 @@ def test_an_event_in_many_pieces_takes_time_in_proportion_to_them() -> None:
             assert [len(event.to_rows()["sidx"]) for event in stream] == [pairs]
         return time.thread_time() - start
 
-    assert seconds(24_000) < 14 * seconds(3_000)
+    # 8 times as much where time is in proportion, 64 times where it is quadratic.
+    assert seconds(24_000) < 24 * seconds(3_000)
 
 
 # Cut at every length
