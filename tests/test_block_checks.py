@@ -220,3 +220,16 @@ def test_a_hole_is_reported_of_a_stream_that_is_cut() -> None:
             pytest.raises(evstream.TruncatedStreamError),
         ):
             list(events)
+
+
+@pytest.mark.parametrize("text", [b"1\n2\n", b"event_id\n1\n22\n", b"1\r\n2"])
+def test_text_is_no_list_of_event_ids(text: bytes) -> None:
+    with pytest.raises(evstream.CorruptStreamError, match="this is text"):
+        list(evstream.open(io.BytesIO(text), "event_ids"))
+
+
+def test_a_stream_with_a_hole_gets_no_seal(tmp_path: Path) -> None:
+    path = tmp_path / "hole.bin"
+    path.write_bytes(stream("loss", [1]) + bytes(160))
+    assert main(["seal", str(path)]) == 2
+    assert not (tmp_path / "hole.bin.seal").exists()

@@ -16,6 +16,7 @@ from evstream.endings import tell_unclosed
 from evstream.errors import CorruptStreamError, EvstreamError, SecondStreamError
 from evstream.event import Event
 from evstream.header import StreamHeader, read_header, stream_named
+from evstream.listed_text import is_text
 from evstream.sources import CHUNK, Source
 from evstream.window import Window
 
@@ -124,6 +125,7 @@ class EventStream:
         try:
             while True:
                 if window.left:
+                    self._refuse_text()
                     yield decoder.decode(window)
                     decoder.refuse()
                 if window.fill() == 0:
@@ -142,6 +144,17 @@ class EventStream:
             raise
         finally:
             self._source.close()
+
+    def _refuse_text(self) -> None:
+        """Raise CorruptStreamError for a list of event ids that is text."""
+        window = self._window
+        first = window.peek_back(0, window.left) if window.offset == self.header.size == 0 else b""
+        if is_text(first):
+            raise CorruptStreamError(
+                "this is text", source=self.name, offset=0,
+                expected=f"a binary list, as `evstream convert --stream {self.header.stream}"
+                " LIST.csv LIST.bin` makes it",
+            )  # fmt: skip
 
     def _read_events(self) -> Generator[Event]:
         assembler = EventAssembler(self.header)
