@@ -6,15 +6,26 @@ there as one that is missing.
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from oracle import records_sha256
+import numba
+import numpy as np
+
+import evstream
+from documented import row_parser
+from evstream import event_stream as es
+from oracle import Bits, records_sha256
+from support import read_all
 from test_c_header import Found, Job, end_of, program, run
 from test_kaitai import Values, blocks_of, description_of, read, readers, records_of
 
@@ -115,6 +126,109 @@ def test_known_failures_are_files_of_the_suite() -> None:
 
 
 # The readers
+
+
+def test_open_conforms() -> None:
+    outcomes = {}
+    for entry in (*ACCEPT, *REFUSE):
+        strict = "reason" in entry
+        found = read_all(
+            io.BytesIO(data_of(entry)), stream_name(entry), entry["widths"], strict=strict
+        )
+        if found.error is not None:
+            outcomes[entry["file"]] = Outcome(True, found.error.offset)
+            continue
+        rows = [row for event in found.events for block in event for row in _rows(entry, *block)]
+        sha256 = records_sha256(entry["stream"], rows, entry["widths"])
+        outcomes[entry["file"]] = Outcome(False, None, len(rows), sha256)
+    check("open", outcomes)
+
+
+def _rows(entry: Entry, ids: tuple[int, ...], entries: list[tuple[int, ...]]) -> list[Any]:
+    """The records of a block, in wire order."""
+    if entry["stream"] == "event_ids":
+        return [ids]
+    if entry["stream"] == "cdf":
+        return [(*ids, number, *row) for number, row in enumerate(entries, start=1)]
+    return [(*ids, *row) for row in entries]
+
+
+@cache
+def documented_parser() -> Any:
+    return row_parser(np.int32)  # the bits of a loss
+
+
+class RowReader(es.EventReader):
+    """The loop that programs are documented to have."""
+
+    def __init__(self, strict: bool, room: int) -> None:
+        self.logger = logging.getLogger("RowReader")
+        self.strict = strict
+        self.rows = np.zeros((room, 4))
+        self.used = np.zeros(1, np.int64)
+
+    def read_buffer(self, byte_mv, cursor, valid_buff, event_id, item_id, **_):
+        parse = documented_parser()
+        return parse(byte_mv, cursor, valid_buff, event_id, item_id, self.rows, self.used)
+
+
+def is_item_stream(entry: Entry) -> bool:
+    """Whether the documented loop fits: pairs at the default widths, behind two ids."""
+    names = ("loss", "gul_item", "gul_coverage")
+    return entry["stream"] in names and entry["widths"] == DEFAULT_WIDTHS
+
+
+def test_event_reader_conforms() -> None:
+    outcomes = {}
+    for entry in filter(is_item_stream, (*ACCEPT, *REFUSE)):
+        data = data_of(entry)
+        reader = RowReader("reason" in entry, len(data))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                stream = io.BytesIO(data)
+                es.read_stream_info(stream)
+                list(reader.read_streams([stream]))
+        except evstream.EvstreamError as error:
+            outcomes[entry["file"]] = Outcome(True, error.offset)
+            continue
+        rows = [
+            (*map(int, row[:3]), Bits(int(row[3]) & 0xFFFFFFFF))
+            for row in reader.rows[: int(reader.used[0])]
+        ]
+        sha256 = records_sha256(entry["stream"], rows, entry["widths"])
+        outcomes[entry["file"]] = Outcome(False, None, len(rows), sha256)
+    check("EventReader", outcomes)
+
+
+@numba.njit
+def count_entry(counts, first, second):  # type: ignore[no-untyped-def]
+    counts[0] += 1
+
+
+def test_callbacks_conform() -> None:
+    outcomes = {}
+    classes: dict[str, Any] = {}
+    for entry in (*ACCEPT, *REFUSE):
+        is_narrow = entry["widths"] == DEFAULT_WIDTHS
+        if not is_narrow or entry["stream"] == "event_ids":
+            continue
+        stream = entry["stream"]
+        if stream not in classes:
+            classes[stream] = evstream.reader_class(  # a sidx is a value here, no index
+                stream, on_entry=count_entry, widths=entry["widths"], check=False
+            )
+        reader = classes[stream](np.zeros(1, np.int64))
+        reader.strict = "reason" in entry
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                list(reader.read(io.BytesIO(data_of(entry))))
+        except evstream.EvstreamError as error:
+            outcomes[entry["file"]] = Outcome(True, error.offset)
+            continue
+        outcomes[entry["file"]] = Outcome(False, None, int(reader.state[0]))
+    check("callbacks", outcomes)
 
 
 def test_the_c_reader_conforms(program: Path) -> None:
