@@ -30,12 +30,14 @@ check: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python tests/golden/write_golden.py --check
+	$(BIN)/python tests/conformance/write_conformance.py --check
 
 generate: $(VENV)/dev
 	$(BIN)/python -m codegen
 
 golden: $(VENV)/dev
 	$(BIN)/python tests/golden/write_golden.py
+	$(BIN)/python tests/conformance/write_conformance.py
 
 # The format as the Kaitai compiler reads it; needs node.
 kaitai: $(VENV)/dev .venv-kaitai/ready

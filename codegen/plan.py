@@ -33,6 +33,7 @@ class PlacedField:
     size: int
     doc: str
     plural: str | None
+    reserved: tuple[int, ...]
 
     @property
     def last(self) -> int:
@@ -128,7 +129,8 @@ def place(record: Record, widths: Widths) -> PlacedRecord:
 
 def place_field(field: Field, widths: Widths, offset: int) -> PlacedField:
     dtype = widths[field.type]
-    return PlacedField(field.name, dtype, offset, int(dtype[1:]), field.doc, field.plural)
+    size = int(dtype[1:])
+    return PlacedField(field.name, dtype, offset, size, field.doc, field.plural, field.reserved)
 
 
 def place_delimiter(delimiter: Delimiter, record: PlacedRecord) -> PlacedDelimiter:

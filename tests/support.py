@@ -28,6 +28,7 @@ from evstream import (
     MissingDelimiterWarning,
     StreamHeader,
     StreamHeaderError,
+    SuspectWarning,
     TruncatedStreamError,
 )
 from evstream.reading.stream import EventStream
@@ -74,6 +75,7 @@ def read_all(
     reading = Reading()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MissingDelimiterWarning)
+        warnings.simplefilter("ignore", SuspectWarning)
         try:
             with EventStream(source, stream, widths=widths, strict=strict, chunk=chunk) as opened:
                 reading.opened, reading.header = True, opened.header

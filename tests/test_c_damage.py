@@ -100,6 +100,14 @@ def test_an_event_whose_id_is_a_type_word_is_read(
         assert status == "end", sidx
 
 
+def test_tiny_bins_of_the_first_block_of_a_cdf_are_read(program: Path, tmp_path: Path) -> None:
+    """Event 1 has the id of the type word; only after a block can a second stream begin."""
+    block_of_1 = ((1, 2, 3), [(1e-40, 0.5), (1.0, 0.75)])
+    later = ((2, 2, 3), [(1e-40, 0.5), (1.0, 0.75)])
+    data = encode("cdf", {}, [block_of_1, later])
+    assert end_of(program, data, WIDTHS[0], tmp_path)[0] == "end"
+
+
 HOLES = {
     "loss": 16, "gul_item": 16, "gul_coverage": 16, "summary": 20, "cdf": 16, "event_ids": 4,
 }  # fmt: skip

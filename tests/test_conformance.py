@@ -166,7 +166,11 @@ def test_strict_refuses_a_missing_final_delimiter(entry: Entry) -> None:
     assert reading.events == oracle_events(decode_golden(entry), golden_bytes(entry))[:-1]
 
 
-@pytest.mark.parametrize("entry", [e for e in LEGAL if e not in UNCLOSED], ids=file_name)
+CLOSED = [e for e in LEGAL if e not in UNCLOSED and e["file"] != "event_ids_odd.bin"]
+"""The list of odd event ids has a 0 among them, which is a hole under strict."""
+
+
+@pytest.mark.parametrize("entry", CLOSED, ids=file_name)
 def test_strict_takes_a_stream_that_is_closed(entry: Entry) -> None:
     reading = read_golden(entry, GOLDEN / entry["file"], strict=True)
     assert (reading.error, reading.warnings, reading.clean_end) == (None, [], True)
@@ -318,7 +322,9 @@ def test_an_event_in_many_pieces_takes_time_in_proportion_to_them() -> None:
             assert [len(event.to_rows()["sidx"]) for event in stream] == [pairs]
         return time.thread_time() - start
 
-    assert seconds(24_000) < 14 * seconds(3_000)
+    seconds(1)  # loads the kernels
+    # 8 times as much where time is in proportion, 64 times where it is quadratic.
+    assert seconds(24_000) < 24 * seconds(3_000)
 
 
 # Cut at every length

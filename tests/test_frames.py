@@ -185,6 +185,7 @@ SELECTIONS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::evstream.AbsentEventWarning")
 @pytest.mark.parametrize("kind", [kind for kind in READERS if kind != "scan"])
 @pytest.mark.parametrize("number", range(len(SELECTIONS)))
 def test_a_selection_gives_the_rows_that_a_filter_does(gul: Path, kind: str, number: int) -> None:
@@ -1031,6 +1032,7 @@ def test_the_matrix_of_a_stream_is_that_of_its_events(entry: Entry) -> None:
     assert_same_matrix(evstream.read_dense(path, **how), matrix_by_events(path, **how))
 
 
+@pytest.mark.filterwarnings("ignore::evstream.AbsentEventWarning")
 @pytest.mark.parametrize("events", [3, [1, 59, 60], [], [99]])
 def test_the_matrix_of_some_events(gul: Path, events: Any) -> None:
     wanted = [events] if isinstance(events, int) else events

@@ -447,8 +447,12 @@ with evstream.create("other.bin", "claim", **(HEADER | {"portfolio_id": 8})) as 
 
 
 def test_warmup_compiles_the_kernels_of_new_streams(package: Path) -> None:
-    """All streams in plain Python; with numba, which takes less, those that differ most."""
-    assert "stream types ready" in command(package, "warmup")
+    """All streams in plain Python, of which nothing can be kept on disk; with numba, which takes
+    less, those that differ most."""
+    done = run(package, "-m", "evstream", "warmup")
+    assert "stream types ready" in done.stderr
+    assert "nothing is kept on disk: NUMBA_DISABLE_JIT=1" in done.stderr
+    assert done.returncode == 1
     printed = python(
         package,
         """

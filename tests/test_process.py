@@ -65,6 +65,18 @@ finally:
     assert end_of(run_command(body)) == (status, "cleaned up\n", "")
 
 
+@pytest.mark.parametrize("name", ["SIGALRM", "SIGUSR1", "SIGUSR2", "SIGXCPU"])
+def test_signals_of_batch_systems_clean_up_too(name: str) -> None:
+    body = f"""
+try:
+    raise_signals("{name}")
+finally:
+    raise_signals("{name}")
+    print("cleaned up", flush=True)
+"""
+    assert end_of(run_command(body)) == (128 + getattr(signal, name), "cleaned up\n", "")
+
+
 def test_signals_that_come_at_once_end_with_the_status_of_one() -> None:
     body = """
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -218,7 +218,7 @@ def as_fifo(data: bytes, folder: Path) -> Iterator[Path]:
     os.mkfifo(path)
 
     def write() -> None:
-        write_slowly(os.open(path, os.O_WRONLY), data).join(20)
+        write_slowly(os.open(path, os.O_WRONLY), data).join(PATIENCE)
 
     thread = threading.Thread(target=write, daemon=True)
     thread.start()

@@ -116,6 +116,7 @@ EMPTY_SELECTIONS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::evstream.AbsentEventWarning")
 @pytest.mark.parametrize("selection", EMPTY_SELECTIONS, ids=str)
 def test_a_selection_of_nothing_is_an_empty_table(loss: Path, selection: dict[str, Any]) -> None:
     names = ["event_id", "item_id", "sidx", "loss"]

@@ -20,20 +20,24 @@ if TYPE_CHECKING:
     from evstream.compat.callback_reader import reader_class as reader_class
     from evstream.compat.event_reader import EventReader as EventReader
     from evstream.conversion.convert import convert as convert
+    from evstream.errors import AbsentEventWarning as AbsentEventWarning
     from evstream.errors import AggregationWarning as AggregationWarning
     from evstream.errors import CacheWarning as CacheWarning
     from evstream.errors import ChangedSourceError as ChangedSourceError
     from evstream.errors import CorruptStreamError as CorruptStreamError
     from evstream.errors import CutLineWarning as CutLineWarning
     from evstream.errors import EvstreamError as EvstreamError
+    from evstream.errors import HoleWarning as HoleWarning
     from evstream.errors import MissingDelimiterWarning as MissingDelimiterWarning
     from evstream.errors import MissingExtraError as MissingExtraError
     from evstream.errors import ReaderError as ReaderError
     from evstream.errors import RowsWarning as RowsWarning
     from evstream.errors import SealError as SealError
+    from evstream.errors import SecondStreamError as SecondStreamError
     from evstream.errors import StallError as StallError
     from evstream.errors import StreamHeaderError as StreamHeaderError
     from evstream.errors import StreamMismatchError as StreamMismatchError
+    from evstream.errors import SuspectWarning as SuspectWarning
     from evstream.errors import TableError as TableError
     from evstream.errors import TruncatedStreamError as TruncatedStreamError
     from evstream.errors import WriteError as WriteError
@@ -61,6 +65,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AggregationWarning": "errors",
     "CacheWarning": "errors",
+    "AbsentEventWarning": "errors",
     "CallbackReader": "compat.callback_reader",
     "ChangedSourceError": "errors",
     "CorruptStreamError": "errors",
@@ -71,15 +76,18 @@ _HOME = {
     "EventReader": "compat.event_reader",
     "EventStream": "reading.stream",
     "EvstreamError": "errors",
+    "HoleWarning": "errors",
     "MissingDelimiterWarning": "errors",
     "MissingExtraError": "errors",
     "ReaderError": "errors",
     "RowsWarning": "errors",
     "SealError": "errors",
+    "SecondStreamError": "errors",
     "StallError": "errors",
     "StreamHeader": "wire.header",
     "StreamHeaderError": "errors",
     "StreamMismatchError": "errors",
+    "SuspectWarning": "errors",
     "TableError": "errors",
     "TruncatedStreamError": "errors",
     "WriteError": "errors",

@@ -66,6 +66,11 @@ class ChangedSourceError(EvstreamError):
     reader moved it, or a forked process reads what its parent opened."""
 
 
+class SecondStreamError(CorruptStreamError):
+    """Another stream begins before the end: files were joined byte by byte. What lies before it
+    is whole."""
+
+
 class StreamMismatchError(EvstreamError, OSError):
     """A stream is of another type than the one expected, or than its neighbours.
 
@@ -157,6 +162,18 @@ class MissingDelimiterWarning(UserWarning):
 
 class CutLineWarning(UserWarning):
     """The last line of a CSV file has no newline: its last value may have lost digits."""
+
+
+class AbsentEventWarning(UserWarning):
+    """An event that was asked for by its id is not in the stream."""
+
+
+class SuspectWarning(UserWarning):
+    """A stream can be read, but holds values that identify nothing, such as an event id of 0."""
+
+
+class HoleWarning(SuspectWarning):
+    """A stretch of zero bytes stands where blocks should be: a write was lost, or a copy."""
 
 
 class RowsWarning(UserWarning):

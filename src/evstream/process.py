@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+SIGNALS = (
+    signal.SIGHUP, signal.SIGINT, signal.SIGTERM,  # of terminals, people, session managers
+    signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU,  # of batch systems
+)  # fmt: skip
+"""Signals that end a process; SIGQUIT stays the way to a core dump."""
 
 GRACE = 2.0
 """Seconds that a clean-up may still take after a second signal."""
@@ -187,7 +191,7 @@ def give_back_signals() -> None:
 
 def leave(status: int) -> NoReturn:
     """End the process at once, and remove the files that are not complete."""
-    unfinished = sys.modules.get("evstream.transport.unfinished")
+    unfinished = sys.modules.get("evstream._support.unfinished")
     if unfinished is not None:
         unfinished.remove_all()
     os._exit(status)

@@ -75,5 +75,16 @@ NEED_INPUT, OUTPUT_FULL, BAD_COUNT = 0, 1, 2
 REFUSED = -2
 """Status of a read_buffer: a callback must not see the entry at the cursor."""
 
-STATE_FIELDS = ("phase", "start", "entries", "left", "in_event")
+STATE_FIELDS = (
+    "phase",
+    "start",
+    "entries",
+    "left",
+    "in_event",
+    "limit",
+    "beyond",
+    "rare",
+    "common",
+    "odd",
+)
 """What a kernel keeps of the open block besides its header: see `kernels.new_state`."""

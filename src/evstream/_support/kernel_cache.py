@@ -32,6 +32,7 @@ from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
+from evstream._support import unfinished
 from evstream._support.build_mark import trusting_marks
 from evstream.errors import CacheWarning, warn
 
@@ -209,6 +210,7 @@ def _write(path: Path, identity: bytes, body: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     data = identity + body
     part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    unfinished.add(str(part))
     try:
         with open(part, "xb") as file:
             file.write(hashlib.sha256(data).digest() + data)
@@ -217,6 +219,8 @@ def _write(path: Path, identity: bytes, body: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
+    finally:
+        unfinished.discard(str(part))
 
 
 def _reason(error: Exception) -> str:

@@ -24,12 +24,14 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a record; `plural` names the column of its values over many blocks."""
+    """A field of a record; `plural` names the column of its values over many blocks, and
+    `reserved` are the values that identify nothing."""
 
     name: str
     scalar: str
     doc: str
     plural: str | None
+    reserved: tuple[int, ...]
     minimum: int | None
 
 

@@ -238,7 +238,9 @@ class Sealer:
     def _begin(self, header: StreamHeader) -> None:
         self.seal.stream = header.stream
         self.seal.header, self.seal.widths = dict(header.values), dict(header.widths)
-        self._tracker = BlockTracker(header, self._source, 0, header.size)
+        self._tracker = BlockTracker(
+            header, self._source, 0, header.size, strict=header.block.entry is not None
+        )
 
     def _count(self, view: memoryview) -> None:
         assert self._tracker is not None

@@ -23,8 +23,10 @@ from evstream.errors import (
     CacheWarning,
     CutLineWarning,
     EvstreamError,
+    HoleWarning,
     MissingDelimiterWarning,
     RowsWarning,
+    SuspectWarning,
 )
 from evstream.transport.compression import MAGIC_SIZE, compression
 from evstream.transport.same_file import refuse_same_file
@@ -85,17 +87,26 @@ def main(
     options = parser.parse_args(arguments)
     if alone and _are_small(getattr(options, "files", [])):
         os.environ["NUMBA_DISABLE_JIT"] = "1"
+    holes: list[str] = []
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        standard.say(f"warning: {message}")
+        if issubclass(category, HoleWarning):
+            holes.append(str(message))
+
     with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
+        warnings.showwarning = show
         for category in (
             AggregationWarning,
             CacheWarning,
             CutLineWarning,
             MissingDelimiterWarning,
             RowsWarning,
+            SuspectWarning,
         ):
             warnings.simplefilter("always", category)
-        return _run(options)
+        status = _run(options)
+    return getattr(options, "hole_status", 1) if holes and status == 0 else status
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -191,7 +202,9 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
         " of the environment count, else i4, f4, u4",
     )
     parser.add_argument(
-        "--strict", action="store_true", help="a missing final delimiter is an error"
+        "--strict",
+        action="store_true",
+        help="a missing final delimiter is an error, and so is a hole of zero bytes",
     )
     parser.add_argument(
         "--timeout",
@@ -227,7 +240,3 @@ def _version() -> str:
     import evstream
 
     return f"evstream {evstream.__version__}"
-
-
-def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    standard.say(f"warning: {message}")

@@ -14,7 +14,7 @@ from typing import Any
 from evstream._support.format import Format
 from evstream.cli import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
-from evstream.cli.standard import Output, silence
+from evstream.cli.standard import Output, say, silence
 
 ROWS = 1 << 15
 """Rows that are text at once: an event may be large, and its text takes 50 times its bytes."""
@@ -64,9 +64,11 @@ def _print(options: argparse.Namespace, output: Output) -> None:
         left = math.inf if options.head is None else options.head
         if options.format == "csv":
             output.write(",".join(titles.values()) + "\n")
+        absent = set(options.event or ())
         for event in stream:
             if left <= 0:
                 break
+            absent.discard(event.event_id)
             if options.event is not None and event.event_id not in options.event:
                 continue
             rows = event.to_rows()
@@ -76,6 +78,9 @@ def _print(options: argparse.Namespace, output: Output) -> None:
                 output.write(lines({name: rows[name][first:last] for name in names}))
             left -= count
             progress.update(stream.offset)
+        else:
+            for event_id in sorted(absent):
+                say(f"warning: {stream.name}: event {event_id} is not in the stream")
 
 
 def _count(text: str) -> int:

@@ -61,6 +61,14 @@ def add_parser(commands: Any, format: Format) -> None:
         "--max-line", type=int, metavar="BYTES",
         help="how long a line of CSV or JSON lines may be (default 1048576)",
     )  # fmt: skip
+    parser.add_argument(
+        "--max-batch", type=int, metavar="BYTES",
+        help="how much a batch of Arrow, or the open pages of Parquet, may take (default 2^30)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-metadata", type=int, metavar="BYTES",
+        help="how long a footer or schema of Parquet or Arrow may be (default 2^26)",
+    )  # fmt: skip
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
     for field in format.stream_header_fields().values():
@@ -86,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
         precision=options.precision,
         compression=options.compression,
         format=options.spec_format,
-        **({} if options.max_line is None else {"max_line": options.max_line}),
+        **_limits(options),
     )
     prints = options.output == "-"
     with Progress(shown(options.input), _size(options.input), prints=prints) as progress:
@@ -101,6 +109,12 @@ def run(options: argparse.Namespace) -> int:
             progress=progress.update,
         )
     return 0
+
+
+def _limits(options: argparse.Namespace) -> dict[str, int]:
+    """What was said of the largest line, batch and metadata."""
+    names = ("max_line", "max_batch", "max_metadata")
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
 def _add_field(group: Any, field: Field, kind: type) -> None:

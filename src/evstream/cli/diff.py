@@ -49,7 +49,7 @@ def add_parser(commands: Any, format: Format) -> None:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     add_stream_arguments(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, hole_status=2)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -36,7 +36,7 @@ class EventReader:
     not call `super().__init__`. It may set:
 
         logger: a logging.Logger, which hears of errors before they are raised.
-        strict: True makes a missing final delimiter an error.
+        strict: True makes a missing final delimiter an error, and a block of zero bytes alone.
         buffer_size: bytes in the window, PIPE_CAPACITY by default.
         timeout: seconds that may go by without a byte from any stream; None waits for ever.
 
@@ -91,6 +91,8 @@ class EventReader:
         self._take_up(feeds)
         for feed in feeds:
             feed.others, feed.timeout = feeds, self.timeout
+            if feed.tracker is not None:
+                feed.tracker.checks.strict = self.strict
         under_way: dict[str, Any] | None = None
         try:
             while main_selector.get_map():

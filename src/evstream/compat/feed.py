@@ -161,7 +161,7 @@ class Feed:
             try:
                 self.tracker.see(np.frombuffer(view[old:size], np.uint8), self.base)
             except CorruptStreamError as error:
-                size = old + int(self.tracker.state["start"]) - self.received
+                size = old + (error.offset or 0) - self.received
                 if size <= 0:
                     raise
                 # A copy has no traceback: that would keep alive all that is in its frames, and
@@ -263,7 +263,11 @@ class Feed:
     def check_end(self, left: int, strict: bool) -> None:
         """At the end of the stream, with `left` bytes that read_buffer did not take."""
         if self.tracker is not None:
-            tell_unclosed(self.tracker.check_end(), strict)
+            try:
+                missing = self.tracker.check_end()
+            finally:
+                self.tracker.checks.finish(strict)
+            tell_unclosed(missing, strict)
             if left and self.tracker.has_blocks:
                 raise ReaderError(
                     f"read_buffer left the last {left} bytes unread",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from evstream.conversion.batch_guard import BatchGuard
 from evstream.conversion.table import (
     Options,
     Table,
@@ -36,6 +37,8 @@ def read(source: Source, options: Options) -> Table:
         start = copy.read(len(_FILE_MAGIC))
         copy.seek(0)
         is_file = start == _FILE_MAGIC
+        guard = BatchGuard(source.name, options.max_batch, options.max_metadata)
+        guard.check_arrow(copy, is_file=is_file)
         with arrow_errors("Arrow", source.name):
             reader = pa.ipc.open_file(copy) if is_file else pa.ipc.open_stream(copy)
         carried = carried_header(reader.schema, options, source.name)

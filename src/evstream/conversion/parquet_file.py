@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evstream.conversion.batch_guard import BatchGuard
 from evstream.conversion.table import (
     Options,
     Table,
@@ -42,11 +43,14 @@ def read(source: Source, options: Options) -> Table:
 
     copy = seekable(source)
     try:
+        guard = BatchGuard(source.name, options.max_batch, options.max_metadata)
+        guard.check_parquet_footer(copy)
         with arrow_errors("Parquet", source.name):
             file = pq.ParquetFile(
                 copy, buffer_size=1 << 20, pre_buffer=False, page_checksum_verification=True
             )
             found = file.schema_arrow
+            guard.check_parquet_pages(copy, file.metadata)
         carried = carried_header(found, options, source.name)
         given = found.names
         names = given if carried else stream_names(given, options.format)

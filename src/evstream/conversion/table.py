@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from evstream._support.format import Format, bound_format
+from evstream.conversion.batch_guard import MAX_BATCH, MAX_METADATA
 from evstream.conversion.line_guard import MAX_LINE
 from evstream.errors import TableError
 from evstream.extras import import_arrow
@@ -38,6 +39,8 @@ class Options:
         precision: decimals of floats in CSV.
         compression: of Parquet and Arrow pages: "zstd", "lz4", "snappy", "gzip", "none".
         max_line: bytes that a line of CSV or JSON lines may have.
+        max_batch: bytes that a batch of Arrow, or the open pages of Parquet, may take expanded.
+        max_metadata: bytes that a footer or schema of Parquet or Arrow may have.
     """
 
     stream: str | None = None
@@ -48,6 +51,8 @@ class Options:
     precision: int | None = None
     compression: str | None = None
     max_line: int = MAX_LINE
+    max_batch: int = MAX_BATCH
+    max_metadata: int = MAX_METADATA
     format: Format | None = None
 
     def __post_init__(self) -> None:

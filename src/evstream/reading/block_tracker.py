@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.jit import BAD_COUNT, ENTRIES
-from evstream.errors import TruncatedStreamError
+from evstream._support.jit import BAD_COUNT, ENTRIES, HEADER
+from evstream.errors import CorruptStreamError, TruncatedStreamError
+from evstream.reading.block_checks import BlockChecks
 from evstream.reading.stream_end import bad_count, block_ids, check_end
 from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_state
@@ -24,15 +25,20 @@ class BlockTracker:
 
     Attributes:
         offset: stream offset up to which bytes were seen.
+        checks: what the checks of every reader found.
     """
 
-    def __init__(self, header: StreamHeader, source: str, offset: int, skip: int = 0) -> None:
+    def __init__(
+        self, header: StreamHeader, source: str, offset: int, skip: int = 0, strict: bool = False
+    ) -> None:
         self.header = header
         self.offset = offset
         self._source = source
         self._skip = skip
         self._kernels = block_kernels(header)
         self.state = new_state(header)
+        self.checks = BlockChecks(header, source, strict)
+        self.checks.prepare(self.state)
         self._header_size = header.block_dtype.itemsize
         self._entry_size = header.entry_size
         self._delimiter_size = self._entry_size if header.block.delimiter else 0
@@ -44,7 +50,9 @@ class BlockTracker:
 
     def see(self, data: Any, keep: int | None = None) -> None:
         """Take note of the next bytes (uint8 array). Of the blocks seen before, those from
-        offset `keep` on stay in the table, by default none."""
+        offset `keep` on stay in the table, by default none.
+
+        Raises CorruptStreamError, with the offset up to which the bytes are good."""
         if keep is None:
             self._rows = 0
         self._make_room(len(data), keep or 0)
@@ -79,10 +87,10 @@ class BlockTracker:
     def _complete_carry(self, data: Any) -> Any:
         """Finish the record that the last bytes broke off; what comes after it."""
         carry = np.frombuffer(self._carry, np.uint8)
-        head = np.concatenate([carry, data[: self._header_size + self._entry_size]])
+        head = np.concatenate([carry, data[: self.checks.size]])
         used = self._find(head, self.offset - len(carry))
         if used <= len(carry):
-            self._carry = self._carry + data.tobytes()
+            self._carry = self._carry[used:] + data.tobytes()
             self.offset += len(data)
             return data[:0]
         taken = used - len(carry)
@@ -90,16 +98,58 @@ class BlockTracker:
         self.offset += taken
         return data[taken:]
 
-    def _find(self, data: Any, base: int) -> int:
+    def _find(self, data: Any, base: int, ended: bool = False) -> int:
+        """Note the blocks in `data`, at stream offset `base`; how many bytes are used."""
         before = self._rows
         used, self._rows, status = self._kernels.find_blocks(
             data, 0, len(data), base, self.state, *self._columns, self._rows
         )
-        self.blocks += self._rows - before
+        error: CorruptStreamError | None = None
         if status == BAD_COUNT:
             start = int(self.state["start"])
-            raise bad_count(self.header, data[start - base :], self._source, start)
+            error = bad_count(self.header, data[start - base :], self._source, start)
+            if self.checks.is_word(data[start - base :]):
+                error = self.checks.second_stream(start)
+        elif beyond := int(self.state["beyond"]):
+            self.state["beyond"] = 0
+            if self.checks.is_word(data[beyond - base :]):
+                error = self.checks.second_stream(beyond)
+        odd = self.checks.take_odd(self.state)
+        refused = self._check(data, base, before, ended) if odd else None
+        if refused is not None:
+            start, refusal = refused
+            if refusal is None:  # what follows decides, so this block header comes again
+                self.state["phase"] = HEADER
+                used = start - base
+            elif error is None or start <= (error.offset or 0):
+                error = refusal
+        if error is not None:
+            raise error
+        self.blocks += self._rows - before
         return int(used)
+
+    def _check(
+        self, data: Any, base: int, first: int, ended: bool
+    ) -> tuple[int, CorruptStreamError | None] | None:
+        """(offset, error) of the first block that the checks of every reader refuse."""
+        last = self._rows
+        if self.is_open:  # its ids take the next free row, for as long as this takes
+            for name, column in zip(self._keys, self._columns, strict=False):
+                column[last] = self.state[f"{name}_"]
+            self._columns[-2][last] = self.state["start"]
+            self._columns[-1][last] = self.state["entries"]
+            last += 1
+        keys = [column[first:last] for column in self._columns[:-2]]
+        starts, entries = (column[first:last] for column in self._columns[-2:])
+
+        refused = self.checks.look_at(
+            keys, lambda: entries, self.is_open, lambda row: int(starts[row]), data, base, ended
+        )
+        if refused is None:
+            return None
+        start = int(starts[refused[0]])
+        self._rows = min(self._rows, first + refused[0])
+        return start, refused[1]
 
     @property
     def is_open(self) -> bool:
@@ -155,5 +205,10 @@ class BlockTracker:
         """Judge the end of the stream here; see endings.check_end."""
         if self._skip:
             return None  # a stream header's rest that nobody needed
+        if self._carry:
+            data = np.frombuffer(self._carry, np.uint8)
+            used = self._find(data, self.offset - len(data), ended=True)
+            self._carry = self._carry[used:]
         left = len(self._carry)
+        self.checks.refuse_opening(self._carry, self.offset - left)
         return check_end(self.header, self.state, self.offset - left, left, self._source)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from evstream._support.jit import BAD_COUNT, ENTRIES
-from evstream.errors import TruncatedStreamError
+from evstream._support.jit import BAD_COUNT, ENTRIES, HEADER
+from evstream.errors import CorruptStreamError, TruncatedStreamError
+from evstream.reading.block_checks import BlockChecks
 from evstream.reading.stream_end import bad_count, check_end
 from evstream.reading.window import Window
-from evstream.wire.columns import Chunk, Columns, kept
+from evstream.wire.columns import Array, Chunk, Columns, kept
 from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_state
 
@@ -20,20 +21,31 @@ class Decoder:
         clean_end: None until `finish`; then whether the last block was closed.
     """
 
-    def __init__(self, header: StreamHeader, source: str) -> None:
+    def __init__(self, header: StreamHeader, source: str, strict: bool = False) -> None:
         self.header = header
         self.clean_end: bool | None = None
+        self.checks = BlockChecks(header, source, strict)
         self._source = source
+        block = header.block
         self._kernels = block_kernels(header)
         self._state = new_state(header)
         self._header_size = header.block_dtype.itemsize
         self._block_dtypes = list(header.block_columns.values())
         self._entry_dtypes = list(header.entry_columns.values())
         self._entry_size = sum(dtype.itemsize for dtype in self._entry_dtypes)
-        self._bad_count = False
+        self._delimiter_size = self._entry_size if block.delimiter else 0
+        self._keys = [i for i, dtype in enumerate(self._block_dtypes) if dtype.kind != "f"]
+        self.checks.prepare(self._state)
+        self._error: CorruptStreamError | None = None
 
-    def decode(self, window: Window) -> Chunk:
-        """All whole records of the window, as the columns of the blocks they belong to."""
+    def decode(self, window: Window, ended: bool = False) -> Chunk:
+        """All whole records of the window, as the columns of the blocks they belong to, up to
+        the first that cannot be accepted; see `refuse`.
+
+        Unless the stream has `ended`, a block header that may be the opening of a second stream
+        stays in the window until what follows it is there.
+        """
+        start = int(self._state["start"])
         continues = bool(self._state["phase"] == ENTRIES)
         skipped = int(self._state["entries"]) if continues else 0
         offset = window.offset
@@ -47,23 +59,86 @@ class Decoder:
             self._state, *block, offsets, *entry, 0, 0,
         )  # fmt: skip
         window.cursor, b, n, status = map(int, result)  # of numpy, where nothing is compiled
-        self._bad_count = status == BAD_COUNT
+        if status == BAD_COUNT:
+            data, place = window.buffer[window.cursor :], window.offset
+            is_second = self.checks.is_word(data)
+            self._error = (
+                self.checks.second_stream(place)
+                if is_second
+                else bad_count(self.header, data, self._source, place)
+            )
         columns = Columns(
             tuple(kept(column, b) for column in block),
             kept(offsets, b + 1),
             tuple(kept(column, n) for column in entry),
         )
         is_open = bool(self._state["phase"] == ENTRIES)
-        return Chunk(columns, continues, skipped, is_open, offset)
+        chunk = Chunk(columns, continues, skipped, is_open, offset)
+        if self.checks.take_odd(self._state) or self._state["beyond"]:
+            return self._checked(chunk, start, window, ended)
+        return chunk
 
-    def refuse_bad_count(self, window: Window) -> None:
-        """Raise CorruptStreamError if the last window was decoded up to a negative count."""
-        if not self._bad_count:
-            return
-        raise bad_count(self.header, window.buffer[window.cursor :], self._source, window.offset)
+    def _checked(self, chunk: Chunk, first_start: int, window: Window, ended: bool) -> Chunk:
+        """The chunk up to what the checks of every reader refuse."""
+        columns, continues = chunk.columns, chunk.continues
+        closed_size = self._header_size + self._delimiter_size
+
+        def counts() -> Array:
+            entries: Array = np.diff(columns.offsets)
+            entries[0] += chunk.skipped
+            return entries
+
+        def start_of(block: int) -> int:
+            if continues and block == 0:
+                return first_start
+            entries = int(columns.offsets[block]) * self._entry_size
+            before = self._header_size if continues else 0
+            return chunk.offset + entries + block * closed_size - before
+
+        second = None
+        if beyond := int(self._state["beyond"]):
+            self._state["beyond"] = 0
+            if self.checks.is_word(window.peek_back(beyond, self.header.format.type_word.size)):
+                second = beyond
+        keys = [columns.block[i] for i in self._keys]
+        buffer = window.buffer[: window.valid]
+        refused = self.checks.look_at(
+            keys, counts, chunk.is_open, start_of, buffer, window.base, ended
+        )
+        if refused is not None and (second is None or start_of(refused[0]) < second):
+            block, error = refused
+            if error is None:
+                window.cursor = start_of(block) - window.base
+                self._state["phase"] = HEADER
+            self._error = error or self._error
+            return _cut(chunk, block, int(columns.offsets[block]))
+        if second is not None:
+            self._error = self.checks.second_stream(second)
+            starts = [start_of(block) for block in range(len(columns.block[0]))]
+            block = int(np.searchsorted(starts, second)) - 1
+            body = chunk.offset if continues and block == 0 else starts[block] + self._header_size
+            entries = (second - body) // self._entry_size
+            return _cut(chunk, block + 1, int(columns.offsets[block]) + entries)
+        return chunk
+
+    def refuse(self) -> None:
+        """Raise CorruptStreamError if the last window was decoded only up to what is refused."""
+        if self._error is not None:
+            raise self._error
 
     def finish(self, window: Window) -> TruncatedStreamError | None:
         """Judge the end of the stream; see endings.check_end."""
+        self.checks.refuse_opening(window.peek_back(window.offset, window.left), window.offset)
         missing = check_end(self.header, self._state, window.offset, window.left, self._source)
         self.clean_end = missing is None
         return missing
+
+
+def _cut(chunk: Chunk, blocks: int, entries: int) -> Chunk:
+    """The first blocks and entries of a chunk, as if the stream ended there."""
+    columns = chunk.columns
+    offsets = columns.offsets[: blocks + 1].copy()
+    offsets[-1] = entries
+    block = tuple(column[:blocks] for column in columns.block)
+    entry = tuple(column[:entries] for column in columns.entry)
+    return chunk._replace(columns=Columns(block, offsets, entry), is_open=False)

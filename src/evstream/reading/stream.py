@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from evstream._support.format import Format, bound_format
-from evstream.errors import CorruptStreamError, EvstreamError
+from evstream.errors import CorruptStreamError, EvstreamError, SecondStreamError
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.decoder import Decoder
+from evstream.reading.listed_text import is_text
 from evstream.reading.stream_end import tell_unclosed
 from evstream.reading.window import Window
 from evstream.transport.compression import may_be_compressed
@@ -31,7 +32,7 @@ class EventStream:
 
         chunk: bytes decoded at once.
         tap: is shown all bytes of the stream, in order, as they are read.
-        warn: False is silent of a missing final delimiter; `clean_end` tells it all the same.
+        warn: False gives no warnings, of a missing final delimiter (see `clean_end`) or a hole.
 
     Attributes:
         header: the StreamHeader.
@@ -63,7 +64,7 @@ class EventStream:
             self.header: StreamHeader = read_header(
                 self._window.take, self.name, stream, widths, format
             )
-            self._decoder = Decoder(self.header, self.name)
+            self._decoder = Decoder(self.header, self.name, strict)
         except BaseException:
             self._source.close()
             raise
@@ -129,18 +130,36 @@ class EventStream:
         try:
             while True:
                 if window.left:
+                    self._refuse_text()
                     yield decoder.decode(window)
-                    decoder.refuse_bad_count(window)
+                    decoder.refuse()
                 if window.fill() == 0:
                     break
+            if window.left:  # less than a record, or a block header that looked like a stream's
+                yield decoder.decode(window, ended=True)
+                decoder.refuse()
             missing = decoder.finish(window)
             if self._strict or self._warn:
                 tell_unclosed(missing, self._strict)
+                decoder.checks.finish()
         except (EvstreamError, OSError) as error:
+            if self._warn and not self._strict:
+                decoder.checks.finish()
             self._error = copy.copy(error)  # without its traceback, which leads back here
             raise
         finally:
             self._source.close()
+
+    def _refuse_text(self) -> None:
+        """Raise CorruptStreamError for a list of event ids that is text."""
+        window = self._window
+        first = window.peek_back(0, window.left) if window.offset == self.header.size == 0 else b""
+        if is_text(first):
+            raise CorruptStreamError(
+                "this is text", source=self.name, offset=0,
+                expected=f"a binary list, as `evstream convert --stream {self.header.stream}"
+                " LIST.csv LIST.bin` makes it",
+            )  # fmt: skip
 
     def _read_events(self) -> Generator[Event]:
         assembler = EventAssembler(self.header)
@@ -148,7 +167,9 @@ class EventStream:
             for chunk in self._chunks:
                 yield from assembler.push(chunk)
         except CorruptStreamError as error:
-            if error.event_id not in {None, assembler.event_id}:  # the event before it is whole
+            is_second = isinstance(error, SecondStreamError)
+            # The event before it is whole.
+            if is_second or error.event_id not in {None, assembler.event_id}:
                 yield from assembler.finish()
             raise
         yield from assembler.finish()
@@ -195,7 +216,8 @@ def open(
         widths: scalar type -> width, e.g. {"oasis_float": "f8"}; what is not named comes
             from the environment (OASIS_INT, OASIS_FLOAT, OASIS_AREAPERIL_TYPE), else i4,
             f4 and u4.
-        strict: a missing final delimiter is an error instead of a warning.
+        strict: a missing final delimiter is an error instead of a warning, and so is a block of
+            zero bytes alone.
         timeout: seconds that a pipe, FIFO or socket may go without giving a byte (or, for a
             FIFO, a writer); None waits for ever.
 
@@ -206,6 +228,7 @@ def open(
         TruncatedStreamError, CorruptStreamError: while iterating, after the events before.
         ChangedSourceError: while iterating, when a file is written to, cut or extended meanwhile,
             or in a process that was forked since.
+        SecondStreamError: likewise, where two streams were joined byte by byte.
         StallError: here or while iterating, when no byte came for `timeout` seconds.
     """
     return EventStream(source, stream, widths=widths, strict=strict, timeout=timeout, format=format)

@@ -39,8 +39,9 @@ def plain_numbers(
     pa = import_arrow()
     if not is_numeric(column.type):
         raise TableError(
-            f"the column is of type {column.type}", source=source, column=name, expected="numbers"
-        )
+            f"the column is of type {column.type}", source=source, column=name,
+            expected=f"{pa.from_numpy_dtype(dtype)}",
+        )  # fmt: skip
     while pa.types.is_dictionary(column.type) or pa.types.is_run_end_encoded(column.type):
         is_dictionary = pa.types.is_dictionary(column.type)
         column = column.dictionary_decode() if is_dictionary else _without_run_ends(column)

@@ -65,6 +65,7 @@ def read_dense(
             raise TypeError(problem)
         selection = Selection(header, events)
         columns = join_chunks(header, (selection.blocks(chunk) for chunk in opened.chunks()))
+        selection.warn_absent(opened.name)
     return DenseTable(columns.block[0], *densify(header, columns))
 
 

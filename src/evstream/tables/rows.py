@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format
-from evstream.errors import RowsWarning, warn
+from evstream.errors import AbsentEventWarning, RowsWarning, warn
 from evstream.reading.stream import EventStream
 from evstream.wire.columns import (
     Array,
@@ -34,6 +34,8 @@ class Selection:
     def __init__(self, header: StreamHeader, events: Ids = None, sidx: Ids = None) -> None:
         self._events = _ids("events", events)
         self._sidx = _ids("sidx", sidx)
+        self._is_range = isinstance(events, range)  # which ids lie in it is not said
+        self._absent = self._events
         if sidx is not None and "sidx" not in header.row_columns:
             raise TypeError(f"a {header.stream} stream has no sidx")
 
@@ -41,7 +43,26 @@ class Selection:
         """The blocks of the wanted events."""
         if self._events is None:
             return chunk
-        return keep_blocks(chunk, np.isin(chunk.columns.block[0], self._events))
+        found = chunk.columns.block[0]
+        if self._absent is not None and len(self._absent):
+            self._absent = self._absent[~np.isin(self._absent, found)]
+        return keep_blocks(chunk, np.isin(found, self._events))
+
+    def warn_absent(self, source: str) -> None:
+        """At the end of a stream: warn of wanted events that it does not have; of a range only if
+        it has none."""
+        if self._absent is None or not len(self._absent) or self._events is None:
+            return
+        wanted = len(self._events)
+        if self._is_range and len(self._absent) < wanted:
+            return
+        first = ", ".join(map(str, self._absent[:5].tolist()))
+        more = ", ..." if len(self._absent) > 5 else ""
+        warn(
+            f"{source}: {len(self._absent)} of {wanted} wanted events are not in the stream: "
+            f"{first}{more}",
+            AbsentEventWarning,
+        )
 
     def rows(self, rows: dict[str, Array]) -> dict[str, Array]:
         """The rows of the wanted sidx."""
@@ -193,7 +214,8 @@ def iter_rows(
 ) -> Iterator[dict[str, Array]]:
     """The rows of an open stream, a stretch at a time, as they are decoded.
 
-    Warns with RowsWarning at the end if the stream has blocks that rows cannot say.
+    Warns with RowsWarning at the end if the stream has blocks that rows cannot say, and with
+    AbsentEventWarning if it does not have all of `events`.
     """
     selection = Selection(stream.header, events, sidx)
     for chunk in watched_chunks(stream):
@@ -201,6 +223,7 @@ def iter_rows(
         rows = selection.rows(to_rows(stream.header, kept.columns, kept.skipped))
         if len(rows[next(iter(rows))]):
             yield rows
+    selection.warn_absent(stream.name)
 
 
 def watched_chunks(stream: EventStream) -> Iterator[Chunk]:

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from evstream._support import unfinished
 from evstream.errors import WriteError
-from evstream.transport import unfinished
 from evstream.transport.polling import descriptor_of, is_writable, wait_writable, widen_pipe
 from evstream.transport.source import name_of
 

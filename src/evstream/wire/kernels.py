@@ -25,6 +25,10 @@ def new_state(header: StreamHeader) -> Any:
     many of its entries were read, `left` how many are still to come where a count says so. The
     fields of the block header, each with an underscore behind its name, are those of the open
     block; those of the entry are there for their widths.
+
+    For `block_checks`: `beyond` is the offset of the first entry whose sidx is above `limit`, 0
+    before there is one; `odd` is whether a block header had a reserved id, or an event id that
+    is `common` or at least `rare` and so may be a type word.
     """
     block = header.block
     records = [header.record_dtype(name) for name in (block.header, block.entry) if name]

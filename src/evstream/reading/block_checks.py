@@ -1,0 +1,193 @@
+"""The checks of every reader, between "it can be parsed" and `validate`.
+
+What parses may still be none of the writer's: zero bytes where a write was lost are empty blocks
+of event 0, and a second stream behind the first is an event with the number of its type word.
+Both show in the ids of the blocks. The kernels compare each with what is odd as they pass, and
+this module looks closer at a stretch where they found something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from evstream.errors import (
+    CorruptStreamError,
+    HoleWarning,
+    SecondStreamError,
+    SuspectWarning,
+    warn,
+)
+from evstream.reading.openings import RARE, WORD, Openings
+from evstream.wire.columns import Array
+from evstream.wire.header import StreamHeader
+
+
+class BlockChecks:
+    """Checks the blocks of one stream, stretch by stretch.
+
+    Attributes:
+        strict: whether a hole is an error.
+        holes: number of blocks of zero bytes alone.
+        reserved: number of other blocks with an id that stands for none.
+    """
+
+    def __init__(self, header: StreamHeader, source: str, strict: bool = False) -> None:
+        self.strict = strict
+        self.holes = self.reserved = 0
+        self._source = source
+        self._openings = Openings(header)
+        kinds = {name: dtype.kind for name, dtype in header.block_columns.items()}
+        fields = [f for f in header.block_fields if kinds.get(f.name, "f") != "f"]
+        self._names = [f.name for f in fields]
+        self._reserved = [tuple(sorted(f.reserved)) for f in fields]
+        self._first_hole: int | None = None
+        self._first_reserved = ""
+        self._bare = header.block.entry is None  # few, and no kernel looks at them
+        self._was_odd = False
+        self._first = header.size
+
+    def look_at(
+        self,
+        keys: list[Array],
+        counts: Callable[[], Array],
+        is_open: bool,
+        start_of: Callable[[int], int],
+        buffer: Array,
+        base: int,
+        ended: bool = False,
+    ) -> tuple[int, CorruptStreamError | None] | None:
+        """Check the blocks of a stretch.
+
+        Args:
+            keys: their ids, one array per field of the block header that is no float.
+            counts: how many entries each has (so far, of one that began before, in all); called
+                where that matters.
+            is_open: whether the last one may go on after the stretch.
+            start_of: number of a block -> the stream offset of its header.
+            buffer: the bytes in memory, uint8.
+            base: stream offset of buffer[0]; blocks that begin before were looked at before.
+            ended: whether no byte follows the stretch.
+
+        Returns:
+            None if all is well. Else the number of the first block that cannot be accepted,
+            and the error to raise in its place, None where the next bytes have to decide.
+        """
+        blocks = len(keys[0])
+        if not blocks:
+            return None
+        refused = None
+
+        def odd(rows: Array) -> Array:
+            at = np.array([start_of(row) for row in rows.tolist()], np.int64) - base
+            later: Array = (at >= 0) & (at != self._first - base)
+            later &= self._openings.odd_entries(buffer, at)
+            return later
+
+        for row in map(int, self._openings.candidates(keys[0], odd)):
+            start = start_of(row)
+            if start < base:
+                continue
+            data = buffer[start - base : start - base + self.size].tobytes()
+            second = self._openings.is_second(data, ended)
+            if second is not False:
+                refused = row, self.second_stream(start) if second else None
+                break
+        closed = blocks - int(is_open) if refused is None else refused[0]
+        if not closed:
+            return refused
+        hole = self._find_reserved([key[:closed] for key in keys], counts, start_of)
+        if hole is not None and self.strict:
+            return hole, self._hole(start_of(hole))
+        return refused
+
+    def refuse_opening(self, data: bytes, offset: int) -> None:
+        """Raise SecondStreamError if the last bytes of the stream, less than a record, open one."""
+        if self.is_word(data):
+            raise self.second_stream(offset)
+
+    def is_word(self, data: Any) -> bool:
+        """Whether an entry above `limit` is the opening of a stream, behind a block that nobody
+        closed."""
+        return self._openings.is_word(bytes(data[: WORD.itemsize]))
+
+    def prepare(self, state: Any) -> None:
+        """Say in the state of a kernel which block headers and entries are to be looked at."""
+        openings = self._openings
+        state["limit"], state["rare"] = openings.limit, RARE
+        state["common"] = openings.common or 0
+        state["odd"] = self._bare
+
+    def take_odd(self, state: Any) -> bool:
+        """Whether a kernel saw a block that is to be looked at, in this stretch or the last."""
+        found, state["odd"] = bool(state["odd"]), self._bare
+        look, self._was_odd = found or self._was_odd, found
+        return look
+
+    @property
+    def size(self) -> int:
+        """Bytes from the start of a block that are looked at."""
+        return self._openings.size
+
+    def second_stream(self, offset: int) -> SecondStreamError:
+        """The error of a second stream at that byte."""
+        return SecondStreamError(
+            f"a second stream starts at byte {offset}",
+            source=self._source, offset=offset,
+            expected="one stream; `evstream merge A B ... OUT` joins several",
+        )  # fmt: skip
+
+    def _hole(self, offset: int) -> CorruptStreamError:
+        return CorruptStreamError(
+            "zero bytes where a block should be", source=self._source, offset=offset,
+            expected="a block with ids above 0",
+        )  # fmt: skip
+
+    def _find_reserved(
+        self, keys: list[Array], counts: Callable[[], Array], start_of: Callable[[int], int]
+    ) -> int | None:
+        """Count blocks with reserved ids; the number of the first hole among them."""
+        suspect: Array | None = None
+        for key, reserved in zip(keys, self._reserved, strict=True):
+            if reserved:
+                found = np.isin(key, reserved)
+                suspect = found if suspect is None else suspect | found
+        if suspect is None or not suspect.any():
+            return None
+        holes = suspect & (counts()[: len(suspect)] == 0)
+        for key in keys:
+            holes &= key == 0
+        others = np.flatnonzero(suspect & ~holes)
+        if len(others) and not self.reserved:
+            row = int(others[0])
+            ids = zip(self._names, keys, strict=True)
+            place = ", ".join(f"{name} {key[row]}" for name, key in ids)
+            self._first_reserved = f"byte {start_of(row)}, {place}"
+        self.reserved += len(others)
+        first = int(np.argmax(holes)) if holes.any() else None
+        if first is not None and self._first_hole is None:
+            self._first_hole = start_of(first)
+        self.holes += int(holes.sum())
+        return first
+
+    def finish(self, strict: bool = False) -> None:
+        """At the end of the stream, warn of what was found.
+
+        Raises CorruptStreamError for a hole under `strict`.
+        """
+        if self._first_hole is not None:
+            if strict:
+                raise self._hole(self._first_hole)
+            warn(
+                f"{self._source}: byte {self._first_hole}: blocks of zero bytes alone"
+                f" ({self.holes} in the stream), where a write or copy was lost",
+                HoleWarning,
+            )
+        if self.reserved:
+            warn(
+                f"{self._source}: {self._first_reserved}: a block with an id that stands for none"
+                f" ({self.reserved} in the stream)",
+                SuspectWarning,
+            )
