@@ -380,3 +380,26 @@ def test_bits_of_losses_are_those_of_the_inputs() -> None:
     found = decode(merged([io.BytesIO(part) for part in parts]))
     assert [row[-1] for row in found.raw_records] == [nan, nan]
     assert found.widths == DEFAULT_WIDTHS
+
+
+def test_an_input_that_holds_two_streams_is_refused_with_the_byte(tmp_path: Path) -> None:
+    """The byte of the error is where the documents say to cut."""
+    first, second = stream_of("loss", [1, 3]), stream_of("loss", [2])
+    paths = write(tmp_path, first + second, stream_of("loss", [4]))
+    with pytest.raises(EvstreamError) as caught:
+        evstream.merge(paths, tmp_path / "out.bin")
+    assert str(caught.value).startswith(f"{paths[0]}: byte {len(first)}")
+    assert "evstream merge" in str(caught.value)
+    assert caught.value.offset == len(first)
+    assert not (tmp_path / "out.bin").exists()
+
+
+def test_a_hole_in_an_input_is_copied_with_a_warning(pair: list[Path], tmp_path: Path) -> None:
+    """The command ends with status 1; strict refuses."""
+    pair[0].write_bytes(pair[0].read_bytes() + bytes(16))
+    out = tmp_path / "out.bin"
+    ended = run(*pair, out)
+    assert ended.returncode == 1
+    assert b"warning" in ended.stderr
+    assert len(out.read_bytes()) == sum(path.stat().st_size for path in pair) - 8
+    assert run("--strict", *pair, out).returncode == 2

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from evstream.errors import RowsWarning as RowsWarning
     from evstream.errors import SealError as SealError
     from evstream.errors import SecondStreamError as SecondStreamError
+    from evstream.errors import SkippedEventWarning as SkippedEventWarning
     from evstream.errors import StallError as StallError
     from evstream.errors import StreamHeaderError as StreamHeaderError
     from evstream.errors import StreamMismatchError as StreamMismatchError
@@ -83,6 +84,7 @@ _HOME = {
     "RowsWarning": "errors",
     "SealError": "errors",
     "SecondStreamError": "errors",
+    "SkippedEventWarning": "errors",
     "StallError": "errors",
     "StreamHeader": "wire.header",
     "StreamHeaderError": "errors",

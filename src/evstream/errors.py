@@ -185,6 +185,10 @@ class AggregationWarning(UserWarning):
     """A type word has an aggregation number that the format does not define."""
 
 
+class SkippedEventWarning(UserWarning):
+    """A subclass of EventReader passed an event of its stream without yielding it."""
+
+
 class CacheWarning(UserWarning):
     """Compiled kernels cannot be read from disk or kept there; they are compiled anew."""
 

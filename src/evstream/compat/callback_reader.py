@@ -131,6 +131,9 @@ class CallbackReader(EventReader):
                 feed.walk = new_state(self.header)
         self._walks = [feed.walk for feed in feeds]
 
+    def _check_yield(self, feed: Feed, event_id: int, cursor: int) -> None:
+        """Nothing: the loop around the callbacks is generated."""
+
     def read_buffer(
         self, byte_mv: Any, cursor: int, valid_buff: int, event_id: int, item_id: int,
         file_idx: int = 0, **_: Any,

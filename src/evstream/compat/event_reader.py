@@ -16,6 +16,7 @@ from typing import Any
 from evstream.compat.feed import Feed, feed_of, forget, wait_for_input
 from evstream.compat.registration import arguments, register, registered, takes
 from evstream.compat.selector import InputSelector
+from evstream.conduct import check_move, check_yield
 from evstream.errors import EvstreamError, ReaderError
 from evstream.transport.polling import check_timeout, wait_readable
 
@@ -218,7 +219,8 @@ class EventReader:
                         raise
                     except Exception as error:
                         raise self._failed(error, feed, cursor, event_id, item_id) from error
-                    cursor = start + taken
+                    cursor = start + int(taken)
+                    check_move(self, feed, before, cursor, end)
                     # A yield that took nothing is a full output, or a subclass that yields per
                     # buffer and wants more bytes: the second in a row means the latter.
                     if cursor > before:
@@ -226,6 +228,7 @@ class EventReader:
                     elif yield_event:
                         feed.idle_yields += 1
                     if yield_event and feed.idle_yields < 2:
+                        self._check_yield(feed, int(event_id), cursor)
                         return event_id, cursor, valid_buff
                     if cursor == before and end - cursor >= self.buffer_size:
                         raise ReaderError(
@@ -245,6 +248,7 @@ class EventReader:
                     main_selector.unregister(stream_in)
                     has_event = feed.tracker is not None and feed.tracker.has_blocks and moved
                     if event_id or has_event:
+                        self._check_yield(feed, int(event_id), cursor)
                         self.item_exit()
                         return event_id, cursor, valid_buff
                     return None
@@ -252,6 +256,10 @@ class EventReader:
             feed.give_back(mv, cursor, valid_buff)
             feed.interrupt(event_id, item_id)
             raise
+
+    def _check_yield(self, feed: Feed, event_id: int, cursor: int) -> None:
+        """Compare what read_buffer yielded with what the stream holds."""
+        check_yield(self, feed, event_id, cursor)
 
     def _failed(
         self, error: Exception, feed: Feed, cursor: int, event_id: int, item_id: int

@@ -53,6 +53,8 @@ class Feed:
         lent: whether bytes lie in a window that nobody has given back.
         part: where in the window the part begins that read_buffer parses now.
         walk: what a CallbackReader keeps of a block that it is inside of.
+        yielded_at, yielded_event: stream offset and id of what read_buffer yielded last.
+        yields_events: whether read_buffer yielded at the end of each event so far.
         refused: the error of a CallbackReader that goes no further.
 
     Raises:
@@ -66,7 +68,8 @@ class Feed:
         self.tracker: BlockTracker | None = None
         self.walk: Any = None
         self.refused: CorruptStreamError | None = None
-        self.part = 0
+        self.part = self.yielded_at = self.yielded_event = 0
+        self.yields_events = False
         self.others: Sequence[Feed] = ()
         self.timeout: float | None = None
         self.descriptor: int | None = None
@@ -85,7 +88,7 @@ class Feed:
         self.base = self.body = 0
         if (known := KNOWN.get(stream)) is not None:
             self._begin(known)
-        self.received = self.base
+        self.received = self.yielded_at = self.base
 
     def _open(self, stream: Any) -> Any:
         """Find out what to wait on; the object to read."""

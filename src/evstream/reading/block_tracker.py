@@ -45,6 +45,7 @@ class BlockTracker:
         self._keys: list[str] = self._kernels.KEY_COLUMNS
         self._carry = b""
         self._rows = 0
+        self._dropped_event: int | None = None
         self._columns: list[Any] = [np.empty(0, np.int64) for _ in range(len(self._keys) + 2)]
         self.blocks = 0
 
@@ -78,6 +79,8 @@ class BlockTracker:
         first, last = self._row_at(keep)[0], self._rows
         kept = self._rows = max(last - first, 0)
         columns = self._columns
+        if first > 0:
+            self._dropped_event = int(columns[0][first - 1])
         if 2 * kept + new > len(columns[0]):  # twice, so as not to move them at each call
             dtypes = [self.state.dtype[f"{n}_"] for n in self._keys] + [np.dtype(np.int64)] * 2
             self._columns = [np.empty(2 * kept + new, dtype) for dtype in dtypes]
@@ -189,6 +192,44 @@ class BlockTracker:
         events = self._columns[0][row : self._rows]
         last = self.state["event_id_"] if self.is_open else events[-1]
         return bool(last != events[0] or (events != events[0]).any())
+
+    def is_whole_event(self, event_id: int, first: int, last: int) -> bool:
+        """Whether the blocks at `first` and before `last` are of this event, and the next one
+        begins at `last`; the quick answer for most events."""
+        starts, events = self._columns[-2][: self._rows], self._columns[0]
+        begin, end = np.searchsorted(starts, (first, last)).tolist()
+        return bool(
+            begin < end < self._rows
+            and starts[end] == last
+            and events[begin] == event_id == events[end - 1]
+        )
+
+    def events_between(self, first: int, last: int) -> list[int]:
+        """Event ids of the blocks that begin before `last` and are not over by `first`, and of the
+        one before them; of those that are no longer in the table only the last."""
+        starts = self._columns[-2][: self._rows]
+        begin = int(np.searchsorted(starts, first)) - 1
+        events = self._columns[0][max(begin, 0) : int(np.searchsorted(starts, last))]
+        if len(events) > 1:
+            events = events[np.append(True, events[1:] != events[:-1])]
+        found: list[int] = events.tolist()
+        if begin < 0 and self._dropped_event is not None:
+            found.insert(0, self._dropped_event)
+        if self.is_open and int(self.state["start"]) < last:
+            found.append(int(self.state["event_id_"]))
+        return found
+
+    def is_between_records(self, offset: int) -> bool:
+        """Whether `offset` lies between two records, or two fields of a block header."""
+        row, _ = self._row_at(offset)
+        starts = self._columns[-2]
+        start = int(starts[row]) if row < self._rows else int(self.state["start"])
+        if offset <= start or (row == self._rows and not self.is_open):
+            return True
+        if offset < start + self._header_size:
+            fields: Any = self.header.block_dtype.fields
+            return offset - start in {place[1] for place in fields.values()}
+        return not self._entry_size or (offset - start - self._header_size) % self._entry_size == 0
 
     def _row_at(self, offset: int) -> tuple[int, bool]:
         """The row of the block that holds `offset` or is the next after it, and whether
