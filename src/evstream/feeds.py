@@ -18,6 +18,7 @@ import numpy as np
 
 from evstream.backlog import Backlog
 from evstream.endings import tell_unclosed
+from evstream.environment import timeout_of
 from evstream.errors import (
     ChangedSourceError,
     CorruptStreamError,
@@ -68,7 +69,7 @@ class Feed:
         self.refused: CorruptStreamError | None = None
         self.part = 0
         self.others: Sequence[Feed] = ()
-        self.timeout: float | None = None
+        self.timeout = timeout_of(None)
         self.descriptor: int | None = None
         self._start = b""
         self._again = 0
