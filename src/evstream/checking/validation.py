@@ -137,7 +137,7 @@ def validate(
     with EventStream(
         source, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False
     ) as opened:
-        return _Validation(opened, first, sealed, sealer).run(expect_events)
+        return Validation(opened, first, sealed, sealer).run(expect_events)
 
 
 def _seal_of(source: Any, seal: str | bool, timeout: float | None) -> Seal | None:
@@ -148,7 +148,7 @@ def _seal_of(source: Any, seal: str | bool, timeout: float | None) -> Seal | Non
     return None
 
 
-class _Validation:
+class Validation:
     def __init__(
         self, stream: EventStream, first: int, sealed: Seal | None, sealer: Sealer | None
     ) -> None:

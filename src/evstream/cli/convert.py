@@ -8,7 +8,7 @@ from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.schema import Field
-from evstream.cli import add_stream_arguments, shown
+from evstream.cli import NO_FSYNC, add_stream_arguments, shown
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 
@@ -69,6 +69,7 @@ def add_parser(commands: Any, format: Format) -> None:
         "--max-metadata", type=int, metavar="BYTES",
         help="how long a footer or schema of Parquet or Arrow may be (default 2^26)",
     )  # fmt: skip
+    parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
     for field in format.stream_header_fields().values():
@@ -95,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
         compression=options.compression,
         format=options.spec_format,
         **_limits(options),
+        durable=False if options.no_fsync else None,
     )
     prints = options.output == "-"
     with Progress(shown(options.input), _size(options.input), prints=prints) as progress:

@@ -11,6 +11,7 @@ from evstream.cli import add_stream_arguments, fail, shown
 from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
+from evstream.transport.environment import strict_of
 
 _DESCRIPTION = """\
 Check streams against every rule of the format, to the last byte. The rules, what they mean
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
             status = _unreadable(file, line, options)
             continue
         tell(json.dumps(report.to_json()) if options.json else text(report))
-        if report.errors or (options.strict and not report.clean):
+        if report.errors or (strict_of(options.strict) and not report.clean):
             status = max(status, 1)
     return status
 

@@ -27,6 +27,7 @@ from evstream.errors import (
 )
 from evstream.reading.block_tracker import BlockTracker
 from evstream.reading.stream_end import tell_unclosed
+from evstream.transport.environment import timeout_of
 from evstream.transport.guard import Guard, position_to_read_at
 from evstream.transport.polling import (
     PIPE_SIZE,
@@ -71,7 +72,7 @@ class Feed:
         self.part = self.yielded_at = self.yielded_event = 0
         self.yields_events = False
         self.others: Sequence[Feed] = ()
-        self.timeout: float | None = None
+        self.timeout = timeout_of(None)
         self.descriptor: int | None = None
         self._start = b""
         self._again = 0

@@ -17,8 +17,9 @@ from evstream.compat.feed import learn
 from evstream.compat.known_stream import KnownStream, position_of
 from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
 from evstream.transport.compression import compression, unread_compression
-from evstream.transport.polling import check_timeout, descriptor_of, is_waitable, wait_readable
-from evstream.transport.source import name_of, open_without_waiting
+from evstream.transport.environment import timeout_of
+from evstream.transport.polling import descriptor_of, is_waitable, wait_readable
+from evstream.transport.source import checked_read, name_of, open_without_waiting
 from evstream.wire.header import StreamHeader, stream_by_source
 
 _WIDTHS = layout.FORMAT.choose_widths()
@@ -67,7 +68,7 @@ def read_stream_info(
             AggregationWarning: the stream is read as the first of its source type.
         StallError: nothing came for `timeout` seconds.
     """
-    check_timeout(timeout)
+    timeout = timeout_of(timeout)
     name = name_of(stream_obj)
     size = layout.TYPE_WORD.size + _sample_header.itemsize
     with _without_blocking(stream_obj) if timeout is not None else contextlib.nullcontext():
@@ -146,7 +147,7 @@ def _read_counted(stream: Any, size: int, timeout: float | None) -> tuple[bytes,
         if is_buffered:
             buffered = len(stream.peek(1))
             wanted = min(buffered, wanted)
-        piece = stream.read(wanted) if wanted else b""
+        piece = checked_read(stream, wanted) if wanted else b""
         if piece:
             data += piece
             buffered -= len(piece) if is_buffered else 0

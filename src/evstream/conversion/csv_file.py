@@ -21,6 +21,7 @@ from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import arrow_schema
 from evstream.tables.column_names import has_impacted_exposure, stream_names
+from evstream.transport.environment import strict_of
 from evstream.transport.source import Source
 from evstream.wire.columns import csv_columns
 
@@ -52,7 +53,7 @@ def read(source: Source, options: Options) -> Table:
     if rest:
         blocks = chain([memoryview(rest)], blocks)
     batches = read_rows(blocks, form, schema, 2, source.name)
-    batches = guard.watch_end(batches, strict=options.strict)
+    batches = guard.watch_end(batches, strict=strict_of(options.strict))
     gaps = has_impacted_exposure(given)
     return Table(header, batches, source.name, False, first_line=2, exposure_gaps=gaps)
 

@@ -38,7 +38,7 @@ def merge(
     order: str = "auto",
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     format: Format | None = None,
     seal: str | bool = False,

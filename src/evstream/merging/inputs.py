@@ -30,7 +30,7 @@ class ReadOptions:
 
     stream: str | None
     widths: Mapping[str, str] | None
-    strict: bool
+    strict: bool | None
     timeout: float | None
     format: Format | None
 

@@ -16,6 +16,7 @@ from evstream.reading.listed_text import is_text
 from evstream.reading.stream_end import tell_unclosed
 from evstream.reading.window import Window
 from evstream.transport.compression import may_be_compressed
+from evstream.transport.environment import strict_of
 from evstream.transport.source import CHUNK, Source
 from evstream.wire.columns import Chunk
 from evstream.wire.event import Event
@@ -45,7 +46,7 @@ class EventStream:
         stream: str | None = None,
         *,
         widths: Mapping[str, str] | None = None,
-        strict: bool = False,
+        strict: bool | None = None,
         chunk: int = CHUNK,
         tap: Callable[[memoryview], None] | None = None,
         timeout: float | None = None,
@@ -54,7 +55,7 @@ class EventStream:
     ) -> None:
         format = format or bound_format()
         bare = stream is not None and format.stream(stream).type_word is None
-        self._strict, self._warn = strict, warn
+        self._strict, self._warn = strict_of(strict), warn
         if not isinstance(source, Source):
             source = Source(source, expand=may_be_compressed(source, bare), timeout=timeout)
         self._source: Source = source
@@ -64,7 +65,7 @@ class EventStream:
             self.header: StreamHeader = read_header(
                 self._window.take, self.name, stream, widths, format
             )
-            self._decoder = Decoder(self.header, self.name, strict)
+            self._decoder = Decoder(self.header, self.name, self._strict)
         except BaseException:
             self._source.close()
             raise
@@ -202,7 +203,7 @@ def open(
     stream: str | None = None,
     *,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     format: Format | None = None,
 ) -> EventStream:
@@ -217,9 +218,10 @@ def open(
             from the environment (OASIS_INT, OASIS_FLOAT, OASIS_AREAPERIL_TYPE), else i4,
             f4 and u4.
         strict: a missing final delimiter is an error instead of a warning, and so is a block of
-            zero bytes alone.
+            zero bytes alone. None takes EVSTREAM_STRICT from the environment, else False.
         timeout: seconds that a pipe, FIFO or socket may go without giving a byte (or, for a
-            FIFO, a writer); None waits for ever.
+            FIFO, a writer). None takes EVSTREAM_TIMEOUT from the environment, else waits for
+            ever, as math.inf does.
 
         format: the format of the stream; that of evstream by default.
 

@@ -133,7 +133,7 @@ def iter_batches(
     rows: int = BATCH_ROWS,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     format: Format | None = None,
 ) -> Iterator[RecordBatch]:
@@ -190,7 +190,7 @@ def arrow_reader(
     rows: int = BATCH_ROWS,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     format: Format | None = None,
 ) -> pa.RecordBatchReader:
@@ -211,7 +211,7 @@ def read_arrow(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     format: Format | None = None,
 ) -> pa.Table:

@@ -34,7 +34,7 @@ def read_polars(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     format: Format | None = None,
 ) -> polars.DataFrame:
@@ -64,7 +64,7 @@ def read_pandas(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     format: Format | None = None,
 ) -> pandas.DataFrame:
@@ -88,7 +88,7 @@ def scan_polars(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     format: Format | None = None,
 ) -> polars.LazyFrame:
@@ -126,7 +126,7 @@ class _Scan:
         source: Any,
         stream: str | None,
         widths: Mapping[str, str] | None,
-        strict: bool,
+        strict: bool | None,
         timeout: float | None = None,
         format: Format | None = None,
     ) -> None:

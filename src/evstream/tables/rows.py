@@ -153,7 +153,7 @@ def read_columns(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     format: Format | None = None,
 ) -> dict[str, Array]:

@@ -34,6 +34,7 @@ def write_arrow(
     *,
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
+    durable: bool | None = None,
     format: Format | None = None,
     **header_fields: int | None,
 ) -> None:
@@ -52,6 +53,7 @@ def write_arrow(
         format: as for evstream.create.
         validate: as for evstream.create. False writes a table as it is, for example one of a
             stream that broke the rules itself.
+        durable: as for evstream.create.
 
     Raises:
         TableError: `table` is not a table; a column is missing, is not of numbers, or has a
@@ -68,7 +70,7 @@ def write_arrow(
     batches = _converted(header, batches_of(table), places)
     if carried is None and has_impacted_exposure(table.schema.names[i] for i in places.values()):
         batches = fill_exposures(batches, header)
-    with Writer(target, header, validate=validate) as out:
+    with Writer(target, header, validate=validate, durable=durable) as out:
         written = 0
         for rows in whole_blocks(header, batches):
             try:

@@ -64,13 +64,14 @@ class Writer:
         *,
         validate: bool = True,
         seal: str | bool = False,
+        durable: bool | None = None,
     ) -> None:
         self.header = header
         self._kernels = block_kernels(header)
         self._records = record_functions(header.format, header.widths)
         self._state = new_state(header)
         self._delimiter_size = sum(d.itemsize for d in header.entry_columns.values())
-        self._out = Outlet(target, header, seal)
+        self._out = Outlet(target, header, seal, durable)
         self.name = self._out.name
         self.validate = validate
         self._checker = WriteChecker(header, self.name)
@@ -200,7 +201,13 @@ class Writer:
 
     @_one_at_a_time
     def flush(self) -> None:
-        """Hand everything written so far to the target; the open block stays open."""
+        """Hand everything written so far to the target, but for the last byte; the open block
+        stays open.
+
+        The last byte goes out with what follows it, or at the end: without it nobody takes the
+        stream for complete if this process is killed. A reader gets each event when the next
+        begins. Before the first row, the stream header goes out whole.
+        """
         self._out.refuse_closed()
         self._out.flush()
 
@@ -301,6 +308,7 @@ def create(
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
     seal: str | bool = False,
+    durable: bool | None = None,
     format: Format | None = None,
     **header_fields: int | None,
 ) -> Writer:
@@ -317,6 +325,9 @@ def create(
             for those who want a broken stream, in tests for example.
         seal: True writes a seal beside the file (gul.bin.seal), a path writes it there; see
             evstream.seal. `evstream validate` finds it and uses it.
+        durable: wait until a file is on the disk before it appears under its name, so that it
+            is whole after a power cut too. False is faster where that does not matter; None
+            takes EVSTREAM_FSYNC from the environment, else True.
         format: the format of the stream; that of evstream by default.
         **header_fields: the fields of the stream header: len_sample, the number of samples per
             event, 0 or more, for streams that have samples; summary_set_id as well for a summary
@@ -329,4 +340,4 @@ def create(
         WriteError: a value of the stream header is out of range.
     """
     header = build_header(stream, header_fields, widths, format)
-    return Writer(target, header, validate=validate, seal=seal)
+    return Writer(target, header, validate=validate, seal=seal, durable=durable)
