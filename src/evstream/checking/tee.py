@@ -54,8 +54,8 @@ def tee(
     stream is not complete.
 
     Args:
-        source, stream, widths, strict, timeout, format: as for evstream.open; but compressed data is
-            not expanded.
+        source, stream, widths, strict, timeout, format: as for evstream.open; but compressed
+            data is not expanded.
         target, durable: as for evstream.create; never compressed.
         seal: a path for the seal.
         validate: check every rule of the format; a broken one of severity error is a problem.
