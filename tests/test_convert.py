@@ -683,7 +683,8 @@ def test_row_groups_end_with_events_and_statistics_skip_them(
         group = metadata.row_group(number)
         event = group.column(0).statistics
         spans.append((event.min, event.max, group.num_rows))
-        assert all(group.column(c).statistics.has_min_max for c in range(4))
+        assert all(group.column(c).statistics.has_min_max for c in range(3))
+        assert group.column(3).statistics is None  # those of floats leave NaN out
     assert len(spans) > 5
     for (_, before, _), (first, _, _) in pairwise(spans):
         assert first == before + 1
