@@ -10,7 +10,7 @@ import pytest
 
 import evstream
 from evstream import AbsentEventWarning
-from evstream.cli import main
+from evstream.cli.program import main
 from test_oracle import GOLDEN
 
 LOSS = GOLDEN / "loss_i4_f4.bin"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import evstream
-from evstream.cli import main
+from evstream.cli.program import main
 from evstream.reading.block_tracker import BlockTracker
 from evstream.reading.stream import EventStream
 from evstream.wire.header import read_header

@@ -18,7 +18,7 @@ import pytest
 
 import evstream
 import oracle
-from evstream.cli import main
+from evstream.cli.program import main
 from support import PATIENCE, child_environment
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -320,7 +320,7 @@ def test_cat_of_a_large_event_takes_bounded_memory(tmp_path):
     head = oracle.encode("loss", {"len_sample": len(pairs)}, [((1, 1), [])])[:-8]
     path.write_bytes(head + pairs.tobytes() + bytes(8))
     code = (
-        "import resource, sys; from evstream.cli import main; main(['info', sys.argv[1]])\n"
+        "import resource, sys; from evstream.cli.program import main; main(['info', sys.argv[1]])\n"
         "def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "before = most(); main(['cat', sys.argv[1]]); print(most() - before, file=sys.stderr)"
     )

@@ -20,7 +20,7 @@ import pytest
 
 import evstream
 from evstream import CorruptStreamError, StreamHeaderError, TruncatedStreamError
-from evstream.cli import main
+from evstream.cli.program import main
 from evstream.event_stream import init_streams_in
 from oracle import encode
 from support import Trickle, read_all

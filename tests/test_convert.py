@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 import evstream
 import oracle
 from evstream import EvstreamError, RowsWarning, TableError
-from evstream.cli import main
+from evstream.cli.program import main
 from evstream.conversion.formats import Options
 from support import PATIENCE, child_environment
 from test_oracle import (
@@ -1083,7 +1083,7 @@ def on_terminal(*arguments: object) -> str:
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
     code = (
         "import sys, evstream.cli.progress as p; p._FIRST_AFTER = p._EVERY = 0.0; "
-        "from evstream.cli import main; sys.exit(main(sys.argv[1:]))"
+        "from evstream.cli.program import main; sys.exit(main(sys.argv[1:]))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, "convert", *map(str, arguments)],

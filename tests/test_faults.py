@@ -513,7 +513,7 @@ def test_interrupted_writes_lose_nothing(blocking: bool) -> None:
 def limited_child(arguments: list[str], size: int) -> subprocess.CompletedProcess[str]:
     """Run evstream where no file may grow beyond `size` bytes."""
     code = (
-        "import resource, sys; from evstream.cli import main;"
+        "import resource, sys; from evstream.cli.program import main;"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}));"
         "sys.exit(main(sys.argv[1:]))"
     )

@@ -13,7 +13,7 @@ import pytest
 
 import evstream
 import oracle
-from evstream.cli import main
+from evstream.cli.program import main
 from evstream.errors import TableError
 
 pytest.importorskip("pyarrow")

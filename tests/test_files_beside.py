@@ -18,7 +18,7 @@ import evstream
 from evstream import EvstreamError, SealError, StallError
 from evstream.checking.event_list import LONGEST_LINE, read_event_list
 from evstream.checking.seal import LONGEST, Seal
-from evstream.cli import main
+from evstream.cli.program import main
 from oracle import encode
 from support import child_environment
 from test_oracle import GOLDEN
@@ -80,7 +80,7 @@ KINDS = {
 def evstream_command(*arguments: str | Path) -> tuple[int, str]:
     """Exit status and stderr, of a process with bounded memory."""
     code = (
-        "import resource, sys; from evstream.cli import main;"
+        "import resource, sys; from evstream.cli.program import main;"
         "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)); sys.exit(main())"
     )
     done = subprocess.run(

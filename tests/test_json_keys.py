@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from evstream.cli import main
+from evstream.cli.program import main
 from support import child_environment
 from test_oracle import GOLDEN
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import evstream
-from evstream.cli import main
+from evstream.cli.program import main
 from support import ROOT, run_python
 
 SMALL_TESTS = [

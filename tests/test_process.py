@@ -213,7 +213,7 @@ def test_a_traceback_comes_on_demand() -> None:
 
 def test_the_command_line_without_its_process_has_the_same_status() -> None:
     code = COMMAND.replace("{body}", "    raise MemoryError").replace("{before}", "")
-    code = code.replace("console()", "__import__('evstream.cli').cli.main()")
+    code = code.replace("console()", "__import__('evstream.cli.program').cli.program.main()")
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=child_environment(), check=False,
         capture_output=True, text=True, timeout=120,

@@ -15,7 +15,7 @@ import evstream
 import oracle
 from evstream.checking.seal import RANGE, Seal, Sealer, seal_path
 from evstream.checking.validation import validate
-from evstream.cli import main
+from evstream.cli.program import main
 from support import PATIENCE
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -10,7 +10,7 @@ import pytest
 import evstream
 from evstream import StreamMismatchError
 from evstream._generated import layout
-from evstream.cli import main
+from evstream.cli.program import main
 from evstream.wire.header import stream_named
 from test_oracle import GOLDEN
 

@@ -17,7 +17,7 @@ import evstream
 from evstream.checking.seal import Seal
 from evstream.checking.tee import tee
 from evstream.checking.validation import validate
-from evstream.cli import main
+from evstream.cli.program import main
 from evstream.event_stream import read_stream_info
 from oracle import encode
 from support import ROOT, child_environment, read_all

@@ -21,7 +21,7 @@ import oracle
 from evstream._generated import layout
 from evstream.checking.rules import CHECKS
 from evstream.checking.validation import Report, validate
-from evstream.cli import main
+from evstream.cli.program import main
 from evstream.errors import EvstreamError, WriteError
 from evstream.reading.stream import EventStream
 

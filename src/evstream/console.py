@@ -36,7 +36,8 @@ def _command(package: str | None) -> int:
     # Imported here, where a signal is handled already.
     _make_numpy_safe()
     from evstream._support.format import format_of
-    from evstream.cli import main, standard
+    from evstream.cli import standard
+    from evstream.cli.program import main
 
     standard.prepare()
     process.watch_signals()

@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import add_stream_arguments, open_stream
+from evstream.cli.arguments import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import Output, say, silence
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.schema import Field
-from evstream.cli import NO_FSYNC, add_stream_arguments, shown
+from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, shown
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 

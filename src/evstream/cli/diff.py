@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from evstream._support.format import Format
-from evstream.cli import add_stream_arguments, open_stream
+from evstream.cli.arguments import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import tell
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import add_stream_arguments, fail, open_stream, shown
+from evstream.cli.arguments import add_stream_arguments, fail, open_stream, shown
 from evstream.cli.progress import Progress
 from evstream.cli.standard import tell
 from evstream.errors import EvstreamError

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import add_stream_arguments
+from evstream.cli.arguments import add_stream_arguments
 from evstream.cli.standard import say
 
 _DESCRIPTION = """\

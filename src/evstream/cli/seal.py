@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import NO_FSYNC, add_stream_arguments, fail, open_stream
+from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, fail, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 from evstream.errors import EvstreamError

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import add_stream_arguments, fail, shown
+from evstream.cli.arguments import add_stream_arguments, fail, shown
 from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import width
+from evstream.cli.arguments import width
 from evstream.cli.standard import say, tell
 
 

@@ -1,0 +1,75 @@
+"""Arguments that several commands have, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from evstream.cli import standard
+
+NO_FSYNC = "do not wait until files are on the disk: faster, but not safe against a power cut"
+
+
+def fail(line: str) -> int:
+    """Print an error; the exit status for it."""
+    standard.say(line)
+    return 2
+
+
+def shown(file: str) -> str:
+    """The name of an input in all that a command prints."""
+    return "<stdin>" if file == "-" else file
+
+
+def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
+    """--stream and --width, for every command that reads streams."""
+    parser.add_argument(
+        "--stream",
+        metavar="TYPE",
+        help="the type to expect; needed for event_ids, which has no stream header",
+    )
+    parser.add_argument(
+        "--width",
+        metavar="TYPE=WIDTH",
+        action="append",
+        type=width,
+        default=[],
+        help="e.g. oasis_float=f8; otherwise OASIS_INT, OASIS_FLOAT and OASIS_AREAPERIL_TYPE"
+        " of the environment count, else i4, f4, u4",
+    )
+    parser.add_argument(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="a missing final delimiter is an error, and so is a hole of zero bytes (default:"
+        " EVSTREAM_STRICT of the environment, else no)",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        help="an error when a pipe, FIFO or socket gives no byte for so long (default:"
+        " EVSTREAM_TIMEOUT of the environment, else none)",
+    )
+
+
+def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:
+    """The stream that a command's arguments name."""
+    from evstream.reading.stream import EventStream
+
+    return EventStream(
+        file,
+        options.stream,
+        widths=dict(options.width),
+        strict=options.strict,
+        timeout=options.timeout,
+        format=options.spec_format,
+        **more,
+    )
+
+
+def width(text: str) -> tuple[str, str]:
+    name, equals, width = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected TYPE=WIDTH, e.g. oasis_float=f8")
+    return name, width

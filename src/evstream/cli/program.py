@@ -1,0 +1,174 @@
+"""Run one command: parse its arguments, print its errors, find its exit status.
+
+Exit status: 0 when all is well, 1 when a command has findings or failed in its work, 2 for
+input that cannot be read or a wrong command line, 70 when memory or threads ran out or evstream
+itself failed, 128 + n after signal n. An error is one line on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import stat
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from evstream import process
+from evstream._support.format import Format, bound_format
+from evstream.cli import standard
+from evstream.cli.arguments import fail
+from evstream.errors import (
+    AggregationWarning,
+    CacheWarning,
+    CutLineWarning,
+    EvstreamError,
+    HoleWarning,
+    MissingDelimiterWarning,
+    RowsWarning,
+    SuspectWarning,
+)
+from evstream.transport.compression import MAGIC_SIZE, compression
+from evstream.transport.same_file import refuse_same_file
+
+_DESCRIPTION = """\
+Read and check catastrophe-model event streams (loss, gul, summary, cdf).
+
+  evstream info gul.bin               what a stream holds, and whether it ends cleanly
+  evstream cat gul.bin --head 20      its records as CSV
+  evstream validate gul.bin           whether it keeps every rule of the format
+  evstream seal gul.bin               proof, later, that it is all there
+  evstream convert gul.bin gul.parquet
+  evstream merge a.bin b.bin all.bin  several streams as one
+  evstream diff a.bin b.bin           where two streams differ
+  evstream demo                       a model, a pipe, a summary, an exceedance curve
+
+FILE may be - for stdin, and may be compressed with gzip or zstd.
+"""
+
+
+def main(
+    arguments: Sequence[str] | None = None, *, alone: bool = False, format: Format | None = None
+) -> int:
+    """Run one command on streams of a format; the exit status."""
+    from evstream.cli import (
+        cat,
+        convert,
+        demo,
+        diff,
+        generate,
+        info,
+        merge,
+        seal,
+        validate,
+        warmup,
+    )  # fmt: skip
+
+    format = format or bound_format()
+    own = format is bound_format()
+    parser = argparse.ArgumentParser(
+        prog="evstream" if own else f"python -m {format.package.rpartition('.')[0]}",
+        description=_DESCRIPTION if own else format.doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(spec_format=format)
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    modules = [info, cat, validate, seal, convert, merge, diff, warmup]
+    for module in [*modules, demo, generate] if own else modules:
+        module.add_parser(commands, format)
+    options = parser.parse_args(arguments)
+    if alone and _are_small(getattr(options, "files", [])):
+        os.environ["NUMBA_DISABLE_JIT"] = "1"
+    holes: list[str] = []
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        standard.say(f"warning: {message}")
+        if issubclass(category, HoleWarning):
+            holes.append(str(message))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        for category in (
+            AggregationWarning,
+            CacheWarning,
+            CutLineWarning,
+            MissingDelimiterWarning,
+            RowsWarning,
+            SuspectWarning,
+        ):
+            warnings.simplefilter("always", category)
+        status = _run(options)
+    return getattr(options, "hole_status", 1) if holes and status == 0 else status
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        _refuse_own_output(options)
+        status: int = options.run(options)
+        standard.flush()
+    except BrokenPipeError:
+        standard.silence()
+        target = getattr(options, "output", "-")
+        name = "<stdout>" if target == "-" else target
+        standard.say(f"{name}: its reader went away before the end")
+        return 1
+    except process.Stopped:
+        raise  # without a flush, which may have to wait for a reader
+    except KeyboardInterrupt:
+        return 130
+    except BaseException as error:
+        status = _failed(error)
+        with contextlib.suppress(EvstreamError):
+            standard.flush()  # here, since at exit Python has no words for what fails
+    return status
+
+
+def _refuse_own_output(options: argparse.Namespace) -> None:
+    """Refuse input files that stdout is: what a command prints would become part of them."""
+    names = [*getattr(options, "files", []), *(getattr(options, n, None) for n in _INPUTS)]
+    refuse_same_file([name for name in names if name is not None], ["-"])
+
+
+_INPUTS = ("file", "input", "a", "b", "expect_events")
+"""Arguments of commands that each name a file to read."""
+
+
+def _failed(error: BaseException) -> int:
+    """Print one line about an error; the exit status for it."""
+    if process.is_exhaustion(error):
+        return process.failure(error)
+    if isinstance(error, OSError):
+        name = f"{error.filename}: " if error.filename else ""
+        return fail(f"{name}{error.strerror or error}")
+    if isinstance(error, (EvstreamError, ValueError)):
+        return fail(str(error))
+    return process.failure(error)
+
+
+def _are_small(files: Sequence[str]) -> bool:
+    """Whether plain Python has read the files before numba is loaded."""
+    size = 0
+    for file in files:
+        try:
+            found = os.stat(file)
+            if not stat.S_ISREG(found.st_mode):
+                return False
+            with open(file, "rb") as stream:
+                if compression(stream.read(MAGIC_SIZE)):
+                    return False
+        except OSError:
+            return False
+        size += found.st_size
+    return 0 < size <= _SMALL
+
+
+_SMALL = 1 << 16
+"""Bytes of streams; each takes about a microsecond then."""
+
+
+def _version() -> str:
+    import evstream
+
+    return f"evstream {evstream.__version__}"
