@@ -131,7 +131,7 @@ def iter_batches(
     rows: int = BATCH_ROWS,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
 ) -> Iterator[RecordBatch]:
     """A stream as one pyarrow.RecordBatch after the other, in bounded memory; without any row
@@ -185,7 +185,7 @@ def arrow_reader(
     rows: int = BATCH_ROWS,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
 ) -> pa.RecordBatchReader:
     """A stream as a pyarrow.RecordBatchReader, which DuckDB and many others query without
@@ -203,7 +203,7 @@ def read_arrow(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
 ) -> pa.Table:
     """Read a whole stream into a pyarrow.Table; arguments as for evstream.read_columns.

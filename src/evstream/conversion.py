@@ -52,7 +52,7 @@ def convert(
             names' extensions say.
         options, **said: what the files do not say themselves: all of formats.Options, by name
             (stream, widths, strict, timeout, precision, compression, max_line,
-            max_batch, max_metadata), and any field of a stream header, e.g. len_sample=100.
+            max_batch, max_metadata, durable), and any field of a stream header, e.g. len_sample=100.
         sort: bring the rows into the order of a stream; holds all of them in memory.
         say: is told what was inferred, in a sentence.
         progress: is told now and then how many bytes of the source are read.
@@ -72,7 +72,7 @@ def convert(
         expand = _expands(source, input_format, options)
         opened = Source(source, expand=expand, timeout=options.timeout)
         stack.callback(opened.close)
-        sink = stack.enter_context(Sink(target))
+        sink = stack.enter_context(Sink(target, durable=options.durable))
         if input_format == output_format == "bin" and not sort:
             with _compressed(SinkFile(sink), target) as out:
                 copy(opened, out, options, progress)

@@ -130,7 +130,8 @@ class Decoder:
     def finish(self, window: Window) -> TruncatedStreamError | None:
         """Judge the end of the stream; see endings.check_end."""
         self.checks.refuse_opening(window.peek_back(window.offset, window.left), window.offset)
-        missing = check_end(self.header, self._state, window.offset, window.left, self._source)
+        rest = bytes(window.buffer[window.cursor : window.valid])
+        missing = check_end(self.header, self._state, window.offset, rest, self._source)
         self.clean_end = missing is None
         return missing
 

@@ -19,6 +19,7 @@ from evstream.errors import (
     warn,
 )
 from evstream.header import StreamHeader, record_dtype
+from evstream.stream_edge import given_up_mark
 
 
 def block_ids(header: StreamHeader, state: Any) -> dict[str, int]:
@@ -46,9 +47,9 @@ def bad_count(header: StreamHeader, data: Any, source: str, offset: int) -> Corr
 
 
 def check_end(
-    header: StreamHeader, state: Any, offset: int, left: int, source: str
+    header: StreamHeader, state: Any, offset: int, rest: bytes, source: str
 ) -> TruncatedStreamError | None:
-    """Judge the end of a stream: `left` bytes from `offset` on are in no whole record.
+    """Judge the end of a stream: `rest` are its last bytes, from `offset` on, in no whole record.
 
     None when it is clean; what only misses its final delimiter is not raised but returned,
     for `tell_unclosed`. Raises TruncatedStreamError for any other end.
@@ -56,6 +57,12 @@ def check_end(
     block = header.block
     at_header = int(state["phase"]) == HEADER
     ids = {} if at_header else block_ids(header, state)
+    left = len(rest)
+    if rest and rest == given_up_mark(header):
+        raise TruncatedStreamError(
+            "the stream is not complete: its writer gave up here", source=source, offset=offset,
+            ids=ids,
+        )  # fmt: skip
     if left:
         record = block.header if at_header else str(block.entry)
         size = record_dtype(record, header.widths).itemsize

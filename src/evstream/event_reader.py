@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from evstream.conduct import check_move, check_yield
+from evstream.environment import strict_of, timeout_of
 from evstream.errors import EvstreamError, ReaderError
 from evstream.feeds import Feed, feed_of, forget, wait_for_input
 from evstream.input_selector import InputSelector
 from evstream.registration import arguments, register, registered, takes
-from evstream.waiting import check_timeout, wait_readable
+from evstream.waiting import wait_readable
 
 PIPE_CAPACITY = 65536
 """Bytes in the window that read_buffer parses."""
@@ -37,9 +38,11 @@ class EventReader:
     not call `super().__init__`. It may set:
 
         logger: a logging.Logger, which hears of errors before they are raised.
-        strict: True makes a missing final delimiter an error, and a block of zero bytes alone.
+        strict: True makes a missing final delimiter an error, and a block of zero bytes alone;
+            None takes EVSTREAM_STRICT from the environment, else False.
         buffer_size: bytes in the window, PIPE_CAPACITY by default.
-        timeout: seconds that may go by without a byte from any stream; None waits for ever.
+        timeout: seconds that may go by without a byte from any stream. None takes
+            EVSTREAM_TIMEOUT from the environment, else waits for ever, as math.inf does.
 
     Use:
 
@@ -50,7 +53,7 @@ class EventReader:
                 ...
     """
 
-    strict = False
+    strict: bool | None = None
     buffer_size = PIPE_CAPACITY
     timeout: float | None = None
 
@@ -86,14 +89,14 @@ class EventReader:
                 reading of a stream is still under way.
             StallError: no stream gave a byte for `timeout` seconds.
         """
-        check_timeout(self.timeout)
+        timeout = timeout_of(self.timeout)
         main_selector, stream_data = _register_for(self, streams_in)
         feeds = [data["feed"] for data in stream_data]
         self._take_up(feeds)
         for feed in feeds:
-            feed.others, feed.timeout = feeds, self.timeout
+            feed.others, feed.timeout = feeds, timeout
             if feed.tracker is not None:
-                feed.tracker.checks.strict = self.strict
+                feed.tracker.checks.strict = strict_of(self.strict)
         under_way: dict[str, Any] | None = None
         try:
             while main_selector.get_map():
@@ -169,7 +172,7 @@ class EventReader:
             if not ready:
                 by_descriptor = {key.data["feed"].descriptor: key for key in keys}
                 feeds = [key.data["feed"] for key in keys]
-                ready = [by_descriptor[fd] for fd in wait_for_input(feeds, self.timeout)]
+                ready = [by_descriptor[fd] for fd in wait_for_input(feeds, feeds[0].timeout)]
             for key in ready:
                 data, feed = key.data, key.data["feed"]
                 if feed.tracker is None:
@@ -242,7 +245,7 @@ class EventReader:
                 size = feed.readinto(mv[valid_buff:])
                 valid_buff += size
                 if size == 0:
-                    feed.check_end(valid_buff - cursor, self.strict)
+                    feed.check_end(valid_buff - cursor, strict_of(self.strict))
                     forget(stream_in)
                     stream_selector.close()
                     main_selector.unregister(stream_in)

@@ -18,6 +18,7 @@ import numpy as np
 
 from evstream.backlog import Backlog
 from evstream.endings import tell_unclosed
+from evstream.environment import timeout_of
 from evstream.errors import (
     ChangedSourceError,
     CorruptStreamError,
@@ -71,7 +72,7 @@ class Feed:
         self.part = self.yielded_at = self.yielded_event = 0
         self.yields_events = False
         self.others: Sequence[Feed] = ()
-        self.timeout: float | None = None
+        self.timeout = timeout_of(None)
         self.descriptor: int | None = None
         self._start = b""
         self._again = 0

@@ -33,7 +33,7 @@ def read_polars(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
 ) -> polars.DataFrame:
     """Read a whole stream into a polars.DataFrame; arguments as for evstream.read_columns.
@@ -55,7 +55,7 @@ def read_pandas(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
 ) -> pandas.DataFrame:
     """Read a whole stream into a pandas.DataFrame; arguments as for evstream.read_columns."""
@@ -71,7 +71,7 @@ def scan_polars(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
 ) -> polars.LazyFrame:
     """A stream as a polars.LazyFrame, read in bounded memory when a query is collected.
@@ -108,7 +108,7 @@ class _Scan:
         source: Any,
         stream: str | None,
         widths: Mapping[str, str] | None,
-        strict: bool,
+        strict: bool | None,
         timeout: float | None = None,
     ) -> None:
         self._source, self._strict, self._timeout = source, strict, timeout

@@ -14,13 +14,14 @@ import numpy as np
 
 from evstream._generated import layout
 from evstream.compressed import compression, unread_compression
+from evstream.environment import timeout_of
 from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
 from evstream.feeds import learn
 from evstream.header import StreamHeader, find_stream, record_dtype, stream_by_source
 from evstream.known import KnownStream, position_of
 from evstream.schema import choose_widths
-from evstream.sources import name_of, open_without_waiting
-from evstream.waiting import check_timeout, descriptor_of, is_waitable, wait_readable
+from evstream.sources import checked_read, name_of, open_without_waiting
+from evstream.waiting import descriptor_of, is_waitable, wait_readable
 
 _WIDTHS = choose_widths(layout.SCALARS)
 _sample_header = record_dtype("sample_stream_header", _WIDTHS)
@@ -67,7 +68,7 @@ def read_stream_info(
             AggregationWarning: the stream is read as the first of its source type.
         StallError: nothing came for `timeout` seconds.
     """
-    check_timeout(timeout)
+    timeout = timeout_of(timeout)
     name = name_of(stream_obj)
     size = layout.TYPE_WORD_SIZE + _sample_header.itemsize
     with _without_blocking(stream_obj) if timeout is not None else contextlib.nullcontext():
@@ -144,7 +145,7 @@ def _read_counted(stream: Any, size: int, timeout: float | None) -> tuple[bytes,
         if is_buffered:
             buffered = len(stream.peek(1))
             wanted = min(buffered, wanted)
-        piece = stream.read(wanted) if wanted else b""
+        piece = checked_read(stream, wanted) if wanted else b""
         if piece:
             data += piece
             buffered -= len(piece) if is_buffered else 0

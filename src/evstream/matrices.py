@@ -41,7 +41,7 @@ def read_dense(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
 ) -> DenseTable:
     """Read a whole stream of samples into a matrix.

@@ -1,13 +1,12 @@
 """The way of a stream's bytes out: a reused buffer, the sink behind it, the seal beside it.
 
 What is left after a failure never looks complete: a file does not appear, and a pipe or
-other object gets a stream that ends inside a record, which a reader refuses.
+other object gets a stream that ends inside a record, which a reader refuses. See `stream_edge`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import time
 import weakref
@@ -17,10 +16,11 @@ import numpy as np
 
 from evstream.compressed import compression_by_name, compressor
 from evstream.errors import warn
-from evstream.header import StreamHeader, record_dtype
+from evstream.header import StreamHeader
 from evstream.same_file import is_same_place
 from evstream.seal import Sealer, refuse_irregular, seal_path
 from evstream.sinks import Sink, SinkFile
+from evstream.stream_edge import Edge, give_up
 
 BUFFER = 1 << 18
 """Bytes collected before they are written."""
@@ -39,36 +39,42 @@ class Outlet:
         closed: whether the stream is complete, or given up.
     """
 
-    def __init__(self, target: Any, header: StreamHeader, seal: str | bool) -> None:
+    def __init__(
+        self, target: Any, header: StreamHeader, seal: str | bool, durable: bool | None = None
+    ) -> None:
         self._seal = _seal_path(target, seal)
         if self._seal and is_same_place(self._seal, target):
             raise ValueError(f"{self._seal}: the seal would take the place of the stream")
-        self._sink = Sink(target)
-        kind = compression_by_name(target)
-        self._file: Any = self._sink
-        if kind is not None:
-            try:
-                self._file = compressor(kind, SinkFile(self._sink))
-            except BaseException:
-                self._sink.abort()
-                raise
-        self._handed_on = 0
+        self._durable = durable
         self._header = header
-        self._sealer = Sealer(self._sink.name, header) if self._seal else None
-        self._flushed = time.monotonic()
-        self._process = os.getpid()
-        self._abandoned = weakref.finalize(self, _abandon, self._sink, header, self._process)
-        self.name = self._sink.name
-        self.buffer = np.empty(BUFFER, np.uint8)
-        self.closed = False
-        start = header.to_bytes()
-        self.buffer[: len(start)] = np.frombuffer(start, np.uint8)
-        self.cursor = len(start)
+        self._sink = Sink(target, durable=durable)
+        try:
+            kind = compression_by_name(target)
+            self._file: Any = self._sink
+            if kind is not None:
+                self._file = compressor(kind, SinkFile(self._sink))
+            self._edge = Edge(self._file.write, header, ends_records=True)
+            self._is_plain = kind is None
+            self._sealer = Sealer(self._sink.name, header) if self._seal else None
+            self._flushed = time.monotonic()
+            self._process = os.getpid()
+            self.name = self._sink.name
+            self.buffer = np.empty(BUFFER, np.uint8)
+            self.closed = False
+            start = header.to_bytes()
+            self.buffer[: len(start)] = np.frombuffer(start, np.uint8)
+            self.cursor = len(start)
+            self._abandoned = weakref.finalize(
+                self, _abandon, self._sink, self._edge if self._is_plain else None, self._process
+            )
+        except BaseException:
+            self._sink.abort()
+            raise
 
     @property
     def offset(self) -> int:
         """Bytes of the stream so far, those included that wait."""
-        return self._handed_on + self.cursor
+        return self._edge.position + self.cursor
 
     def refuse_closed(self) -> None:
         """Raise ValueError if nothing can be written any more, or not by this process."""
@@ -77,21 +83,25 @@ class Outlet:
         if os.getpid() != self._process:
             raise ValueError(f"{self.name}: the stream is another process's, this one was forked")
 
-    def drain(self) -> None:
-        """Write what waits; a failure gives the stream up, since what was not taken is gone."""
+    def drain(self, *, whole: bool = False) -> None:
+        """Write what waits, up to a place inside a record, or with `whole` to its end.
+
+        A failure gives the stream up, since nobody knows how much of it was taken.
+        """
         view = self.buffer.data[: self.cursor]
-        self.cursor = 0
         try:
-            self._file.write(view)
+            size = self._edge.hand_on(view, whole=whole)
+            if self._sealer is not None:
+                self._sealer.update(view[:size])
         except BaseException:
-            self.abort()
+            self._abort(view)
             raise
-        self._handed_on += len(view)
-        if self._sealer is not None:
-            self._sealer.update(view)
+        self.cursor -= size
+        self.buffer[: self.cursor] = self.buffer[size : size + self.cursor]
 
     def append(self, data: memoryview) -> None:
         """Take bytes of the stream as they are."""
+        self._edge.ends_records = False  # the buffer is full at any byte
         while data:
             room = len(self.buffer) - self.cursor
             piece = data[:room]
@@ -102,10 +112,12 @@ class Outlet:
                 self.drain()
 
     def flush(self) -> None:
-        """Hand everything so far to the target; a failure gives the stream up, as in `drain`."""
-        self.drain()
+        """Hand everything so far to the target but the last byte, which a reader would need to
+        take the stream for complete; a stream header alone goes whole, since a reader may wait
+        for it. A failure gives the stream up, as in `drain`."""
+        self.drain(whole=self.offset == self._header.size)
         try:
-            if self._file is not self._sink:
+            if not self._is_plain:
                 self._file.flush()
             self._sink.flush()
         except BaseException:
@@ -114,21 +126,22 @@ class Outlet:
         self._flushed = time.monotonic()
 
     def flush_if_due(self) -> None:
-        """Let a pipe's reader not wait for a full buffer."""
+        """Flush, so that a pipe's reader need not wait for a full buffer."""
         if not self._sink.is_file and time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
     def close(self) -> None:
-        """Complete the stream; a file appears under its name, behind its seal."""
+        """Complete the stream; a file appears under its name, with its seal."""
         self.refuse_closed()
         try:
-            self.drain()
-            if self._file is not self._sink:
+            self.drain(whole=True)
+            if not self._is_plain:
                 self._file.close()
-            self._sink.flush()
-            if self._sealer is not None:  # when all but the name is there
-                self._sealer.finish().write(self._seal)
-            self._sink.close()
+            if self._sealer is None:
+                self._sink.close()
+            else:
+                seal = self._sealer.finish().staged(self._seal, durable=self._durable)
+                self._sink.commit_with(seal)
         except BaseException:
             self.abort()
             raise
@@ -137,25 +150,30 @@ class Outlet:
 
     def abort(self) -> None:
         """Give up: no file appears, and any other target ends inside a record."""
+        self._abort()
+
+    def _abort(self, unwritten: memoryview | bytes = b"") -> None:
         if self.closed:
             return
         self.closed = True
         self.cursor = 0
         self._abandoned.detach()
-        if os.getpid() == self._process:
-            give_up(self._sink, self._header)
-        else:
+        if os.getpid() != self._process:
             _disown(self._sink)
+        elif self._is_plain:
+            give_up(self._sink, self._edge, unwritten)
+        else:
+            self._sink.abort()  # compressed data without its end is visibly cut
 
 
-def _abandon(sink: Sink, header: StreamHeader, process: int) -> None:
+def _abandon(sink: Sink, edge: Edge | None, process: int) -> None:
     """A writer that was neither closed nor aborted, at its end or the program's: what it has
     collected is lost, so what it wrote must not look whole."""
     if os.getpid() != process:
         _disown(sink)
         return
-    if sink.takes_now:
-        give_up(sink, header)
+    if edge is not None and sink.takes_now:
+        give_up(sink, edge)
     else:
         sink.abort()  # the end of a program must not wait for a reader
     warn(f"{sink.name}: the stream was not closed, and is given up", ResourceWarning)
@@ -164,32 +182,6 @@ def _abandon(sink: Sink, header: StreamHeader, process: int) -> None:
 def _disown(sink: Sink) -> None:
     """In a forked process: what a compressor still holds is the parent's to write."""
     sink.given_up = True
-
-
-def give_up(sink: Sink, header: StreamHeader) -> None:
-    """Leave a sink that holds part of a stream so that nobody takes it for the whole."""
-    try:
-        if not sink.is_file:
-            sink.write(memoryview(_cut(sink.written, header)))
-            sink.flush()
-    except Exception:
-        pass  # the target is gone already, and the first failure is the one to report
-    finally:
-        sink.abort()
-
-
-def _cut(written: int, header: StreamHeader) -> bytes:
-    """Bytes that leave a stream inside a record, after so many that were written.
-
-    Every boundary between two records lies on a grid of the greatest common divisor of
-    their sizes, counted from the end of the stream header. Off the grid is inside.
-    """
-    block = header.block
-    records = [block.header] if block.entry is None else [block.header, block.entry]
-    grid = math.gcd(*(record_dtype(record, header.widths).itemsize for record in records))
-    inside = written - header.size
-    on_boundary = inside >= 0 and inside % grid == 0
-    return b"\xff" * (grid - 1) if on_boundary or written == 0 else b""
 
 
 def _seal_path(target: Any, seal: str | bool) -> str | None:

@@ -13,6 +13,7 @@ from evstream.blocks import Chunk
 from evstream.compressed import may_be_compressed
 from evstream.decoder import Decoder
 from evstream.endings import tell_unclosed
+from evstream.environment import strict_of
 from evstream.errors import CorruptStreamError, EvstreamError, SecondStreamError
 from evstream.event import Event
 from evstream.header import StreamHeader, read_header, stream_named
@@ -44,14 +45,14 @@ class EventStream:
         stream: str | None = None,
         *,
         widths: Mapping[str, str] | None = None,
-        strict: bool = False,
+        strict: bool | None = None,
         chunk: int = CHUNK,
         tap: Callable[[memoryview], None] | None = None,
         timeout: float | None = None,
         warn: bool = True,
     ) -> None:
         bare = stream is not None and stream_named(stream).type_word is None
-        self._strict, self._warn = strict, warn
+        self._strict, self._warn = strict_of(strict), warn
         if not isinstance(source, Source):
             source = Source(source, expand=may_be_compressed(source, bare), timeout=timeout)
         self._source: Source = source
@@ -59,7 +60,7 @@ class EventStream:
         try:
             self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), tap)
             self.header: StreamHeader = read_header(self._window.take, self.name, stream, widths)
-            self._decoder = Decoder(self.header, self.name, strict)
+            self._decoder = Decoder(self.header, self.name, self._strict)
         except BaseException:
             self._source.close()
             raise
@@ -197,7 +198,7 @@ def open(
     stream: str | None = None,
     *,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
 ) -> EventStream:
     """Open a stream for reading.
@@ -211,9 +212,10 @@ def open(
             from the environment (OASIS_INT, OASIS_FLOAT, OASIS_AREAPERIL_TYPE), else i4,
             f4 and u4.
         strict: a missing final delimiter is an error instead of a warning, and so is a block of
-            zero bytes alone.
+            zero bytes alone. None takes EVSTREAM_STRICT from the environment, else False.
         timeout: seconds that a pipe, FIFO or socket may go without giving a byte (or, for a
-            FIFO, a writer); None waits for ever.
+            FIFO, a writer). None takes EVSTREAM_TIMEOUT from the environment, else waits for
+            ever, as math.inf does.
 
     Raises:
         StreamHeaderError, StreamMismatchError: here.

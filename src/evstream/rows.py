@@ -155,7 +155,7 @@ def read_columns(
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
 ) -> dict[str, Array]:
     """Read a whole stream into numpy columns.

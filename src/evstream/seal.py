@@ -61,11 +61,21 @@ class Seal:
     checksums: list[int] = field(default_factory=list)
     complete: bool = False
 
-    def write(self, target: Any) -> None:
+    def write(self, target: Any, *, durable: bool | None = None) -> None:
         """Write the seal; a file appears whole."""
-        with Sink(target) as sink:
-            text = json.dumps({"evstream_seal": VERSION, **asdict(self)})
+        with self.staged(target, durable=durable):
+            pass
+
+    def staged(self, target: Any, *, durable: bool | None = None) -> Sink:
+        """The written seal, which appears when the sink is closed."""
+        text = json.dumps({"evstream_seal": VERSION, **asdict(self)})
+        sink = Sink(target, durable=durable)
+        try:
             sink.write(memoryview(text.encode() + b"\n"))
+        except BaseException:
+            sink.abort()
+            raise
+        return sink
 
     @classmethod
     def read(cls, path: str | Path, timeout: float | None = None) -> Seal:

@@ -1,8 +1,7 @@
 """Where bytes go: paths, "-", descriptors, pipes, sockets, file objects.
 
-A file takes its name only when it is complete: until then the bytes lie beside it under a
-hidden name. Every write goes on until all bytes are taken, waiting where the reader is
-slow or the end is non-blocking.
+A file takes its name only when it is complete (see `whole_file`). Every write goes on until
+all bytes are taken, waiting where the reader is slow or the end is non-blocking.
 """
 
 from __future__ import annotations
@@ -12,17 +11,23 @@ import errno
 import io
 import os
 import re
-import secrets
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from evstream import unfinished
+from evstream.environment import durable_of
 from evstream.errors import WriteError
-from evstream.sources import name_of
-from evstream.waiting import descriptor_of, is_writable, wait_writable, widen_pipe
+from evstream.sources import MOST_IDLE, is_count, name_of
+from evstream.waiting import (
+    descriptor_of,
+    is_waitable,
+    is_writable,
+    wait_writable,
+    widen_pipe,
+)
+from evstream.whole_file import WholeFile
 
 
 def write_all(
@@ -33,18 +38,35 @@ def write_all(
 ) -> None:
     """Write every byte of `view`, waiting on `stream` where a write takes only a part.
 
-    `count` is told the size of each part that was taken.
+    `write` returns the number of bytes taken. None means "would block, nothing was taken" from
+    the raw streams of `io`, whose contract this is, and "all was taken" from any other object,
+    as the many wrappers without a return statement have it.
+
+    `count` is called with the size of each part that was taken. Raises WriteError for a result
+    that cannot be a number of bytes taken.
     """
+    would_block = isinstance(stream, io.RawIOBase)
+    idle = 0
     while view:
         try:
             size = write(view)
         except BlockingIOError as full:
             size = getattr(full, "characters_written", 0)
+        else:
+            if size is None:
+                size = 0 if would_block else len(view)
+        if isinstance(size, bool) or not is_count(size, len(view)):
+            raise WriteError(
+                f"write returned {size!r}", source=name_of(stream),
+                expected=f"the number of bytes taken, 0 to {len(view)}",
+            )  # fmt: skip
         if size:
             count(size)
             view = view[size:]
+            idle = 0
         else:
-            _wait(stream)
+            idle += 1
+            _wait(stream, idle)
 
 
 def flush_all(stream: Any) -> None:
@@ -57,15 +79,19 @@ def flush_all(stream: Any) -> None:
             _wait(stream)
 
 
-def _wait(stream: Any) -> None:
+def _wait(stream: Any, idle: int = 0) -> None:
+    """Wait until `stream` takes bytes. Raises BlockingIOError where that cannot be waited for, or
+    where it took none so many times (`idle`) though it was ready."""
     descriptor = descriptor_of(stream)
-    if descriptor is None:
-        raise BlockingIOError(f"{stream!r} takes no data and there is nothing to wait on")
+    if descriptor is None or not is_waitable(descriptor) or idle > MOST_IDLE:
+        raise BlockingIOError(f"{name_of(stream)} takes no data and there is nothing to wait on")
     wait_writable(descriptor)
 
 
 class Sink:
     """An open target of bytes.
+
+    Unless `durable` is False, a file is on the disk before it has its name.
 
     Attributes:
         name: for messages: the path, "<stdout>", or what the object calls itself.
@@ -74,22 +100,31 @@ class Sink:
         given_up: whether `abort` was called; nothing can be written any more.
     """
 
-    def __init__(self, target: Any) -> None:
+    def __init__(self, target: Any, *, durable: bool | None = None) -> None:
         self.name = _name(target)
         self.written = 0
-        self.given_up = False
-        self._final: str | None = None
-        self._temporary: str | None = None
+        self.given_up = self._closed = False
+        self._durable = durable_of(durable)
+        self._file: WholeFile | None = None
         self._owned = False
-        self._stream = self._opened(target)
-        descriptor = descriptor_of(self._stream)
-        if descriptor is not None and not self.is_file:
-            widen_pipe(descriptor)
-        self._write = getattr(self._stream, "send", None) or self._stream.write
+        try:
+            self._stream = self._opened(target)
+            descriptor = descriptor_of(self._stream)
+            if descriptor is not None and not self.is_file:
+                widen_pipe(descriptor)
+            self._write = _writer_of(self._stream)
+        except BaseException:
+            self.abort()
+            raise
 
     @property
     def is_file(self) -> bool:
-        return self._final is not None
+        return self._file is not None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether a file has its name."""
+        return self._file is not None and self._file.is_in_place
 
     @property
     def takes_now(self) -> bool:
@@ -115,29 +150,32 @@ class Sink:
                 flush_all(self._stream)
 
     def close(self) -> None:
-        """Complete: flush, close what was opened here, and give a file its name."""
-        self.flush()
-        with self._errors_named():
-            if self._owned:
-                self._owned = False
-                self._stream.close()
-            if self._temporary is not None and self._final is not None:
-                os.replace(self._temporary, self._final)
-                unfinished.discard(self._temporary)
-                self._temporary = None
+        """Complete: flush, close what was opened here, and give a file its name. A failure
+        gives the sink up; once closed or given up, nothing happens."""
+        if self.given_up or self._closed:
+            return
+        try:
+            self.flush()
+            with self._errors_named():
+                if self._file is not None:
+                    self._file.commit()
+                elif self._owned:
+                    self._owned = False
+                    self._stream.close()
+            self._closed = True
+        except BaseException:
+            self.abort()
+            raise
 
     def abort(self) -> None:
         """Give up: a file leaves nothing behind, whatever else was opened is closed."""
         self.given_up = True
-        with contextlib.suppress(OSError):
-            if self._owned:
-                self._owned = False
-                self._stream.close()
-        if self._temporary is not None:
+        if self._file is not None:
+            self._file.abort()
+        elif self._owned:
+            self._owned = False
             with contextlib.suppress(OSError):
-                os.unlink(self._temporary)
-            unfinished.discard(self._temporary)
-            self._temporary = None
+                self._stream.close()
 
     def __enter__(self) -> Sink:
         return self
@@ -152,6 +190,26 @@ class Sink:
             self.close()
         else:
             self.abort()
+
+    def commit_with(self, other: Sink) -> None:
+        """`close` both; where one cannot be completed, neither file replaces an old one.
+
+        `other` is small, such as a seal: what it replaces is kept in memory meanwhile.
+        """
+        restore = other._restorer()
+        try:
+            other.close()
+            self.close()
+        except BaseException:
+            if not self.is_in_place:
+                restore()
+            other.abort()
+            self.abort()
+            raise
+
+    def _restorer(self) -> Callable[[], None]:
+        """Puts back what now stands under the name of this file."""
+        return (lambda: None) if self._file is None else self._file.restorer()
 
     @contextlib.contextmanager
     def _errors_named(self) -> Iterator[None]:
@@ -186,30 +244,27 @@ class Sink:
             sys.stdout.flush()
             number = {"stdout": 1, "stderr": 2}.get(standing[1]) or int(standing[2])
             return io.FileIO(number, "wb", closefd=False)
-        self._owned = True
         if not os.path.basename(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        mode = None
+        is_regular = True
         with contextlib.suppress(FileNotFoundError):
-            mode = os.stat(path).st_mode
-        if mode is not None and not stat.S_ISREG(mode):
-            return open(path, "wb", buffering=0)  # a FIFO or device has no final name
-        if mode is not None and not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        self._final = os.path.realpath(path)
-        folder, name = os.path.split(self._final)
-        shorter = os.fsdecode(os.fsencode(name)[:200])  # a name has room for 255 bytes
-        self._temporary = os.path.join(folder, f".{shorter}.{secrets.token_hex(4)}.part")
-        unfinished.add(self._temporary)
-        try:
-            descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        except OSError as error:
-            unfinished.discard(self._temporary)
-            error.filename = path  # the hidden name would say nothing to anybody
-            raise
-        if mode is not None:
-            os.fchmod(descriptor, stat.S_IMODE(mode))
-        return io.FileIO(descriptor, "wb")
+            is_regular = stat.S_ISREG(os.stat(path).st_mode)
+        if not is_regular:  # a FIFO or device has no final name
+            self._owned = True
+            return open(path, "wb", buffering=0)
+        self._file = WholeFile(path, durable=self._durable)
+        return self._file
+
+
+def _writer_of(stream: Any) -> Callable[[memoryview], int | None]:
+    if hasattr(stream, "write"):
+        return stream.write  # type: ignore[no-any-return]
+
+    def send(view: memoryview) -> int | None:
+        size = stream.send(view)
+        return -1 if size is None else size  # a socket always says how much it took
+
+    return send
 
 
 _OPEN_ALREADY = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/([0-9]+)", re.ASCII)

@@ -7,23 +7,28 @@ least one byte and returns 0 at the end only. It closes what it opened, nothing 
 from __future__ import annotations
 
 import io
+import operator
 import os
 import socket
 import sys
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from evstream.compressed import MAGIC_SIZE, Expander, compression
-from evstream.errors import StallError
+from evstream.environment import timeout_of
+from evstream.errors import EvstreamError, StallError
 from evstream.guard import Guard, position_to_read_at
 from evstream.waiting import (
-    check_timeout,
     descriptor_of,
     is_waitable,
     take_buffered,
     wait_readable,
     widen_pipe,
 )
+
+MOST_IDLE = 1000
+"""Reads or writes without progress on a pipe that is ready: others may be faster each time."""
 
 CHUNK = 1 << 20
 """Bytes asked for at once."""
@@ -41,8 +46,7 @@ class Source:
     """
 
     def __init__(self, source: Any, *, expand: bool = True, timeout: float | None = None) -> None:
-        check_timeout(timeout)
-        self._timeout = timeout
+        self._timeout = timeout = timeout_of(timeout)
         self._close: Callable[[], None] | None = None
         self._stream = self._opened(source)
         self.name = _name(source, self._stream)
@@ -169,7 +173,7 @@ class Source:
     def _read_plain(self, view: memoryview) -> int:
         if self._waits and self._timeout is not None:
             self._wait()  # also for a writer: without one a FIFO would seem to have ended
-        while True:
+        for idle in count():
             try:
                 size = self._read_into(view)
             except BlockingIOError:
@@ -186,7 +190,8 @@ class Source:
                     self._guard.check_file(None if self._expander else self._count)
                 self._count += size
                 return size
-            self._wait()
+            self._wait(idle)
+        raise AssertionError("unreachable")
 
     def _read_at(self, view: memoryview) -> int:
         """Read a file at this source's own position: the descriptor's is shared with every
@@ -198,9 +203,11 @@ class Source:
             self._stream.seek(self._position)
         return size
 
-    def _wait(self) -> None:
-        """Until there is something to read, or the end."""
-        if self._descriptor is None:
+    def _wait(self, idle: int = 0) -> None:
+        """Until there is something to read, or the end. `idle` counts reads that gave nothing
+        though something was there."""
+        waits = self._descriptor is not None and is_waitable(self._descriptor)
+        if self._descriptor is None or not waits or idle > MOST_IDLE:
             raise BlockingIOError(f"{self.name} has no data and nothing to wait on")
         if not wait_readable([self._descriptor], self._timeout):
             problem, offset = f"no byte came for {self._timeout:g} s", self._count
@@ -220,23 +227,72 @@ def _is_wrapped(stream: Any) -> bool:
 
 
 def reader_of(stream: Any) -> Callable[[memoryview], int | None]:
-    """The object's way to fill a view with what is there, without waiting for all of it."""
+    """The object's way to fill a view with what is there, without waiting for all of it.
+
+    The result is the number of bytes, 0 at the end, None where nothing is there yet. Raises
+    EvstreamError for another result: an object that counts wrongly would lose or invent bytes.
+    """
     for method in ("readinto1", "recv_into", "readinto"):
         if hasattr(stream, method):
-            return getattr(stream, method)  # type: ignore[no-any-return]
+            fill = getattr(stream, method)
+            # Those of Python itself are believed.
+            return fill if type(stream).__module__ in _OWN else _checked(fill, stream, method)
     if not hasattr(stream, "read"):
         raise TypeError(f"cannot read {stream!r}: expected a path, descriptor or binary file")
 
     def read_into(view: memoryview) -> int | None:
-        data = stream.read(len(view))
+        data = checked_read(stream, len(view))
         if data is None:
             return None
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"{stream!r} reads {type(data).__name__}, expected bytes")
         view[: len(data)] = data
         return len(data)
 
     return read_into
+
+
+_OWN = {"_io", "io", "socket"}
+
+
+def _checked(
+    fill: Callable[[memoryview], int | None], stream: Any, method: str
+) -> Callable[[memoryview], int | None]:
+    def fill_checked(view: memoryview) -> int | None:
+        size = fill(view)
+        if size is None or (not isinstance(size, bool) and is_count(size, len(view))):
+            return size
+        raise EvstreamError(
+            f"{method} returned {size!r}", source=name_of(stream),
+            expected=f"the number of bytes read, 0 to {len(view)}",
+        )  # fmt: skip
+
+    return fill_checked
+
+
+def checked_read(stream: Any, size: int) -> Any:
+    """`stream.read(size)`: up to `size` bytes, or None where nothing is there yet.
+
+    Raises TypeError for what is not bytes, EvstreamError for more of them.
+    """
+    data = stream.read(size)
+    if data is None:
+        return None
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{stream!r} reads {type(data).__name__}, expected bytes")
+    data = memoryview(data).cast("B")
+    if len(data) > size:
+        raise EvstreamError(
+            f"read({size}) returned {len(data)} bytes", source=name_of(stream),
+            expected=f"{size} or fewer",
+        )  # fmt: skip
+    return data
+
+
+def is_count(size: object, limit: int) -> bool:
+    """Whether `size` is a whole number from 0 to `limit`."""
+    try:
+        return 0 <= operator.index(size) <= limit  # type: ignore[arg-type]
+    except TypeError:
+        return False
 
 
 def name_of(stream: Any) -> str:

@@ -35,6 +35,7 @@ def write_arrow(
     summary_set_id: int | None = None,
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
+    durable: bool | None = None,
     **header_fields: int | None,
 ) -> None:
     """Write a table as a stream, one batch after the other.
@@ -51,6 +52,7 @@ def write_arrow(
             instead of what it carries.
         validate: as for evstream.create. False writes a table as it is, for example one of a
             stream that broke the rules itself.
+        durable: as for evstream.create.
 
     Raises:
         TableError: `table` is not a table; a column is missing, is not of numbers, or has a
@@ -68,7 +70,7 @@ def write_arrow(
     batches = _converted(header, batches_of(table), places)
     if carried is None and has_impacted_exposure(table.schema.names[i] for i in places.values()):
         batches = fill_exposures(batches, header)
-    with Writer(target, header, validate=validate) as out:
+    with Writer(target, header, validate=validate, durable=durable) as out:
         written = 0
         for rows in whole_blocks(header, batches):
             try:

@@ -251,6 +251,6 @@ class BlockTracker:
             data = np.frombuffer(self._carry, np.uint8)
             used = self._find(data, self.offset - len(data), ended=True)
             self._carry = self._carry[used:]
-        left = len(self._carry)
-        self.checks.refuse_opening(self._carry, self.offset - left)
-        return check_end(self.header, self.state, self.offset - left, left, self._source)
+        offset = self.offset - len(self._carry)
+        self.checks.refuse_opening(self._carry, offset)
+        return check_end(self.header, self.state, offset, self._carry, self._source)

@@ -133,7 +133,7 @@ def validate(
     sealer = Sealer(str(source), stream=stream, widths=widths) if sealed is not None else None
     tap = sealer.update if sealer is not None else None
     with EventStream(source, stream, widths=widths, tap=tap, timeout=timeout, warn=False) as opened:
-        return _Validation(opened, first, sealed, sealer).run(expect_events)
+        return Validation(opened, first, sealed, sealer).run(expect_events)
 
 
 def _seal_of(source: Any, seal: str | bool, timeout: float | None) -> Seal | None:
@@ -144,7 +144,7 @@ def _seal_of(source: Any, seal: str | bool, timeout: float | None) -> Seal | Non
     return None
 
 
-class _Validation:
+class Validation:
     def __init__(
         self, stream: EventStream, first: int, sealed: Seal | None, sealer: Sealer | None
     ) -> None:

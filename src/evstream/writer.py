@@ -63,13 +63,14 @@ class Writer:
         *,
         validate: bool = True,
         seal: str | bool = False,
+        durable: bool | None = None,
     ) -> None:
         self.header = header
         self._kernels = block_kernels(header.block)
         self._records = record_functions(header.widths)
         self._state = new_state(header)
         self._delimiter_size = sum(d.itemsize for d in entry_columns(header).values())
-        self._out = Outlet(target, header, seal)
+        self._out = Outlet(target, header, seal, durable)
         self.name = self._out.name
         self.validate = validate
         self._checker = WriteChecker(header, self.name)
@@ -199,7 +200,13 @@ class Writer:
 
     @_one_at_a_time
     def flush(self) -> None:
-        """Hand everything written so far to the target; the open block stays open."""
+        """Hand everything written so far to the target, but for the last byte; the open block
+        stays open.
+
+        The last byte goes out with what follows it, or at the end: without it nobody takes the
+        stream for complete if this process is killed. A reader gets each event when the next
+        begins. Before the first row, the stream header goes out whole.
+        """
         self._out.refuse_closed()
         self._out.flush()
 
@@ -302,6 +309,7 @@ def create(
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
     seal: str | bool = False,
+    durable: bool | None = None,
     **header_fields: int | None,
 ) -> Writer:
     """Open a stream for writing; use it as a context manager.
@@ -318,6 +326,9 @@ def create(
             for those who want a broken stream, in tests for example.
         seal: True writes a seal beside the file (gul.bin.seal), a path writes it there; see
             evstream.seal. `evstream validate` finds it and uses it.
+        durable: wait until a file is on the disk before it appears under its name, so that it
+            is whole after a power cut too. False is faster where that does not matter; None
+            takes EVSTREAM_FSYNC from the environment, else True.
         **header_fields: any other field of the stream header, where the spec has more of
             them than the Oasis format; see docs/format.md.
 
@@ -328,4 +339,5 @@ def create(
         WriteError: a value of the stream header is out of range.
     """
     values = {"len_sample": len_sample, "summary_set_id": summary_set_id, **header_fields}
-    return Writer(target, build_header(stream, values, widths), validate=validate, seal=seal)
+    header = build_header(stream, values, widths)
+    return Writer(target, header, validate=validate, seal=seal, durable=durable)

@@ -156,6 +156,9 @@ _SMALL = 1 << 16
 """Bytes of streams; each takes about a microsecond then."""
 
 
+NO_FSYNC = "do not wait until files are on the disk: faster, but not safe against a power cut"
+
+
 def fail(line: str) -> int:
     """Print an error; the exit status for it."""
     standard.say(line)
@@ -185,14 +188,17 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--strict",
-        action="store_true",
-        help="a missing final delimiter is an error, and so is a hole of zero bytes",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="a missing final delimiter is an error, and so is a hole of zero bytes (default:"
+        " EVSTREAM_STRICT of the environment, else no)",
     )
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=float,
-        help="an error when a pipe, FIFO or socket gives no byte for so long",
+        help="an error when a pipe, FIFO or socket gives no byte for so long (default:"
+        " EVSTREAM_TIMEOUT of the environment, else none)",
     )
 
 

@@ -7,7 +7,7 @@ import contextlib
 from typing import Any
 
 from evstream._generated import layout
-from evstream.cli import add_stream_arguments, shown
+from evstream.cli import NO_FSYNC, add_stream_arguments, shown
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 from evstream.header import stream_header_fields
@@ -70,6 +70,7 @@ def add_parser(commands: Any) -> None:
         "--max-metadata", type=int, metavar="BYTES",
         help="how long a footer or schema of Parquet or Arrow may be (default 2^26)",
     )  # fmt: skip
+    parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
     for field in stream_header_fields().values():
@@ -92,6 +93,7 @@ def run(options: argparse.Namespace) -> int:
         precision=options.precision,
         compression=options.compression,
         **_limits(options),
+        durable=False if options.no_fsync else None,
     )
     prints = options.output == "-"
     with Progress(shown(options.input), _size(options.input), prints=prints) as progress:

@@ -7,7 +7,7 @@ import contextlib
 import os
 from typing import Any
 
-from evstream.cli import add_stream_arguments, fail, open_stream, width
+from evstream.cli import NO_FSYNC, add_stream_arguments, fail, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 from evstream.errors import EvstreamError
@@ -25,17 +25,23 @@ def add_parser(commands: Any) -> None:
     )
     seal.add_argument("files", metavar="FILE", nargs="+", help="a stream")
     add_stream_arguments(seal)
+    seal.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     seal.set_defaults(run=run_seal)
     tee = commands.add_parser(
         "tee",
-        help="pass a stream on from stdin to stdout and seal it on its way",
+        help="pass a stream on from stdin to stdout, and judge and seal it on its way",
         description="Copy stdin to stdout, byte for byte, as it comes, and write a seal of it. "
-        "If the stream ends inside a record the seal says that it is not complete, and the "
-        "exit status is 1.",
+        "If the stream is cut, or with --strict or --validate is not as it should be, the exit "
+        "status is 1, the next reader gets a stream that is visibly cut, and the seal says that "
+        "it is not complete. A stream without its final delimiter is not sealed as complete.",
     )
-    tee.add_argument("--seal", metavar="FILE", required=True, help="where to write the seal")
+    tee.add_argument("--seal", metavar="FILE", help="where to write the seal")
     tee.add_argument("--output", metavar="FILE", default="-", help="instead of stdout")
-    tee.add_argument("--width", metavar="TYPE=WIDTH", action="append", type=width, default=[])
+    tee.add_argument(
+        "--validate", action="store_true", help="check every rule of the format on the way"
+    )
+    tee.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
+    add_stream_arguments(tee)
     tee.set_defaults(run=run_tee)
 
 
@@ -71,46 +77,32 @@ def _seal(file: str, options: argparse.Namespace) -> None:
     ):
         for _ in stream.chunks():
             progress.update(stream.offset)
-    sealer.finish().write(seal_path(file))
+    sealer.finish().write(seal_path(file), durable=False if options.no_fsync else None)
 
 
 def run_tee(options: argparse.Namespace) -> int:
-    """Pass on and seal; what is wrong is told at the end, when all has been passed on."""
+    """Pass on and seal; a problem is reported at the end, when all has been passed on."""
     from evstream.endings import tell_unclosed
-    from evstream.outlet import give_up
-    from evstream.seal import Sealer
-    from evstream.sinks import Sink
-    from evstream.sources import CHUNK, Source
+    from evstream.tee import tee
 
     refuse_same_file(["-"], [options.output, options.seal])
     if is_same_place(options.seal, options.output):
         raise ValueError(f"{options.seal}: the stream and its seal need a file each")
-    source = Source("-", expand=False)
-    sealer = Sealer(source.name, widths=dict(options.width))
-    wrong: EvstreamError | None = None
-    view = memoryview(bytearray(CHUNK))
-    with Sink(options.output) as sink:
-        try:
-            while size := source.readinto(view):
-                if wrong is None:
-                    try:
-                        # First: what has been passed on can be cut when its header is known.
-                        sealer.update(view[:size])
-                    except EvstreamError as error:
-                        wrong = error
-                sink.write(view[:size])
-                sink.flush()
-        except BaseException:
-            if sealer.header is not None:
-                give_up(sink, sealer.header)
-            raise
-    try:
-        if wrong is None:
-            sealer.finish()
-            tell_unclosed(sealer.unclosed, strict=False)
-    except EvstreamError as error:
-        wrong = error
-    sealer.seal.write(options.seal)
-    if wrong is not None:
-        say(str(wrong))
-    return 0 if wrong is None else 1
+    passed = tee(
+        "-",
+        options.output,
+        seal=options.seal,
+        stream=options.stream,
+        widths=dict(options.width),
+        strict=options.strict,
+        timeout=options.timeout,
+        validate=options.validate,
+        durable=False if options.no_fsync else None,
+    )
+    if passed.problem is None:
+        tell_unclosed(passed.unclosed, strict=False)
+        return 0
+    for finding in passed.report.findings if passed.report is not None else []:
+        say(f"{finding.severity}: {finding.text}")
+    say(str(passed.problem))
+    return 1

@@ -8,6 +8,7 @@ from typing import Any
 
 from evstream.cli import add_stream_arguments, fail, shown
 from evstream.cli.standard import tell
+from evstream.environment import strict_of
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
 
@@ -73,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
             status = _unreadable(file, line, options)
             continue
         tell(json.dumps(report.to_json()) if options.json else text(report))
-        if report.errors or (options.strict and not report.clean):
+        if report.errors or (strict_of(options.strict) and not report.clean):
             status = max(status, 1)
     return status
 

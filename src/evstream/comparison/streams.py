@@ -31,7 +31,7 @@ def compare(
     first: int = 10,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Report:

@@ -15,11 +15,11 @@ from evstream.blocks import Array
 from evstream.errors import RowsWarning, TableError, WriteError, warn
 from evstream.formats.table import Options, Table, complete_header, missing_fields
 from evstream.header import StreamHeader
-from evstream.outlet import give_up
 from evstream.reader import EventStream
 from evstream.rows import iter_rows
 from evstream.sinks import SinkFile
 from evstream.sources import Source
+from evstream.stream_edge import Edge, give_up
 from evstream.writer import Writer
 
 if TYPE_CHECKING:
@@ -47,14 +47,25 @@ def read(source: Source, options: Options) -> Table:
 
 def copy(source: Source, out: Any, options: Options, progress: Callable[[int], None]) -> None:
     """A stream as a stream: the same bytes, read on the way, so that a broken one is refused."""
-    with _opened(source, options, tap=out.write) as stream:
+    kept = bytearray()  # read and not yet written
+    edge = Edge(out.write)
+
+    def write(*, whole: bool = False) -> None:
+        with memoryview(kept) as view:
+            size = edge.hand_on(view, whole=whole)
+        del kept[:size]
+
+    with _opened(source, options, tap=kept.extend) as stream:
+        edge.header = stream.header
         try:
             _refuse_other_values(stream, options)
             for _ in stream.chunks():
+                write()
                 progress(source.offset())
+            write(whole=True)
         except BaseException:
             if isinstance(out, SinkFile):  # any other one compresses, and shows a cut by itself
-                give_up(out.sink, stream.header)
+                give_up(out.sink, edge, bytes(kept))
             raise
 
 

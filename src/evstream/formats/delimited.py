@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evstream.arrow import arrow_schema
 from evstream.blocks import csv_columns
+from evstream.environment import strict_of
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.formats.column_names import has_impacted_exposure, stream_names
@@ -46,7 +47,7 @@ def read(source: Source, options: Options) -> Table:
     if rest:
         blocks = chain([memoryview(rest)], blocks)
     batches = read_rows(blocks, form, schema, 2, source.name)
-    batches = guard.watch_end(batches, strict=options.strict)
+    batches = guard.watch_end(batches, strict=strict_of(options.strict))
     gaps = has_impacted_exposure(given)
     return Table(header, batches, source.name, False, first_line=2, exposure_gaps=gaps)
 

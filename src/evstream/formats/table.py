@@ -42,18 +42,20 @@ class Options:
         max_line: bytes that a line of CSV or JSON lines may have.
         max_batch: bytes that a batch of Arrow, or the open pages of Parquet, may take expanded.
         max_metadata: bytes that a footer or schema of Parquet or Arrow may have.
+        durable: of the file that is written, as for evstream.create.
     """
 
     stream: str | None = None
     values: Mapping[str, int] = field(default_factory=dict)
     widths: Mapping[str, str] = field(default_factory=dict)
-    strict: bool = False
+    strict: bool | None = None
     timeout: float | None = None
     precision: int | None = None
     compression: str | None = None
     max_line: int = MAX_LINE
     max_batch: int = MAX_BATCH
     max_metadata: int = MAX_METADATA
+    durable: bool | None = None
 
     def __post_init__(self) -> None:
         if self.stream is not None:

@@ -37,7 +37,7 @@ def merge(
     order: str = "auto",
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: bool | None = None,
     timeout: float | None = None,
     seal: str | bool = False,
     say: Callable[[str], None] = lambda text: None,

@@ -29,7 +29,7 @@ class ReadOptions:
 
     stream: str | None
     widths: Mapping[str, str] | None
-    strict: bool
+    strict: bool | None
     timeout: float | None
 
 

@@ -1,0 +1,173 @@
+"""Pass a stream on, byte for byte, and judge it on its way: `evstream tee`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evstream.environment import strict_of
+from evstream.errors import EvstreamError, TruncatedStreamError
+from evstream.reader import EventStream
+from evstream.seal import Seal, Sealer
+from evstream.sinks import Sink
+from evstream.sources import CHUNK, Source
+from evstream.stream_edge import Edge, give_up
+from evstream.validation import Report, Validation
+
+
+@dataclass
+class Passed:
+    """What went through.
+
+    Attributes:
+        seal: counts and checksums of what came.
+        problem: why the stream is not whole, or breaks a rule; None if all is well.
+        unclosed: the error of a missing final delimiter; None if it is there.
+        report: of the validation, None without one.
+    """
+
+    seal: Seal
+    problem: EvstreamError | None
+    unclosed: TruncatedStreamError | None
+    report: Report | None
+
+
+def tee(
+    source: Any,
+    target: Any,
+    *,
+    seal: str | None = None,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool | None = None,
+    timeout: float | None = None,
+    validate: bool = False,
+    durable: bool | None = None,
+) -> Passed:
+    """Pass a stream on from `source` to `target` as it comes, and seal it.
+
+    A stream with a problem stays one: what came is passed on, and its end is not made whole. A
+    file as target does not appear then, nor its seal; the seal of another target says that the
+    stream is not complete.
+
+    Args:
+        source, stream, widths, strict, timeout: as for evstream.open; but compressed data is
+            not expanded.
+        target, durable: as for evstream.create; never compressed.
+        seal: a path for the seal.
+        validate: check every rule of the format; a broken one of severity error is a problem.
+
+    Raises:
+        StallError: no data came for `timeout` seconds; the target gets a visibly cut stream.
+    """
+    opened = Source(source, expand=False, timeout=timeout)
+    try:
+        sealer = Sealer(opened.name, stream=stream, widths=widths)
+        with Sink(target, durable=durable) as sink:
+            passage = _Passage(sink, sealer)
+            try:
+                report = None
+                if validate:
+                    report = passage.validate(opened, stream, widths)
+                else:
+                    passage.run(opened)
+                problem = passage.judge(strict_of(strict)) or _broken_rules(report)
+            except BaseException:
+                give_up(sink, passage.edge)
+                raise
+            _complete(sink, passage, problem, seal, durable)
+            return Passed(sealer.seal, problem, sealer.unclosed, report)
+    finally:
+        opened.close()
+
+
+class _Passage:
+    """The way of the bytes: first to the sealer, which finds the stream header, then out."""
+
+    def __init__(self, sink: Sink, sealer: Sealer) -> None:
+        self.edge = Edge(sink.write)
+        self._sink, self._sealer = sink, sealer
+        self._kept = b""  # came, and is not passed on yet
+        self._wrong: EvstreamError | None = None
+
+    def run(self, source: Source) -> None:
+        view = memoryview(bytearray(CHUNK))
+        while size := source.readinto(view):
+            self.take(view[:size])
+
+    def validate(
+        self, source: Source, stream: str | None, widths: Mapping[str, str] | None
+    ) -> Report | None:
+        """Read the stream for its rules while it passes; None where it cannot be read at all."""
+        try:
+            with EventStream(source, stream, widths=widths, tap=self.take, warn=False) as opened:
+                return Validation(opened, 10, None, None).run(None)
+        except TimeoutError:
+            raise
+        except EvstreamError as error:
+            self._wrong = self._wrong or error
+            return None
+
+    def take(self, view: memoryview) -> None:
+        if not view:
+            return
+        if self._wrong is None:
+            try:
+                self._sealer.update(view)
+            except EvstreamError as error:
+                self._wrong = error
+        header = self.edge.header = self._sealer.header
+        data = memoryview(self._kept + view) if self._kept else view
+        only_header = header is not None and self.edge.position + len(data) == header.size
+        size = self.edge.hand_on(data, whole=only_header)
+        self._kept = bytes(data[size:])
+        self._sink.flush()
+
+    def judge(self, strict: bool) -> EvstreamError | None:
+        """What is wrong with the stream at its end."""
+        if self._wrong is not None:
+            return self._wrong
+        try:
+            self._sealer.finish()
+        except EvstreamError as error:
+            return error
+        if self._sealer.unclosed is not None:
+            self._sealer.seal.complete = False  # whole blocks, but nobody knows whether all
+            return self._sealer.unclosed if strict else None
+        return None
+
+    def finish(self) -> None:
+        self.edge.hand_on(memoryview(self._kept), whole=True)
+        self._kept = b""
+
+
+def _broken_rules(report: Report | None) -> EvstreamError | None:
+    if report is None or not report.errors:
+        return None
+    first = next(finding for finding in report.findings if finding.severity == "error")
+    count = f"{report.errors} findings break rules of the format, the first"
+    return EvstreamError(f"{count}: {first.text}", source=report.source)
+
+
+def _complete(
+    sink: Sink,
+    passage: _Passage,
+    problem: EvstreamError | None,
+    seal: str | None,
+    durable: bool | None,
+) -> None:
+    """End the target and write the seal, both or neither where they are files."""
+    sealed = passage._sealer.seal
+    if problem is not None:
+        sealed.complete = False
+        is_file = sink.is_file
+        give_up(sink, passage.edge)
+        if seal is not None and not is_file:
+            sealed.write(seal, durable=durable)
+        return
+    passage.finish()
+    if seal is None:
+        return  # the sink closes at the end of its block
+    sink.flush()
+    sink.commit_with(sealed.staged(seal, durable=durable))

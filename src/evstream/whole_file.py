@@ -1,0 +1,222 @@
+"""A file that appears under its name when it is complete, or not at all.
+
+The bytes go to a file without a name where the system has such files, so that nothing is left
+whatever ends the process, and else to a hidden file in the same folder. `commit` makes them
+durable, then gives them the name in one step: whoever opens the name, also after a power cut,
+finds the old file or the new one.
+
+This module alone creates, names and removes the files that evstream writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable
+
+from evstream import unfinished
+
+
+class WholeFile:
+    """A file on its way to its name: `write`, then `commit` or `abort`.
+
+    A file that stood under the name passes its permissions on, and its owner and group where
+    the system allows; setuid and setgid bits are never kept.
+
+    Attributes:
+        is_in_place: whether the name stands for the new file.
+    """
+
+    is_in_place = False
+    _has_name = False
+    _descriptor: int | None = None
+    _folder: int | None = None
+
+    def __init__(self, path: str, *, durable: bool = True) -> None:
+        self._process = os.getpid()
+        self._path, self._durable = path, durable
+        self._final = os.path.realpath(path)
+        folder, name = os.path.split(self._final)
+        shorter = os.fsdecode(os.fsencode(name)[:200])  # a name has room for 255 bytes
+        self._temporary = os.path.join(folder, f".{shorter}.{secrets.token_hex(4)}.part")
+        try:
+            standing = _standing(path)
+            self._folder = _open_folder(folder)
+            self._descriptor = self._create(folder)
+            if standing is not None:
+                _take_over(self._descriptor, standing)
+        except OSError as error:
+            self.abort()
+            error.filename, error.filename2 = path, None  # the hidden name means nothing to anybody
+            raise
+        except BaseException:
+            self.abort()
+            raise
+
+    def fileno(self) -> int:
+        """The descriptor, as file objects have it."""
+        if self._descriptor is None:
+            raise ValueError(f"{self._path}: the file is closed")
+        return self._descriptor
+
+    def write(self, view: memoryview) -> int:
+        """Write a part of `view`; its size. Raises OSError."""
+        return os.write(self.fileno(), view)
+
+    def commit(self) -> None:
+        """Give the file its name. Raises OSError; the old file then still has the name, unless
+        `is_in_place`."""
+        if self._durable:
+            os.fsync(self.fileno())
+        if not self._has_name:
+            self._take_name()
+            _link(self.fileno(), self._temporary, self._folder)
+        self._close()
+        os.replace(self._temporary, self._final)
+        self.is_in_place = True
+        self._drop_name()
+        if self._durable and self._folder is not None:
+            _sync_folder(self._folder)
+        self._close_folder()
+
+    def abort(self) -> None:
+        """Leave no file behind, or the new one where it `is_in_place`."""
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            self._close_folder()
+        # A forked process has a copy of this object, but the file is its parent's.
+        if self._has_name and os.getpid() == self._process:
+            with contextlib.suppress(OSError):
+                os.unlink(self._temporary)
+            self._drop_name()
+
+    def _take_name(self) -> None:
+        """Before the hidden name comes to be: a signal may come in between."""
+        unfinished.add(self._temporary)
+        self._has_name = True
+
+    def _drop_name(self) -> None:
+        self._has_name = False
+        unfinished.discard(self._temporary)
+
+    def __del__(self) -> None:
+        self.abort()
+
+    def restorer(self) -> Callable[[], None]:
+        """Puts back, after `commit`, what stands under the name now; it is kept in memory."""
+        try:
+            with open(self._final, "rb") as file:
+                old: bytes | None = file.read()
+        except FileNotFoundError:
+            old = None
+
+        def restore() -> None:
+            if not self.is_in_place:
+                return
+            if old is None:
+                os.unlink(self._final)
+                return
+            file = WholeFile(self._final, durable=self._durable)
+            try:
+                view = memoryview(old)
+                while view:
+                    view = view[file.write(view) :]
+                file.commit()
+            except BaseException:
+                file.abort()
+                raise
+
+        return restore
+
+    def _create(self, folder: str) -> int:
+        nameless = getattr(os, "O_TMPFILE", None)
+        if nameless is not None and self._folder is not None and os.path.isdir(_DESCRIPTORS):
+            try:
+                return os.open(folder, os.O_WRONLY | nameless, 0o666)
+            except OSError as error:
+                if error.errno not in _WITHOUT_NAMELESS:
+                    raise
+        self._take_name()
+        try:
+            return os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        except OSError:
+            self._drop_name()
+            raise
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+    def _close_folder(self) -> None:
+        if self._folder is not None:
+            folder, self._folder = self._folder, None
+            os.close(folder)
+
+
+_DESCRIPTORS = "/proc/self/fd"
+"""Where a file without a name can be linked from."""
+
+_WITHOUT_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
+"""What systems say that have no files without a name."""
+
+
+def _standing(path: str) -> os.stat_result | None:
+    """What has the name so far. Raises PermissionError for what may not be written."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    return found
+
+
+def _open_folder(folder: str) -> int | None:
+    """The folder, None where one may create files but not read it."""
+    try:
+        return os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    except PermissionError:
+        return None
+
+
+def _take_over(descriptor: int, standing: os.stat_result) -> None:
+    """Owner, group and permissions of the file that stood there, as far as allowed."""
+    mode = stat.S_IMODE(standing.st_mode) & 0o777
+    _change_owner(descriptor, standing.st_uid, -1)
+    if not _change_owner(descriptor, -1, standing.st_gid):
+        mode = mode & ~0o070 | (mode & 0o007) << 3  # another group gets what all others have
+    os.fchmod(descriptor, mode)
+
+
+def _change_owner(descriptor: int, user: int, group: int) -> bool:
+    """Whether the file now has the owner or group; only the privileged may give files away."""
+    found = os.fstat(descriptor)
+    if user in {-1, found.st_uid} and group in {-1, found.st_gid}:
+        return True
+    try:
+        os.fchown(descriptor, user, group)
+    except PermissionError:
+        return False
+    return True
+
+
+def _link(descriptor: int, path: str, folder: int | None) -> None:
+    """Give a file without a name its first one. With folders named, the call follows the link
+    that /proc has."""
+    os.link(
+        f"{_DESCRIPTORS}/{descriptor}", os.path.basename(path),
+        src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True,
+    )  # fmt: skip
+
+
+def _sync_folder(folder: int) -> None:
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:  # some systems sync no folders
+            raise
