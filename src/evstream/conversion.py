@@ -51,8 +51,8 @@ def convert(
         from_, to: "bin", "csv", "parquet", "arrow" or "jsonl"; by default what the file
             names' extensions say.
         options, **said: what the files do not say themselves: all of formats.Options, by name
-            (stream, widths, strict, timeout, precision, compression, max_line,
-            max_batch, max_metadata, durable), and any field of a stream header, e.g. len_sample=100.
+            (stream, widths, strict, timeout, precision, compression, durable, max_line,
+            max_batch, max_metadata), and any field of a stream header, e.g. len_sample=100.
         sort: bring the rows into the order of a stream; holds all of them in memory.
         say: is told what was inferred, in a sentence.
         progress: is told now and then how many bytes of the source are read.
