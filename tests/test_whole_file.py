@@ -32,6 +32,11 @@ CALLS = [
 Work = Callable[[Path], None]
 
 
+@pytest.fixture(autouse=True)
+def durable_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVSTREAM_FSYNC", raising=False)
+
+
 def create(folder: Path) -> None:
     with evstream.create(folder / "out.bin", "loss", len_sample=2) as out:
         out.write_columns([1, 1], 1, [1, 2], [5.0, 6.0])
