@@ -150,7 +150,8 @@ def test_cat_prints_every_record_so_that_it_reads_back(entry, capsys):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1000000.0, "1000000"), (0.1, "0.1"), (-0.0, "-0"), (1e30, "1e+30"), (16777216.0, "16777216"),
+    [(1000000.0, "1000000.0"), (0.1, "0.1"), (-0.0, "-0.0"), (1e30, "1e+30"),
+     (16777216.0, "16777216.0"),
      (0.5, "0.5"), (math.inf, "inf"), (math.nan, "nan"), (1e-30, "1e-30")],
 )  # fmt: skip
 def test_cat_prints_floats_shortest(tmp_path, capsys, value, text):

@@ -5,25 +5,28 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from evstream.arrow import arrow_schema
-from evstream.blocks import block_columns, row_columns
+import numpy as np
+
+from evstream.blocks import Array, block_columns, row_columns
 from evstream.compressed import compression_by_name, compressor, may_be_compressed
 from evstream.errors import EvstreamError, TableError
-from evstream.extras import import_arrow
 from evstream.formats import Options, Table, format_of, module_of
 from evstream.formats.binary import checked, copy
-from evstream.formats.column_names import with_exposures
+from evstream.formats.column_names import fill_exposures
 from evstream.formats.parallel import ahead
 from evstream.formats.table import complete_header, completed, missing_fields
 from evstream.header import StreamHeader, stream_header_fields, stream_named
+from evstream.rows import join_rows
 from evstream.same_file import refuse_same_file
 from evstream.sinks import Sink, SinkFile
 from evstream.sources import Source
 
-if TYPE_CHECKING:
-    from pyarrow import RecordBatch
+Rows = dict[str, Array]
+
+BATCH_ROWS = 1 << 17
+"""Rows of a batch that sorting gives."""
 
 
 def convert(
@@ -62,7 +65,6 @@ def convert(
         EvstreamError: the target is the source, by whatever name.
         The errors of evstream.open for a source that is a stream.
     """
-    import_arrow()
     options = _with(options or Options(), said)
     input_format = from_ or format_of(str(source))[0]
     output_format = to or format_of(str(target))[0]
@@ -84,7 +86,7 @@ def convert(
             table.batches = _sorted(table.batches, table.header)
             table.is_sorted = True
         if table.exposure_gaps:
-            table.batches = with_exposures(table.batches, table.header, table.name)
+            table.batches = fill_exposures(table.batches, table.header, table.name)
         if not table.carried and output_format != "bin":
             table.batches = checked(table)
         table.batches = stack.enter_context(_in_thread(table.batches, opened))
@@ -138,7 +140,7 @@ def _compressed(file: SinkFile, target: Any) -> Generator[Any]:
 
 
 @contextmanager
-def _in_thread(batches: Iterator[RecordBatch], source: Source) -> Generator[Iterator[RecordBatch]]:
+def _in_thread(batches: Iterator[Rows], source: Source) -> Generator[Iterator[Rows]]:
     """The batches, read and decoded beside their writing; not from a pipe, since a thread
     that waits for one cannot be ended."""
     if source.size is None:
@@ -149,8 +151,8 @@ def _in_thread(batches: Iterator[RecordBatch], source: Source) -> Generator[Iter
 
 
 def _watched(
-    batches: Iterator[RecordBatch], source: Source, progress: Callable[[int], None]
-) -> Iterator[RecordBatch]:
+    batches: Iterator[Rows], source: Source, progress: Callable[[int], None]
+) -> Iterator[Rows]:
     for batch in batches:
         yield batch
         progress(source.offset())
@@ -180,11 +182,17 @@ def _tell_missing(
         table.header = complete_header(table.header, {})
 
 
-def _sorted(batches: Iterator[RecordBatch], header: StreamHeader) -> Iterator[RecordBatch]:
-    """All rows at once, in the order of a stream: by block, then by sidx or index."""
-    pa = import_arrow()
-    whole = pa.Table.from_batches(batches, arrow_schema(header))
+def _sorted(batches: Iterator[Rows], header: StreamHeader) -> Iterator[Rows]:
+    """All rows at once, in the order of a stream: by block, then by sidx or index. Rows that are
+    equal in these stay in their order."""
+    several = list(batches)
+    if not several:
+        return
+    whole = join_rows(several)
+    several.clear()
     keys = [name for name, dtype in block_columns(header).items() if dtype.kind != "f"]
     within = [name for name in row_columns(header) if name not in block_columns(header)][:1]
-    order = [(name, "ascending") for name in [*keys, *within]]
-    yield from whole.sort_by(order).to_batches(max_chunksize=1 << 17)
+    order = np.lexsort([whole[name] for name in reversed([*keys, *within])])
+    for first in range(0, len(order), BATCH_ROWS):
+        part = order[first : first + BATCH_ROWS]
+        yield {name: column[part] for name, column in whole.items()}

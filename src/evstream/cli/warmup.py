@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def warm_up(stream: str, widths: dict[str, str]) -> None:
-    """Use every kernel of a stream type once, by writing, reading and sealing a stream."""
+    """Use every kernel of a stream type once: write, read and seal a stream, print and parse it."""
     import numpy as np
 
     from evstream._generated import layout
@@ -66,6 +66,7 @@ def warm_up(stream: str, widths: dict[str, str]) -> None:
     from evstream.event import no_matrix
     from evstream.reader import EventStream
     from evstream.seal import Sealer
+    from evstream.text.rows import RowParser, RowPrinter
     from evstream.writer import create
 
     spec = layout.STREAMS[stream]
@@ -84,6 +85,9 @@ def warm_up(stream: str, widths: dict[str, str]) -> None:
     with EventStream(target, stream, widths=widths, tap=sealer.update) as opened:
         events = list(opened)
     sealer.finish()
+    columns = row_columns(header)
+    text = RowPrinter(columns).text(events[0].to_rows())
+    RowParser(list(columns), columns, lambda line, number: []).rows(text, 1)
     with create(io.BytesIO(), stream, widths=widths, **values) as out:
         for event in events:
             out.write(event)

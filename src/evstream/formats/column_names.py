@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evstream._generated import layout
-from evstream.arrow import arrow_schema, batch_of, rows_of
 from evstream.blocks import Array, block_columns, csv_columns, row_columns
 from evstream.errors import TableError
 from evstream.header import StreamHeader
@@ -56,15 +55,6 @@ def _known() -> Mapping[str, str]:
     own = {_bare(name): name for name in chain.from_iterable(map(row_columns, headers))}
     pairs = chain.from_iterable(csv_columns(header).items() for header in headers)
     return {**{_bare(other): name for name, other in pairs}, **_OTHER_NAMES, **own}
-
-
-def with_exposures(
-    batches: Iterable[RecordBatch], header: StreamHeader, source: str
-) -> Iterator[RecordBatch]:
-    """The rows of a SELT, with the exposure of its block in each row of loss 0."""
-    schema = arrow_schema(header)
-    for rows in fill_exposures((rows_of(batch, source) for batch in batches), header, source):
-        yield batch_of(schema, rows)
 
 
 def fill_exposures(
