@@ -512,7 +512,7 @@ def test_whole_losses_look_like_floats_to_others(precision: int | None, tmp_path
         stream.write_columns(1, 1, np.arange(1, len(values) + 1), values)
     convert(source, out, options=Options(precision=precision))
     assert pl.read_csv(out)["loss"].to_list() == values.tolist()
-    assert duckdb.sql(f"SELECT sum(loss) FROM '{out}'").fetchone() == (30_000_000.5,)
+    assert duckdb.sql(f"SELECT sum(loss) FROM '{out}'").fetchall() == [(30_000_000.5,)]
 
 
 # Sorting
