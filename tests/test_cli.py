@@ -150,7 +150,8 @@ def test_cat_prints_every_record_so_that_it_reads_back(entry, capsys):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(1000000.0, "1000000"), (0.1, "0.1"), (-0.0, "-0"), (1e30, "1e+30"), (16777216.0, "16777216"),
+    [(1000000.0, "1000000.0"), (0.1, "0.1"), (-0.0, "-0.0"), (1e30, "1e+30"),
+     (16777216.0, "16777216.0"),
      (0.5, "0.5"), (math.inf, "inf"), (math.nan, "nan"), (1e-30, "1e-30")],
 )  # fmt: skip
 def test_cat_prints_floats_shortest(tmp_path, capsys, value, text):
@@ -168,6 +169,22 @@ def test_cat_as_json_lines_is_json_even_for_nan(tmp_path, capsys):
     rows = [json.loads(line, parse_constant=None) for line in capsys.readouterr().out.splitlines()]
     assert [row["loss"] for row in rows] == ["nan", "-inf", 0.5]
     assert list(rows[0]) == ["event_id", "item_id", "sidx", "loss"]
+
+
+def test_cat_takes_ids_that_no_stream_has(capsys):
+    main(["cat", "--event", str(2**70), "--event", str(2**63), "--event", "-1", str(LOSS)])
+    out, err = capsys.readouterr()
+    assert out == "event_id,item_id,sidx,loss\n"
+    assert err.count(" is not in the stream\n") == 3
+
+
+def test_cat_prints_what_came_before_a_cut(tmp_path, capsys):
+    path = tmp_path / "cut.bin"
+    path.write_bytes(TWO_EVENTS[:-17])  # inside the last record
+    assert main(["cat", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "event_id,item_id,sidx,loss\n1,1,1,2.5\n"
+    assert err.startswith(f"evstream: {path}: byte ")
 
 
 def test_cat_picks_events_and_the_head(capsys):

@@ -16,7 +16,7 @@ from evstream._generated import layout
 for stream in layout.STREAMS:
     warm_up(stream, {})
 for name, module in list(sys.modules.items()):
-    if name.startswith("evstream._generated."):
+    if name.startswith(("evstream._generated.", "evstream.text.")):
         for function in vars(module).values():
             stats = getattr(function, "stats", None)
             if stats is not None and stats.cache_misses:
@@ -49,7 +49,7 @@ def test_widths_are_a_choice(tmp_path):
     (narrow, none), (wide, shared), (compiled, found) = counts
     assert narrow > 20
     assert wide > 20
-    assert (none, shared, compiled) == (0, 0, 0)
+    assert (none, shared, compiled) == (0, 2, 0)  # rows of text print and parse at any width
     assert found > 20  # what only other kernels call is not looked up again
     assert len(list(tmp_path.rglob("*.nbc"))) == narrow + wide
 

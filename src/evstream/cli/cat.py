@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from evstream._support.format import Format
 from evstream.cli.arguments import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import Output, say, silence
+
+Rows = dict[str, Any]
 
 ROWS = 1 << 15
 """Rows that are text at once: an event may be large, and its text takes 50 times its bytes."""
@@ -51,36 +54,58 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(options: argparse.Namespace, output: Output) -> None:
-    from evstream.text.json import csv_lines, json_lines
+    from evstream.conversion.parallel import in_order
+    from evstream.text.json import json_lines
+    from evstream.text.rows import RowPrinter
     from evstream.wire.columns import csv_columns
 
-    lines = csv_lines if options.format == "csv" else json_lines
     with (
         open_stream(options.file, options) as stream,
         Progress(stream.name, stream.size) as progress,
     ):
-        titles = csv_columns(stream.header)
-        names = list(titles if options.format == "csv" else stream.header.row_columns)
-        left = math.inf if options.head is None else options.head
-        if options.format == "csv":
-            output.write(",".join(titles.values()) + "\n")
-        absent = set(options.event or ())
-        for event in stream:
-            if left <= 0:
-                break
-            absent.discard(event.event_id)
-            if options.event is not None and event.event_id not in options.event:
-                continue
-            rows = event.to_rows()
-            count = int(min(len(rows[names[0]]), left))
-            for first in range(0, count, ROWS):
-                last = min(first + ROWS, count)
-                output.write(lines({name: rows[name][first:last] for name in names}))
-            left -= count
-            progress.update(stream.offset)
-        else:
-            for event_id in sorted(absent):
-                say(f"warning: {stream.name}: event {event_id} is not in the stream")
+        titles, dtypes = csv_columns(stream.header), stream.header.row_columns
+        if options.format == "jsonl":
+            for rows in _pieces(stream, options, progress):
+                output.write(json_lines(rows))
+            return
+        printer = RowPrinter({name: dtypes[name] for name in titles})
+        output.write(",".join(titles.values()) + "\n")
+        pieces = _pieces(stream, options, progress)
+        # Several at once; but what comes through a pipe is printed before the next is waited for.
+        several = in_order(printer.text, pieces) if stream.size is not None else (
+            (rows, printer.text(rows)) for rows in pieces
+        )  # fmt: skip
+        for _, text in several:
+            output.write_ascii(text)
+
+
+def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Iterator[Rows]:
+    """The rows to print, ROWS at most at a time."""
+    from evstream.tables.rows import Selection
+    from evstream.wire.columns import to_rows
+
+    wanted = options.event
+    if wanted is not None:  # an id may be any number, those of no stream too
+        wanted = [event_id for event_id in wanted if -(2**63) <= event_id < 2**63]
+    selection = Selection(stream.header, wanted)
+    absent = set(options.event or ())
+    left = math.inf if options.head is None else options.head
+    for chunk in stream.chunks() if left else ():
+        if absent:
+            absent -= set(chunk.columns.block[0].tolist())
+        kept = selection.blocks(chunk)
+        rows = to_rows(stream.header, kept.columns, kept.skipped)
+        count = int(min(len(next(iter(rows.values()))), left))
+        for first in range(0, count, ROWS):
+            last = min(first + ROWS, count)
+            yield {name: column[first:last] for name, column in rows.items()}
+        left -= count
+        progress.update(stream.offset)
+        if left <= 0:
+            return
+    if left:
+        for event_id in sorted(absent):
+            say(f"warning: {stream.name}: event {event_id} is not in the stream")
 
 
 def _count(text: str) -> int:

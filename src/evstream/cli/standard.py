@@ -34,6 +34,15 @@ class Output:
         if sys.stdout.isatty():
             self._sink.flush()  # somebody watches
 
+    def write_ascii(self, text: memoryview) -> None:
+        """Write text that is encoded already, as `write` does."""
+        if self._sink is None:
+            sys.stdout.write(str(text, "ascii"))
+            return
+        self._sink.write(text)
+        if sys.stdout.isatty():
+            self._sink.flush()
+
     def flush(self) -> None:
         if self._sink is not None:
             self._sink.flush()

@@ -59,12 +59,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -> None:
-    """Use every kernel of a stream type once, by writing, reading and sealing a stream."""
+    """Use every kernel of a stream type once: write, read and seal a stream, print and parse it."""
     import numpy as np
 
     from evstream._support.format import bound_format
     from evstream.checking.seal import Sealer
     from evstream.reading.stream import EventStream
+    from evstream.text.rows import RowParser, RowPrinter
     from evstream.wire.event import no_matrix
     from evstream.writing.writer import create
 
@@ -84,6 +85,9 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     with EventStream(target, stream, widths=widths, tap=sealer.update, format=format) as opened:
         events = list(opened)
     sealer.finish()
+    columns = header.row_columns
+    text = RowPrinter(columns).text(events[0].to_rows())
+    RowParser(list(columns), columns, lambda line, number: []).rows(text, 1)
     with create(io.BytesIO(), stream, widths=widths, format=format, **values) as out:
         for event in events:
             out.write(event)

@@ -18,13 +18,13 @@ from evstream.conversion.table import (
 )
 from evstream.errors import EvstreamError
 from evstream.extras import import_arrow
-from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema
+from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema, batch_of
 from evstream.tables.column_names import has_impacted_exposure, renamed, stream_names
 from evstream.transport.source import Source
+from evstream.wire.columns import Array
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyarrow import RecordBatch
 
 _FILE_MAGIC = b"ARROW1"
 
@@ -48,15 +48,14 @@ def read(source: Source, options: Options) -> Table:
     except BaseException:
         copy.close()
         raise
-    schema = arrow_schema(header)
 
-    def batches() -> Iterator[RecordBatch]:
+    def batches() -> Iterator[dict[str, Array]]:
         row = 0
         with arrow_errors("Arrow", source.name):
             for batch, metadata in _with_metadata(reader, is_file):
                 if (metadata or {}).get(FINAL_DELIMITER) == b"false":
                     table.clean_end = False
-                yield conform(renamed(batch, names), schema, row, source.name)
+                yield conform(renamed(batch, names), header, row, source.name)
                 row += batch.num_rows
 
     gaps = carried is None and has_impacted_exposure(given)
@@ -85,7 +84,7 @@ def write(table: Table, out: Any, options: Options) -> None:
     style = pa.ipc.IpcWriteOptions(compression=compression)
     with completed(pa.ipc.new_file(out, schema, options=style)) as writer:
         for batch in table.batches:
-            writer.write_batch(batch)
+            writer.write_batch(batch_of(schema, batch))
         if not table.clean_end:
             empty = pa.RecordBatch.from_pylist([], schema=schema)
             writer.write_batch(empty, custom_metadata={FINAL_DELIMITER.decode(): "false"})

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from evstream._support.format import bound_format
 from evstream.conversion.formats import Options, Table, format_of, module_of
@@ -13,17 +15,19 @@ from evstream.conversion.parallel import ahead
 from evstream.conversion.stream_file import checked, copy
 from evstream.conversion.table import complete_header, completed, missing_fields
 from evstream.errors import EvstreamError, TableError
-from evstream.extras import import_arrow
-from evstream.tables.arrow import arrow_schema
-from evstream.tables.column_names import with_exposures
+from evstream.tables.column_names import fill_exposures
+from evstream.tables.rows import join_rows
 from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
 from evstream.transport.same_file import refuse_same_file
 from evstream.transport.sink import Sink, SinkFile
 from evstream.transport.source import Source
+from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 
-if TYPE_CHECKING:
-    from pyarrow import RecordBatch
+Rows = dict[str, Array]
+
+BATCH_ROWS = 1 << 17
+"""Rows of a batch that sorting gives."""
 
 
 def convert(
@@ -63,7 +67,6 @@ def convert(
         EvstreamError: the target is the source, by whatever name.
         The errors of evstream.open for a source that is a stream.
     """
-    import_arrow()
     options = _with(options or Options(), said)
     input_format = from_ or format_of(str(source))[0]
     output_format = to or format_of(str(target))[0]
@@ -85,7 +88,7 @@ def convert(
             table.batches = _sorted(table.batches, table.header)
             table.is_sorted = True
         if table.exposure_gaps:
-            table.batches = with_exposures(table.batches, table.header, table.name)
+            table.batches = fill_exposures(table.batches, table.header, table.name)
         if not table.carried and output_format != "bin":
             table.batches = checked(table)
         table.batches = stack.enter_context(_in_thread(table.batches, opened))
@@ -143,7 +146,7 @@ def _compressed(file: SinkFile, target: Any) -> Generator[Any]:
 
 
 @contextmanager
-def _in_thread(batches: Iterator[RecordBatch], source: Source) -> Generator[Iterator[RecordBatch]]:
+def _in_thread(batches: Iterator[Rows], source: Source) -> Generator[Iterator[Rows]]:
     """The batches, read and decoded beside their writing; not from a pipe, since a thread
     that waits for one cannot be ended."""
     if source.size is None:
@@ -154,8 +157,8 @@ def _in_thread(batches: Iterator[RecordBatch], source: Source) -> Generator[Iter
 
 
 def _watched(
-    batches: Iterator[RecordBatch], source: Source, progress: Callable[[int], None]
-) -> Iterator[RecordBatch]:
+    batches: Iterator[Rows], source: Source, progress: Callable[[int], None]
+) -> Iterator[Rows]:
     for batch in batches:
         yield batch
         progress(source.offset())
@@ -185,11 +188,17 @@ def _tell_missing(
         table.header = complete_header(table.header, {})
 
 
-def _sorted(batches: Iterator[RecordBatch], header: StreamHeader) -> Iterator[RecordBatch]:
-    """All rows at once, in the order of a stream: by block, then by sidx or index."""
-    pa = import_arrow()
-    whole = pa.Table.from_batches(batches, arrow_schema(header))
+def _sorted(batches: Iterator[Rows], header: StreamHeader) -> Iterator[Rows]:
+    """All rows at once, in the order of a stream: by block, then by sidx or index. Rows that are
+    equal in these stay in their order."""
+    several = list(batches)
+    if not several:
+        return
+    whole = join_rows(several)
+    several.clear()
     keys = list(header.key_columns)
     within = [name for name in header.row_columns if name not in header.block_columns][:1]
-    order = [(name, "ascending") for name in [*keys, *within]]
-    yield from whole.sort_by(order).to_batches(max_chunksize=1 << 17)
+    order = np.lexsort([whole[name] for name in reversed([*keys, *within])])
+    for first in range(0, len(order), BATCH_ROWS):
+        part = order[first : first + BATCH_ROWS]
+        yield {name: column[part] for name, column in whole.items()}

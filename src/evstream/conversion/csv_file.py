@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Iterator
+import reprlib
+from collections.abc import Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from evstream.conversion.line_guard import LineGuard
+from evstream.conversion.parallel import in_order
 from evstream.conversion.table import Options, Table, guess_header
-from evstream.conversion.text_file import (
-    TextFormat,
-    opening_line,
-    read_blocks,
-    read_rows,
-    write_frames,
-)
+from evstream.conversion.text_file import number_of, numbered, opening_line, read_blocks
 from evstream.errors import TableError
-from evstream.extras import import_arrow
-from evstream.tables.arrow import arrow_schema
 from evstream.tables.column_names import has_impacted_exposure, stream_names
+from evstream.text.rows import RowParser, RowPrinter
 from evstream.transport.environment import strict_of
 from evstream.transport.source import Source
 from evstream.wire.columns import csv_columns
-
-if TYPE_CHECKING:
-    import polars as pl
-    import pyarrow as pa
 
 
 def read(source: Source, options: Options) -> Table:
@@ -44,16 +36,13 @@ def read(source: Source, options: Options) -> Table:
         _refuse_other_delimiters(text, source.name)
     names = stream_names(given, options.format)
     header = guess_header(names, options, source.name)
-    schema = arrow_schema(header)
-    form = TextFormat(
-        names,
-        lambda block: _by_arrow(block, names, schema),
-        lambda lines, first_line: _records(lines, names, first_line, source.name),
-    )
+    dtypes = header.row_columns
+    in_text = {name: dtypes[name] for name in names}
+    parser = RowParser(names, dtypes, lambda line, at: _numbers(line, at, in_text, source.name))
     if rest:
         blocks = chain([memoryview(rest)], blocks)
-    batches = read_rows(blocks, form, schema, 2, source.name)
-    batches = guard.watch_end(batches, strict=strict_of(options.strict))
+    parsed = in_order(lambda block: parser.rows(*block), numbered(blocks, 2))
+    batches = guard.watch_end((rows for _, rows in parsed), strict=strict_of(options.strict))
     gaps = has_impacted_exposure(given)
     return Table(header, batches, source.name, False, first_line=2, exposure_gaps=gaps)
 
@@ -62,18 +51,12 @@ def write(table: Table, out: Any, options: Options) -> None:
     """A header line and a line per row; floats as short as they read back, or with a fixed
     number of decimals, rounded as printf does."""
 
-    columns = csv_columns(table.header)
+    columns, dtypes = csv_columns(table.header), table.header.row_columns
+    printer = RowPrinter({name: dtypes[name] for name in columns}, options.precision)
+    out.write(",".join(columns.values()).encode() + b"\n")
+    for _, text in in_order(printer.text, table.batches):
+        out.write(text)
 
-    def lines(frame: pl.DataFrame, out: Any) -> None:
-        frame.select(*columns).write_csv(
-            out, include_header=False, float_precision=options.precision
-        )
-
-    head = ",".join(columns.values()) + "\n"
-    write_frames(table.batches, lines, out, head.encode())
-
-
-_QUOTED = re.compile(rb'(?<![^,\n])"[^",\r\n]*"(?=[,\r\n])')
 
 _OTHER_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -99,34 +82,22 @@ def _values(line: str, number: int, source: str) -> list[str]:
         raise TableError(f"this is no CSV ({error})", source=source, line=number) from None
 
 
-def _by_arrow(block: memoryview, names: list[str], schema: pa.Schema) -> pa.Table:
-    pa = import_arrow()
-    import pyarrow.csv as pa_csv
-
-    text: Any = block.obj
-    if b"x" in text or b"X" in text:
-        raise pa.ArrowInvalid("pyarrow would take 0x10 for a whole number")
-    quotes = text.count(b'"')
-    if quotes and quotes != 2 * len(_QUOTED.findall(text)):
-        raise pa.ArrowInvalid('pyarrow would close an open quote, and take "1"2 for 12')
-    return pa_csv.read_csv(
-        pa.BufferReader(pa.py_buffer(block)),
-        read_options=pa_csv.ReadOptions(
-            column_names=names, block_size=2 * len(block), use_threads=False
-        ),
-        parse_options=pa_csv.ParseOptions(ignore_empty_lines=False),
-        convert_options=pa_csv.ConvertOptions(
-            column_types={f.name: f.type for f in schema},
-            include_columns=schema.names,
-            null_values=[],
-        ),
-    )
-
-
-def _records(
-    lines: list[str], names: list[str], first_line: int, source: str
-) -> Iterator[dict[str, str]]:
-    for number, line in enumerate(lines, first_line):
-        values = _values(line, number, source)
-        record = dict(zip(names, values, strict=False))
-        yield record | {f"{i + 1}": v for i, v in enumerate(values) if i >= len(names)}
+def _numbers(line: str, number: int, dtypes: Mapping[str, np.dtype[Any]], source: str) -> list[Any]:
+    """The numbers of a line. Raises TableError for the first that is missing or none."""
+    values = _values(line, number, source)
+    expected = f"the columns {', '.join(dtypes)}"
+    if len(values) > len(dtypes):
+        extra = reprlib.repr(values[len(dtypes)])
+        raise TableError(
+            f"there is {extra}", source=source, line=number, column=str(len(dtypes) + 1),
+            expected=expected,
+        )  # fmt: skip
+    if len(values) < len(dtypes):
+        missing = list(dtypes)[len(values)]
+        raise TableError(
+            "a value is missing", source=source, line=number, column=missing, expected=expected
+        )
+    return [
+        number_of(value, dtype, source, number, name)
+        for value, (name, dtype) in zip(values, dtypes.items(), strict=True)
+    ]

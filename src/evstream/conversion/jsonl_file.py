@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -11,25 +14,25 @@ import numpy as np
 
 from evstream._support.format import bound_format
 from evstream.conversion.line_guard import LineGuard
+from evstream.conversion.parallel import in_order
 from evstream.conversion.table import Options, Table, guess_header
 from evstream.conversion.text_file import (
-    TextFormat,
     is_zero,
+    number_of,
+    numbered,
     opening_line,
     read_blocks,
-    read_rows,
-    write_frames,
 )
 from evstream.errors import TableError
-from evstream.extras import import_arrow
-from evstream.tables.arrow import arrow_schema
+from evstream.extras import import_arrow, import_extra
+from evstream.tables.arrow import arrow_schema, batch_of, rows_of
 from evstream.tables.column_names import has_impacted_exposure, stream_names
 from evstream.text.json import json_lines
 from evstream.transport.source import Source
+from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 
 if TYPE_CHECKING:
-    import polars as pl
     import pyarrow as pa
 
 
@@ -43,15 +46,8 @@ def read(source: Source, options: Options) -> Table:
     given = list(next(_records([opening_line(first, source.name)], 1, source.name)))
     names = stream_names(given, options.format)
     header = guess_header(names, options, source.name)
-    schema = arrow_schema(header)
-    form = TextFormat(
-        names,
-        lambda block: _by_arrow(block, given, names, schema),
-        lambda lines, first_line: _renamed(
-            _records(lines, first_line, source.name), dict(zip(given, names, strict=True))
-        ),
-    )
-    batches = read_rows(chain([first], blocks), form, schema, 1, source.name)
+    parse = _parser(header, given, names, source.name)
+    batches = (rows for _, rows in in_order(parse, numbered(chain([first], blocks), 1)))
     gaps = has_impacted_exposure(given)
     return Table(header, batches, source.name, False, first_line=1, exposure_gaps=gaps)
 
@@ -65,16 +61,60 @@ def _without_rows(source: Source, options: Options) -> Table:
 
 
 def write(table: Table, out: Any, options: Options) -> None:
-    """An object per row; JSON has no NaN or infinity, so these become strings."""
-    write_frames(table.batches, _lines, out)
+    """An object per row; JSON has no NaN or infinity, so these become strings.
+
+    Printed by Polars, but into memory: it writes from a thread of its own, while the main one,
+    which alone hears signals, waits for it; and it turns an error of the file into one with less
+    in it.
+    """
+    from_arrow = import_extra("polars").from_arrow
+    schema = arrow_schema(table.header)
+    for rows in table.batches:
+        if all(np.isfinite(column).all() for column in rows.values()):
+            text = io.BytesIO()
+            from_arrow(batch_of(schema, rows)).write_ndjson(text)
+            out.write(text.getbuffer())
+        else:  # polars would write null
+            out.write(json_lines(rows).encode())
 
 
-def _lines(frame: pl.DataFrame, out: Any) -> None:
-    rows = {column.name: column.to_numpy() for column in frame}
-    if all(np.isfinite(column).all() for column in rows.values()):
-        frame.write_ndjson(out)
-    else:  # polars would write null
-        out.write(json_lines(rows).encode())
+def _parser(
+    header: StreamHeader, given: list[str], names: list[str], source: str
+) -> Callable[[tuple[memoryview, int]], dict[str, Array]]:
+    """What parses a block of lines: pyarrow; and where that refuses, Python, one value at a time,
+    which takes what is odd and says exactly what is wrong and where."""
+    pa = import_arrow()
+    schema = arrow_schema(header)
+    dtypes = header.row_columns
+    own = dict(zip(given, names, strict=True))
+
+    def parse(numbered_block: tuple[memoryview, int]) -> dict[str, Array]:
+        block, first_line = numbered_block
+        try:
+            rows = _plain_rows(_by_arrow(block, given, names, schema), schema, block)
+        except pa.ArrowInvalid:
+            rows = None
+        if rows is not None:
+            return rows
+        lines = bytes(block).decode("utf-8", "replace").split("\n")[:-1]
+        records = _records([line.removesuffix("\r") for line in lines], first_line, source)
+        return _read_exactly(
+            _renamed(records, own), {name: dtypes[name] for name in names}, first_line, source
+        )
+
+    return parse
+
+
+def _plain_rows(table: pa.Table, schema: pa.Schema, block: memoryview) -> dict[str, Array] | None:
+    """The rows; None where Python should have a look."""
+    columns = [table.column(name) for name in schema.names]
+    is_whole = table.num_rows == bytes(block).count(b"\n")
+    if not is_whole or any(_is_odd(column) for column in columns):
+        return None
+    if any(_has_zero(column) for column in columns) and _TINY.search(block):
+        return None
+    batches = table.select(schema.names).cast(schema).combine_chunks().to_batches()
+    return rows_of(batches[0]) if len(batches) == 1 else None
 
 
 def _by_arrow(block: memoryview, given: list[str], names: list[str], schema: pa.Schema) -> pa.Table:
@@ -128,3 +168,47 @@ def _float(text: str) -> float | str:
     number = float(text)
     is_held = np.isfinite(number) and (number != 0 or is_zero(text))
     return number if is_held else text
+
+
+def _is_odd(column: Any) -> bool:
+    """Whether Python should have a look: a value is missing, or not finite, which may be a
+    number too large for its width."""
+    import pyarrow.compute as pc
+    import pyarrow.types as pt
+
+    if column.null_count:
+        return True
+    return bool(pt.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py())
+
+
+_TINY = re.compile(rb"[eE]-[0-9]*[1-9][0-9]|0{30}")
+"""What a number that is not 0, but becomes 0 at its width, has in its text: pyarrow does not
+say that it has lost one. 1e-45 needs an exponent of two digits, or so many zeros."""
+
+
+def _has_zero(column: Any) -> bool:
+    import pyarrow.compute as pc
+    import pyarrow.types as pt
+
+    return bool(pt.is_floating(column.type) and pc.any(pc.equal(column, 0)).as_py())
+
+
+def _read_exactly(
+    records: Iterable[Mapping[str, Any]],
+    dtypes: Mapping[str, np.dtype[Any]],
+    first_line: int,
+    source: str,
+) -> dict[str, Array]:
+    columns: dict[str, list[Any]] = {name: [] for name in dtypes}
+    for line, record in enumerate(records, first_line):
+        for name in [*record, *dtypes]:
+            if name not in dtypes or name not in record:
+                extra = reprlib.repr(record.get(name))
+                problem = "a value is missing" if name in dtypes else f"there is {extra}"
+                raise TableError(
+                    problem, source=source, line=line, column=name,
+                    expected=f"the columns {', '.join(dtypes)}",
+                )  # fmt: skip
+        for name, dtype in dtypes.items():
+            columns[name].append(number_of(record[name], dtype, source, line, name))
+    return {name: np.array(values, dtypes[name]) for name, values in columns.items()}

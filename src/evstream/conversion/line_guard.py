@@ -8,15 +8,14 @@ have lost its end: `1,2,3,15` is a row, and so is the `1,2,3,1` that a cut leave
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
 
 from evstream.errors import CutLineWarning, TableError, warn
 from evstream.transport.source import Source
 
-if TYPE_CHECKING:
-    from pyarrow import RecordBatch
+W = TypeVar("W")
 
 MAX_LINE = 1 << 20
 """Bytes that a line may have unless the caller says otherwise; a row has below 200."""
@@ -53,7 +52,7 @@ class LineGuard:
         self._lines += len(ends)
         return size
 
-    def watch_end(self, batches: Iterator[RecordBatch], *, strict: bool) -> Generator[RecordBatch]:
+    def watch_end(self, batches: Iterator[W], *, strict: bool) -> Generator[W]:
         """The batches that were parsed; then a CutLineWarning, under `strict` a TableError, if
         the last line has no newline."""
         yield from batches

@@ -20,11 +20,18 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 def in_order(function: Callable[[A], B], items: Iterable[A]) -> Generator[tuple[A, B]]:
     """Each item with function(item), some of them at once. Items are drawn in this thread,
-    so that a pipe which has nothing to say holds up nobody else."""
+    so that a pipe which has nothing to say holds up nobody else. Where drawing fails, those
+    before are given first."""
     waiting: deque[tuple[A, Future[B]]] = deque()
+    drawn, failure = iter(items), None
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            for item in items:
+            while failure is None:
+                try:
+                    item = next(drawn)
+                except Exception as error:
+                    failure = error
+                    break
                 waiting.append((item, pool.submit(function, item)))
                 if len(waiting) > WORKERS:
                     done, result = waiting.popleft()
@@ -32,6 +39,8 @@ def in_order(function: Callable[[A], B], items: Iterable[A]) -> Generator[tuple[
             while waiting:
                 done, result = waiting.popleft()
                 yield done, result.result()
+            if not isinstance(failure, StopIteration):
+                raise failure
         finally:
             for _, result in waiting:
                 result.cancel()

@@ -19,9 +19,10 @@ from evstream.conversion.table import (
     seekable,
 )
 from evstream.extras import import_arrow
-from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema, numbers_of
+from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema, batch_of
 from evstream.tables.column_names import has_impacted_exposure, renamed, stream_names
 from evstream.transport.source import Source
+from evstream.wire.columns import Array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,14 +59,13 @@ def read(source: Source, options: Options) -> Table:
     except BaseException:
         copy.close()
         raise
-    schema = arrow_schema(header)
     metadata = file.metadata.metadata or {}
 
-    def batches() -> Iterator[RecordBatch]:
+    def batches() -> Iterator[dict[str, Array]]:
         row = 0
         with arrow_errors("Parquet", source.name):
             for batch in file.iter_batches(BATCH_ROWS):
-                yield conform(renamed(batch, names), schema, row, source.name)
+                yield conform(renamed(batch, names), header, row, source.name)
                 row += batch.num_rows
         table.clean_end = metadata.get(FINAL_DELIMITER) != b"false"
 
@@ -105,23 +105,23 @@ def write(table: Table, out: Any, options: Options) -> None:
             writer.add_key_value_metadata({FINAL_DELIMITER.decode(): "false"})
 
 
-def _groups(batches: Iterator[RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+def _groups(batches: Iterator[dict[str, Array]], schema: pa.Schema) -> Iterator[pa.Table]:
     """Tables of whole events, GROUP_ROWS or a little more."""
     pa = import_arrow()
     waiting: list[RecordBatch] = []
     rows = whole = 0  # rows that wait, and those of them that are of finished events
     last = None
     for batch in batches:
-        if not batch.num_rows:
+        events = next(iter(batch.values()))
+        if not len(events):
             continue
-        events = numbers_of(batch.column(0))
         starts = np.flatnonzero(events[1:] != events[:-1]) + 1
         if len(starts):
             whole = rows + int(starts[-1])
         elif last is not None and events[0] != last:
             whole = rows
         last = events[-1]
-        waiting.append(batch)
+        waiting.append(batch_of(schema, batch))
         rows += len(events)
         if rows >= LARGEST_GROUP_ROWS and not whole:
             whole = rows

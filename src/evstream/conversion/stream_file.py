@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from evstream.conversion.table import Options, Table, complete_header, missing_fields
 from evstream.errors import RowsWarning, TableError, WriteError, warn
 from evstream.reading.stream import EventStream
-from evstream.tables.arrow import BATCH_ROWS, arrow_schema, batch_of, rebatch, rows_of
+from evstream.tables.arrow import BATCH_ROWS, rebatch
 from evstream.tables.rows import iter_rows
 from evstream.transport.sink import SinkFile
 from evstream.transport.source import Source
@@ -20,9 +20,6 @@ from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 from evstream.wire.stream_edge import Edge, give_up
 from evstream.writing.writer import Writer
-
-if TYPE_CHECKING:
-    from pyarrow import RecordBatch
 
 
 def read(source: Source, options: Options) -> Table:
@@ -33,11 +30,9 @@ def read(source: Source, options: Options) -> Table:
     except BaseException:
         stream.close()
         raise
-    schema = arrow_schema(stream.header)
 
-    def batches() -> Iterator[RecordBatch]:
-        for rows in rebatch(iter_rows(stream), BATCH_ROWS):
-            yield batch_of(schema, rows)
+    def batches() -> Iterator[dict[str, Array]]:
+        yield from rebatch(iter_rows(stream), BATCH_ROWS)
         table.clean_end = stream.clean_end is not False
 
     table = Table(stream.header, batches(), stream.name, True, close=stream.close)
@@ -102,14 +97,14 @@ def write(table: Table, out: Any, options: Options) -> None:
     table.header = header
 
 
-def checked(table: Table) -> Iterator[RecordBatch]:
+def checked(table: Table) -> Iterator[dict[str, Array]]:
     """The batches of a table, refused where they break a rule of the stream."""
     return written(table, table.batches, placeholder(table.header), _Nowhere())
 
 
 def written(
-    table: Table, batches: Iterator[RecordBatch], header: StreamHeader, out: Any
-) -> Iterator[RecordBatch]:
+    table: Table, batches: Iterator[dict[str, Array]], header: StreamHeader, out: Any
+) -> Iterator[dict[str, Array]]:
     """Write the batches of a table as a stream; gives each once it is written.
 
     Raises TableError, with the place in the file, for what breaks a rule of the stream. A file
@@ -118,7 +113,7 @@ def written(
     """
     with Writer(out, header) as writer:
         row = 0
-        for batch, rows in _whole_blocks(batches, header, table.name):
+        for batch, rows in _whole_blocks(batches, header):
             try:
                 _write(writer, rows, table, row)
             except WriteError as error:
@@ -154,15 +149,15 @@ def placeholder(header: StreamHeader) -> StreamHeader:
 
 
 def _whole_blocks(
-    batches: Iterator[RecordBatch], header: StreamHeader, source: str
-) -> Iterator[tuple[RecordBatch | None, dict[str, Array]]]:
+    batches: Iterator[dict[str, Array]], header: StreamHeader
+) -> Iterator[tuple[dict[str, Array] | None, dict[str, Array]]]:
     """Each batch and the rows to write with it: its own, or for blocks that say how many
     entries they have, those of the blocks that are known to be whole."""
     index = header.block.index
     kept: dict[str, Array] = {}
     for batch in batches:
-        rows = rows_of(batch, source)
-        if index is not None and batch.num_rows:
+        rows = batch
+        if index is not None and len(rows[index]):
             if kept:
                 rows = {name: np.concatenate([kept[name], rows[name]]) for name in rows}
             starts = np.flatnonzero(rows[index] == 1)

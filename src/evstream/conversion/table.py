@@ -1,4 +1,4 @@
-"""What passes between two formats: record batches, and what is known of the stream."""
+"""What passes between two formats: batches of rows, and what is known of the stream."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ class Options:
 
 @dataclass
 class Table:
-    """A stream as record batches that come one after the other.
+    """A stream as batches of rows that come one after the other.
 
     Attributes:
         header: of the stream; its len_sample is missing where nothing tells it.
-        batches: with the columns of the stream, in wire order.
+        batches: column name -> array, equally long, in wire order and the dtypes of the stream.
         name: of the file, for messages.
         carried: whether the file carries the header of a stream, so that it is written back
             as it is; otherwise its rows have to keep the rules of the stream.
@@ -84,7 +84,7 @@ class Table:
     """
 
     header: StreamHeader
-    batches: Iterator[RecordBatch]
+    batches: Iterator[dict[str, Array]]
     name: str
     carried: bool
     clean_end: bool = True
@@ -163,22 +163,21 @@ def complete_header(header: StreamHeader, values: Mapping[str, int]) -> StreamHe
     return build_header(header.stream, {**header.values, **values}, header.widths, header.format)
 
 
-def conform(batch: RecordBatch, schema: pa.Schema, first_row: int, source: str) -> RecordBatch:
-    """The columns of the schema out of a batch of somebody else's, each value unchanged.
+def conform(
+    batch: RecordBatch, header: StreamHeader, first_row: int, source: str
+) -> dict[str, Array]:
+    """The columns of the stream out of a batch of somebody else's, each value unchanged.
 
     Raises TableError for a missing value and one that the type of its column does not hold.
     """
-    pa = import_arrow()
-    arrays = []
-    for wanted in schema:
-        column = batch.column(batch.schema.get_field_index(wanted.name))
-        dtype = np.dtype(wanted.type.to_pandas_dtype())
-        column = plain_numbers(column, dtype, first_row, wanted.name, source)
-        if column.type != wanted.type:
-            values = numbers_of(column)
-            column = pa.array(_exactly(values, dtype, first_row, wanted.name, source))
-        arrays.append(column)
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    rows = {}
+    for name, dtype in header.row_columns.items():
+        column = batch.column(batch.schema.get_field_index(name))
+        values = numbers_of(plain_numbers(column, dtype, first_row, name, source))
+        rows[name] = (
+            values if values.dtype == dtype else _exactly(values, dtype, first_row, name, source)
+        )
+    return rows
 
 
 def _exactly(values: Array, dtype: np.dtype[Any], first_row: int, name: str, source: str) -> Array:

@@ -17,7 +17,6 @@ import numpy as np
 
 from evstream._support.format import Format, bound_format
 from evstream.errors import TableError
-from evstream.tables.arrow import arrow_schema, batch_of, rows_of
 from evstream.tables.rows import join_rows
 from evstream.wire.columns import Array, csv_columns
 from evstream.wire.header import StreamHeader
@@ -58,15 +57,6 @@ def _known(format: Format) -> Mapping[str, str]:
     }
     pairs = chain.from_iterable(csv_columns(header).items() for header in headers)
     return {**{_bare(other): name for name, other in pairs}, **_OTHER_NAMES, **own}
-
-
-def with_exposures(
-    batches: Iterable[RecordBatch], header: StreamHeader, source: str
-) -> Iterator[RecordBatch]:
-    """The rows of a SELT, with the exposure of its block in each row of loss 0."""
-    schema = arrow_schema(header)
-    for rows in fill_exposures((rows_of(batch, source) for batch in batches), header, source):
-        yield batch_of(schema, rows)
 
 
 def fill_exposures(

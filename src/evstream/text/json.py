@@ -1,4 +1,4 @@
-"""Rows as text, each value as short as it reads back to the same value at its width."""
+"""Rows as JSON lines, each value as short as it reads back to the same value at its width."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 
-from evstream.wire.columns import Array
+from evstream.text.rows import RowPrinter
 
-
-def csv_lines(rows: Mapping[str, Array]) -> str:
-    """A line of comma-separated values per row."""
-    texts = [_texts(column) for column in rows.values()]
-    return "".join(f"{line}\n" for line in map(",".join, zip(*texts, strict=True)))
+Array = npt.NDArray[Any]
 
 
 def json_lines(rows: Mapping[str, Array]) -> str:
@@ -30,15 +26,5 @@ def json_lines(rows: Mapping[str, Array]) -> str:
 
 
 def _texts(column: Array) -> list[str]:
-    if column.dtype.kind != "f":
-        return [str(value) for value in column.tolist()]
-    return [_shortest(value) for value in column]
-
-
-def _shortest(value: Any) -> str:
-    """The fewest digits that read back to the same value, without an exponent where the
-    number is of everyday size."""
-    text = str(value)
-    if "e" in text and 1e-5 <= abs(value) < 1e16:
-        text = np.format_float_positional(value, unique=True, trim="-")
-    return text.removesuffix(".0")
+    lines = RowPrinter({"": column.dtype}).text({"": column})
+    return str(lines, "ascii").split("\n")[:-1]
