@@ -35,7 +35,7 @@ KEYS = {
     "type_word": _keys("doc fields"),
     "type_word_field": _keys("name bytes enum doc"),
     "record": _keys("doc fields"),
-    "field": _keys("name type doc", "plural reserved minimum"),
+    "field": _keys("name type doc", "plural reserved minimum assumed"),
     "delimiter": _keys("doc record match write"),
     "block": _keys("doc header", "entry end index"),
     "end": _keys("", "delimiter count"),
@@ -83,11 +83,10 @@ WIDTHS = {
 }
 MAX_COMBINATIONS = 64
 
-# The names that the generator looks for: the fields of the type word, the field that every
-# block header starts with, and the enum and field of the special sample indices.
+# The names that the generator looks for: the fields of the type word, and the enum and field of
+# the special sample indices.
 TYPE_WORD_BYTES = 4
 TYPE_WORD_FIELDS = ("aggregation", "source")
-EVENT_ID = "event_id"
 SPECIAL_SIDX = "special_sidx"
 SIDX = "sidx"
 
@@ -98,13 +97,13 @@ def _words(text: str) -> frozenset[str]:
 
 # Names that a column can't have. The attributes of an event (see evstream.event), and the
 # decorator that makes one:
-EVENT_NAMES = _words("columns event_id header offsets own_columns property to_dense to_rows")
+EVENT_NAMES = _words("columns event_key header offsets own_columns property to_dense to_rows")
 # Modules that are generated next to those of the blocks:
 MODULE_NAMES = _words("events layout records")
 # Arguments of `Writer.write_event`, which takes columns by name, and of `evstream.create` and
 # `write_arrow`, which take the fields of a stream header:
 WRITER_NAMES = _words("event_id item_ids losses self")
-CREATE_NAMES = _words("format stream table target validate widths seal")
+CREATE_NAMES = _words("durable format stream table target validate widths seal")
 # What the writers of a record are:
 RECORD_NAMES = _words("byte_mv cursor store")
 

@@ -149,6 +149,7 @@ class _Loader:
             plural=v.maybe(key("plural"), v.snake),
             reserved=v.each(key("reserved"), v.integer),
             minimum=v.maybe(key("minimum"), v.integer),
+            assumed=v.maybe(key("assumed"), v.integer),
         )
 
     def delimiter(self, name: str, node: Node) -> Delimiter:

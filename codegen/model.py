@@ -61,6 +61,7 @@ class Field:
     plural: str | None
     reserved: tuple[int, ...]
     minimum: int | None
+    assumed: int | None
 
 
 @dataclass(frozen=True)

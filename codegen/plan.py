@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .language import SPECIAL_SIDX
+from .language import SPECIAL_SIDX, WIDTHS
 from .model import Block, Delimiter, EnumValue, Field, Record, Spec, Stream
 
 Widths = dict[str, str]
@@ -66,7 +66,7 @@ class BlockModule:
     """Everything about one block at one combination of widths.
 
     `columns` are the header fields that become columns of the decoded data: all of them
-    but the count. `keys` are the integer ones, which tell one block from the next. `limited`
+    but the count. `keys` are those that tell one block from the next; see `keys_of`. `limited`
     are the entry fields that a rule bounds (at_most, known_special), so that a callback need not.
     """
 
@@ -174,13 +174,21 @@ def _block_module(spec: Spec, block: Block, widths: Widths) -> BlockModule:
         widths=widths,
         header=header,
         columns=columns,
-        keys=tuple(f for f in columns if f.dtype[0] != "f"),
+        keys=keys_of(columns),
         entry=entry,
         delimiter=delimiter,
         count=next((f for f in header.fields if f.name == block.count), None),
         limited=tuple(f for f in entry.fields if f.name in bounded) if entry else (),
         dtypes=dtypes_of(header, entry),
     )
+
+
+def keys_of(columns: tuple[PlacedField, ...]) -> tuple[PlacedField, ...]:
+    """The columns that tell one block from the next: the first, which is the event, and those of
+    integers; all where there are no integers."""
+    if all(f.dtype[0] != "i" and f.dtype[0] != "u" for f in columns):
+        return columns
+    return tuple(f for i, f in enumerate(columns) if i == 0 or f.dtype[0] != "f")
 
 
 def records_modules(spec: Spec) -> Iterator[RecordsModule]:
@@ -229,6 +237,15 @@ def stream_plans(spec: Spec) -> Iterator[StreamPlan]:
             values[field.name] = names[numbers[field.name]]
             word += values[field.name].to_bytes(field.bytes, "little")
         yield StreamPlan(stream, values["source"], values["aggregation"], word)
+
+
+PYTHON_TYPES = {"int": "int", "unsigned": "int", "float": "float"}
+"""Kind of a width -> the Python type of one value."""
+
+
+def python_types(spec: Spec) -> dict[str, str]:
+    """Scalar -> the Python type of one value of it."""
+    return {name: PYTHON_TYPES[WIDTHS[s.widths[0]].kind] for name, s in spec.scalars.items()}
 
 
 def specials(spec: Spec) -> tuple[EnumValue, ...]:

@@ -137,7 +137,7 @@ def _modules(spec: Spec, text: Callable[..., str]) -> Iterator[tuple[str, str]]:
             constants=list(plan.constants(spec)),
         ),
     )
-    yield "events", text("events.py.j2")
+    yield "events", text("events.py.j2", python_types=plan.python_types(spec))
     for records in plan.records_modules(spec):
         yield records.name, text("records.py.j2", module=records)
     for module in plan.kernel_modules(spec):

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from ..draft import Draft, Problems, repeated
 from ..language import (
     CREATE_NAMES,
-    EVENT_ID,
     EVENT_NAMES,
     MODULE_NAMES,
     RECORD_NAMES,
@@ -78,6 +77,10 @@ def columns(draft: Draft) -> Problems:
         header = records[block.header].fields if block.header in records else ()
         entry = records[block.entry].fields if block.entry in records else ()
         entry_names = {field.name for field in entry}
+        first = next((i for i, f in enumerate(header) if f.name != block.count), None)
+        if first is not None:  # events have it under its own name
+            path = f"records.{block.header}.fields[{first}].name"
+            yield from _reserved(draft, path, header[first].name, EVENT_NAMES)
         for i, field in enumerate(header):
             path = f"records.{block.header}.fields[{i}]"
             if field.plural is not None:
@@ -89,8 +92,7 @@ def columns(draft: Draft) -> Problems:
                 yield draft.problem(f"{path}.plural", message)
         for i, field in enumerate(entry):
             path = f"records.{block.entry}.fields[{i}].name"
-            if field.name != EVENT_ID:  # refused for being in the header
-                yield from _reserved(draft, path, field.name, EVENT_NAMES)
+            yield from _reserved(draft, path, field.name, EVENT_NAMES)
 
 
 def stream_headers(draft: Draft) -> Problems:

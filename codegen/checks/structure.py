@@ -7,7 +7,7 @@ a count in the header. The passes of a block are cut along these parts.
 from __future__ import annotations
 
 from ..draft import Draft, Problems
-from ..language import EVENT_ID, SIDX, SPECIAL_SIDX
+from ..language import SIDX, SPECIAL_SIDX
 from ..model import Delimiter, Field
 from ..problems import unknown
 
@@ -140,15 +140,15 @@ def block_counts(draft: Draft) -> Problems:
 
 
 def block_headers(draft: Draft) -> Problems:
-    """A header starts with the event, and all of it but the count is read into columns."""
+    """All of a header but the count is read into columns, and the first of them is the event."""
     for block in draft.spec.blocks.values():
         if block.header not in draft.spec.records:
             continue
         path = f"records.{block.header}.fields"
         fields = draft.spec.records[block.header].fields
-        if fields[0].name != EVENT_ID or draft.kind(fields[0]) == "float":
-            message = f"the first field of a block header must be an integer {EVENT_ID!r}"
-            yield draft.problem(f"{path}[0].name", message)
+        if block.entry and all(field.name == block.count for field in fields):
+            message = "a block header needs a field besides the count; the first one is the event"
+            yield draft.problem(path, message)
         for i, field in enumerate(fields):
             if field.plural is None and field.name != block.count:
                 message = "missing; the field of a block header is read into a column of this name"

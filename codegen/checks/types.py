@@ -93,6 +93,8 @@ def numbers(draft: Draft, field: Field, path: str) -> Problems:
     said = [(f"{path}.reserved[{i}]", value) for i, value in enumerate(field.reserved)]
     if field.minimum is not None:
         said.append((f"{path}.minimum", field.minimum))
+    if field.assumed is not None:
+        said.append((f"{path}.assumed", field.assumed))
     for where, value in said:
         misfit = draft.misfit(field, value)
         if draft.kind(field) == "float":

@@ -10,6 +10,13 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from types import FrameType
+from typing import Any
+
+
+def plain_id(value: Any) -> Any:
+    """An id for messages, reports and JSON: an int, a float or a text."""
+    value = value.item() if hasattr(value, "item") else value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 class EvstreamError(Exception):
@@ -29,13 +36,13 @@ class EvstreamError(Exception):
         *,
         source: str | None = None,
         offset: int | None = None,
-        ids: Mapping[str, int] | None = None,
+        ids: Mapping[str, Any] | None = None,
         expected: str = "",
     ) -> None:
         self.problem = problem
         self.source = source
         self.offset = offset
-        self.ids = {name: int(value) for name, value in (ids or {}).items()}
+        self.ids = {name: plain_id(value) for name, value in (ids or {}).items()}
         values = [*self.ids.values(), None, None]
         self.event_id, self.item_id = values[0], values[1]
         self.expected = expected
@@ -115,7 +122,7 @@ class WriteError(EvstreamError):
         *,
         source: str | None = None,
         offset: int | None = None,
-        ids: Mapping[str, int] | None = None,
+        ids: Mapping[str, Any] | None = None,
         expected: str = "",
         row: int | None = None,
         rule: str | None = None,

@@ -25,7 +25,8 @@ class Scalar:
 @dataclass(frozen=True)
 class Field:
     """A field of a record; `plural` names the column of its values over many blocks, and
-    `reserved` are the values that identify nothing."""
+    `reserved` are the values that identify nothing; `assumed` is the value of a field of a stream
+    header where a table does not say it."""
 
     name: str
     scalar: str
@@ -33,6 +34,7 @@ class Field:
     plural: str | None
     reserved: tuple[int, ...]
     minimum: int | None
+    assumed: int | None = None
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ refused write changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from evstream._support.schema import Rule
-from evstream.wire.columns import Array, Columns
+from evstream.errors import plain_id
+from evstream.wire.columns import Array, Columns, differ, ids_at, run_starts
 from evstream.wire.header import StreamHeader
 
 
@@ -37,9 +39,9 @@ class Checker:
     def __init__(self, header: StreamHeader, severities: tuple[str, ...]) -> None:
         self.header = header
         self.continues = self.is_open = False
-        self.finished_events: set[int] = set()
-        self.event: int | None = None
-        self.ids_in_event: dict[str, set[int]] = {}
+        self.finished_events: set[Any] = set()
+        self.event: Any = None
+        self.ids_in_event: dict[str, set[Any]] = {}
         self.last: dict[str, float] = {}
         self.falls: dict[str, Array] = {}
         self.seen_specials: set[int] = set()
@@ -82,13 +84,13 @@ class Checker:
         if not self.continues or len(columns.block[0]) > 1:
             self.entries_before = 0
             self.seen_specials.clear()
-        self.event = int(columns.block[0][-1])
+        self.event = columns.block[0][-1].item()
         self.entries_before += int(columns.offsets[-1] - columns.offsets[-2])
         if columns.offsets[-1]:
             for name, at in self._entry_at.items():
                 self.last[name] = columns.entry[at][-1].item()
         if self._specials:
-            sidx = self.column("sidx", columns)[columns.offsets[-2] :]
+            sidx = columns.entry[0][columns.offsets[-2] :]  # special sidx need it there
             self.seen_specials |= self._specials.intersection(sidx[sidx < 0].tolist())
 
     def goes_on(self, columns: Columns) -> bool:
@@ -120,11 +122,9 @@ class Checker:
 
                 yield rule, mask_of
 
-    def ids(self, columns: Columns, block: int) -> dict[str, int]:
+    def ids(self, columns: Columns, block: int) -> dict[str, Any]:
         """The ids of a block, for messages."""
-        dtypes = self.header.block_columns
-        names = [name for name, dtype in dtypes.items() if dtype.kind != "f"]
-        return {name: int(columns.block[self._block_at[name]][block]) for name in names}
+        return {name: plain_id(v) for name, v in ids_at(self.header, columns.block, block).items()}
 
 
 def _positive(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
@@ -231,10 +231,10 @@ def _not_empty(checker: Checker, name: str, ids: Array, columns: Columns) -> Arr
 
 
 def _contiguous(checker: Checker, name: str, events: Array, columns: Columns) -> Array:
-    starts = np.concatenate([[0], np.flatnonzero(events[1:] != events[:-1]) + 1])
+    starts = run_starts(events)
     runs = events[starts].tolist()
     bad = np.zeros(len(events), bool)
-    started: set[int] = set()
+    started: set[Any] = set()
     for start, event in zip(starts, runs, strict=True):
         if event in started or event in checker.finished_events:
             bad[start] = True
@@ -253,11 +253,11 @@ def _contiguous(checker: Checker, name: str, events: Array, columns: Columns) ->
 
 def _unique_in_event(checker: Checker, name: str, ids: Array, columns: Columns) -> Array:
     events = columns.block[0]
-    run = np.concatenate([[0], np.cumsum(events[1:] != events[:-1])])
+    run = np.concatenate([[0], np.cumsum(differ(events[1:], events[:-1]))])
     order = np.lexsort((ids, run))
     bad = np.zeros(len(ids), bool)
     bad[order[1:]] = (np.diff(run[order]) == 0) & (np.diff(ids[order]) == 0)
-    same_event = checker.event is not None and int(events[0]) == checker.event
+    same_event = checker.event is not None and not differ(events[0], checker.event)
     seen = checker.ids_in_event.get(name, set()) if same_event else set()
     if seen:
         first = ids[run == 0].tolist()
@@ -279,8 +279,8 @@ def _unique_in_event(checker: Checker, name: str, ids: Array, columns: Columns) 
 def _once_in_list(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
     again = np.zeros(len(values), bool)
     if checker.header.block.entry is None:
-        again[1:] = values[1:] == values[:-1]
-        again[0] = checker.event is not None and int(values[0]) == checker.event
+        again[1:] = ~differ(values[1:], values[:-1])
+        again[0] = checker.event is not None and not differ(values[0], checker.event)
     return again
 
 

@@ -26,7 +26,7 @@ from evstream.errors import SealError, StreamHeaderError, TruncatedStreamError
 from evstream.reading.block_tracker import BlockTracker
 from evstream.transport.sink import Sink
 from evstream.transport.source import Source
-from evstream.wire.columns import Array
+from evstream.wire.columns import Array, differ, run_starts
 from evstream.wire.header import StreamHeader, read_header
 
 RANGE = 1 << 20
@@ -172,7 +172,7 @@ class Sealer:
         self._stream, self._widths, self._format = stream, widths, format
         self._start = bytearray()
         self._tracker: BlockTracker | None = None
-        self._last_event: int | None = None
+        self._last_event: Any = None
         self._filled = 0
         if header is not None:
             self._begin(header)
@@ -210,7 +210,7 @@ class Sealer:
         self.unclosed = self._tracker.check_end()
         if self._tracker.is_open:  # a last block without its delimiter
             state = self._tracker.state
-            self._count_blocks(np.array([state["event_id_"]]), np.array([state["entries"]]))
+            self._count_blocks(np.array([self._tracker.open_event]), np.array([state["entries"]]))
         self.seal.complete = True
         return self.seal
 
@@ -262,9 +262,9 @@ class Sealer:
         seal = self.seal
         if len(events):
             assert self._tracker is not None
-            changes = int((events[1:] != events[:-1]).sum())
-            seal.events += changes + int(self._last_event != events[0])
-            self._last_event = int(events[-1])
+            goes_on = self._last_event is not None and not differ(self._last_event, events[0])
+            seal.events += len(run_starts(events)) - int(goes_on)
+            self._last_event = events[-1]
             seal.blocks += len(events)
             seal.records += int(entries.sum()) if self._tracker.has_entries else len(events)
 

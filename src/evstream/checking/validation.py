@@ -19,7 +19,7 @@ from evstream._support.format import Format
 from evstream._support.schema import Rule
 from evstream.checking.rules import Checker
 from evstream.checking.seal import Seal, Sealer
-from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError
+from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError, plain_id
 from evstream.reading.stream import EventStream
 from evstream.wire.columns import Array, Chunk
 
@@ -35,7 +35,7 @@ class Finding:
         rule: id of the rule; see docs/format.md.
         severity: "error" or "warning".
         offset: byte of the record concerned (of the block header, for a block).
-        ids: of the block, e.g. {"event_id": 3, "item_id": 7}.
+        ids: of the block, by field, e.g. {"event_id": 3, "item_id": 7}.
         sidx: of the entry, None for others.
         value: of the field concerned, None where the rule is about something missing.
         bytes: the eight bytes at the offset, in hexadecimal; "" where there are none.
@@ -45,7 +45,7 @@ class Finding:
     rule: str
     severity: str
     offset: int | None
-    ids: dict[str, int]
+    ids: dict[str, Any]
     sidx: int | None
     value: float | int | None
     bytes: str
@@ -106,7 +106,7 @@ class Report:
 def validate(
     source: Any,
     *,
-    expect_events: Iterable[int] | None = None,
+    expect_events: Iterable[Any] | None = None,
     seal: str | bool = True,
     first: int = 10,
     stream: str | None = None,
@@ -162,9 +162,9 @@ class Validation:
             header=dict(header.values), widths=dict(header.widths),
         )  # fmt: skip
         self._places = _Places(stream)
-        self._events: set[int] = set()
+        self._events: set[Any] = set()
 
-    def run(self, expected: Iterable[int] | None) -> Report:
+    def run(self, expected: Iterable[Any] | None) -> Report:
         spec, report = self._stream.header.spec, self._report
         if spec.deprecated:
             text = f"{spec.name} streams are deprecated: {spec.deprecated}"
@@ -186,7 +186,12 @@ class Validation:
             ):
                 self._tell("sealed", offset, {}, text)
         for event in sorted(set(expected or ()) - self._events):
-            self._tell("expected_events", None, {"event_id": event}, "the event is missing")
+            self._tell(
+                "expected_events",
+                None,
+                {self._stream.header.event_column: event},
+                "the event is missing",
+            )
         report.bytes = self._stream.offset
         report.events = len(self._events)
         report.findings.sort(key=lambda f: (f.offset is None, f.offset or 0))
@@ -212,13 +217,13 @@ class Validation:
             if checker.is_over_entries(rule, name):
                 block = int(np.searchsorted(columns.offsets, at, side="right")) - 1
                 offset = self._places.of_entry(at, block)
-                if name == "sidx" or self._has_sidx:
-                    sidx = int(checker.column("sidx", columns)[at])
+                if self._has_sidx:
+                    sidx = int(columns.entry[0][at])
             else:
                 block, offset = at, self._places.of_block(at)
             value = None
             if rule.check not in {"required_special", "not_empty"}:
-                value = checker.column(name, columns)[at].item()
+                value = plain_id(checker.column(name, columns)[at])
             ids = checker.ids(columns, block)
             text = rule.doc if value is None else f"{name} {value}: {rule.doc}"
             self._add(rule, offset, ids, sidx, value, self._places.bytes_at(offset), text)
@@ -234,9 +239,9 @@ class Validation:
 
     @property
     def _has_sidx(self) -> bool:
-        return self._stream.header.len_sample is not None
+        return self._stream.header.sidx is not None
 
-    def _tell(self, check: str, offset: int | None, ids: dict[str, int], text: str) -> None:
+    def _tell(self, check: str, offset: int | None, ids: dict[str, Any], text: str) -> None:
         """Add a finding about the stream as a whole, under the rule that the spec has for it."""
         rules = [rule for rule in self._stream.header.format.rules.values() if rule.check == check]
         if not rules:
@@ -249,7 +254,7 @@ class Validation:
         self,
         rule: Rule,
         offset: int | None,
-        ids: dict[str, int],
+        ids: dict[str, Any],
         sidx: int | None,
         value: float | int | None,
         data: str,

@@ -33,7 +33,11 @@ def add_parser(commands: Any, format: Format) -> None:
     parser.add_argument("file", metavar="FILE", help="a stream, - for stdin")
     parser.add_argument("--format", choices=["csv", "jsonl"], default="csv")
     parser.add_argument(
-        "--event", metavar="N", type=int, action="append", help="only this event; may be repeated"
+        "--event",
+        metavar="N",
+        type=_event,
+        action="append",
+        help="only this event; may be repeated",
     )
     parser.add_argument("--head", metavar="N", type=_count, help="only the first N records")
     add_stream_arguments(parser)
@@ -86,7 +90,7 @@ def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Ite
 
     wanted = options.event
     if wanted is not None:  # an id may be any number, those of no stream too
-        wanted = [event_id for event_id in wanted if -(2**63) <= event_id < 2**63]
+        wanted = [event for event in wanted if -(2**63) <= event < 2**63]
     selection = Selection(stream.header, wanted)
     absent = set(options.event or ())
     left = math.inf if options.head is None else options.head
@@ -104,8 +108,15 @@ def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Ite
         if left <= 0:
             return
     if left:
-        for event_id in sorted(absent):
-            say(f"warning: {stream.name}: event {event_id} is not in the stream")
+        for event in sorted(absent):
+            say(f"warning: {stream.name}: event {event} is not in the stream")
+
+
+def _event(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def _count(text: str) -> int:

@@ -98,22 +98,25 @@ class _Tally:
 
     def __init__(self, info: Info, header: StreamHeader) -> None:
         self._info, self._header = info, header
-        self._events: set[int] = set()
+        self._events: set[Any] = set()
         self._items: set[int] = set()
-        self._last_event: int | None = None
+        self._last_event: Any = None
 
     def add(self, chunk: Any) -> None:
         import numpy as np
+
+        from evstream.wire.columns import differ, run_starts
 
         info, columns = self._info, chunk.columns
         events = columns.block[0]
         if not len(events):
             return
         info.blocks += len(events) - int(chunk.continues)
-        starts = events[np.flatnonzero(events[1:] != events[:-1]) + 1]
-        info.event_runs += len(starts) + int(self._last_event != events[0])
-        self._last_event = int(events[-1])
-        self._events.update(starts.tolist(), [int(events[0])])
+        starts = events[run_starts(events)]
+        goes_on = self._last_event is not None and not differ(self._last_event, events[0])
+        info.event_runs += len(starts) - int(goes_on)
+        self._last_event = events[-1]
+        self._events.update(np.unique(starts).tolist())
         info.events = len(self._events)
         if columns.entry:
             for ids in columns.block[1:2]:
@@ -129,7 +132,7 @@ class _Tally:
 
         specials = self._header.format.special_parameters
         values = dict(zip(self._header.entry_columns, columns.entry, strict=True))
-        sidx = values.pop("sidx", None)
+        sidx = values.pop(self._header.sidx or "", None)
         if sidx is None:
             for name, column in values.items():
                 self._add_sum(name, column)

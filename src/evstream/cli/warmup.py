@@ -78,7 +78,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
         header = out.header
         out.write_columns(**dict.fromkeys(header.row_columns, 1))
         if no_matrix(header) is None and header.block.delimiter is not None:
-            losses = np.ones((1, values["len_sample"]))
+            losses = np.ones((1, header.samples or 0))
             out.write_event(2, [1], losses, **dict.fromkeys(header.extra_columns, 1))
     sealer = Sealer(stream, header)
     target.seek(0)

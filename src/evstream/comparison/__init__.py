@@ -7,7 +7,7 @@ the k-th. Order is a difference of its own, so that it hides no other.
 
 An event that has no counterpart yet waits for it. When LOOK_AHEAD_EVENTS events or
 LOOK_AHEAD_BYTES of both streams wait, the oldest is given up and counts as missing from the
-other stream. That is right while both streams ascend in event_id; otherwise a note says that
+other stream. That is right while the events of both streams ascend; otherwise a note says that
 it may be wrong.
 """
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evstream.comparison.report import Difference, Options, Report
-from evstream.wire.columns import Array, Columns
+from evstream.errors import plain_id
+from evstream.wire.columns import Array, Columns, differ
 from evstream.wire.header import StreamHeader
 
 _Ids = Callable[[Array], "dict[str, Array]"]
@@ -46,14 +47,15 @@ class _Entries(NamedTuple):
 
 class Comparer:
     """Compares what belongs together and reports it. Of the columns of a block and its
-    entries, those of integers are ids, those of floats are values."""
+    entries, the keys are ids, the others values."""
 
     def __init__(self, report: Report, header: StreamHeader, options: Options) -> None:
         self.report = report
         self._header, self._options = header, options
         columns = [(i, *item) for i, item in enumerate(header.block_columns.items())]
-        self._block_ids = [(i, name) for i, name, dtype in columns if dtype.kind != "f"]
-        self._block_values = [(i, name) for i, name, dtype in columns if dtype.kind == "f"]
+        keys = header.key_columns
+        self._block_ids = [(i, name) for i, name, _ in columns if name in keys]
+        self._block_values = [(i, name) for i, name, _ in columns if name not in keys]
         entry = list(header.entry_columns)
         self._is_counted = header.block.index is not None
         self._key = header.block.index or next(iter(entry), "")
@@ -84,13 +86,13 @@ class Comparer:
     def only_event(self, in_b: bool, event: Columns) -> None:
         self._count_only("event", in_b, 1)
         items = np.array([len(event.block[0])])
-        self._add("event", "items", self._event_id(event), _FIRST, *_sides(in_b, items))
+        self._add("event", "items", self._event(event), _FIRST, *_sides(in_b, items))
 
     def reordered_event(self, event: Columns, place_a: int, place_b: int) -> None:
         if not self._options.ignore_order:
             self.report.counts["event"].reordered += 1
             places = np.array([place_a]), np.array([place_b])
-            self._add("order", "event", self._event_id(event), _FIRST, *places)
+            self._add("order", "event", self._event(event), _FIRST, *places)
 
     def events(self, count: int, a: Columns, b: Columns) -> bool:
         """Compare events of A with those of B, which have the same ids; whether they are equal.
@@ -121,7 +123,7 @@ class Comparer:
         moved = self._moved(event_a[items.a], items)
         counts["item"].reordered += len(moved)
         first_blocks = np.searchsorted(event_a, moved)
-        self._add("order", "items", self._event_id(a), first_blocks)
+        self._add("order", "items", self._event(a), first_blocks)
         differing: list[Array] = [np.zeros(0, np.int64)]
         for i, name in self._block_values:
             x, y = a.block[i][items.a], b.block[i][items.b]
@@ -228,7 +230,7 @@ class Comparer:
     def _ids(self, columns: Columns, blocks: Array) -> dict[str, Array]:
         return {name: columns.block[i][blocks] for i, name in self._block_ids}
 
-    def _event_id(self, event: Columns) -> _Ids:
+    def _event(self, event: Columns) -> _Ids:
         i, name = self._block_ids[0]
         return lambda blocks: {name: event.block[i][blocks]}
 
@@ -253,7 +255,7 @@ class Comparer:
         room = max(self._options.first - len(self.report.differences), 0)
         columns = ids(index[:room])
         for i in range(len(index[:room])):
-            where = {name: int(column[i]) for name, column in columns.items()}
+            where = {name: plain_id(column[i]) for name, column in columns.items()}
             values = (None if column is None else _value(column, i) for column in (a, b))
             self.report.differences.append(Difference(kind, where, what, *values))
 
@@ -276,12 +278,12 @@ def _sides(
 def _match(a: list[Array], b: list[Array]) -> _Matched:
     """Match the rows of two tables by all their columns, equal ones in their order."""
     n = len(a[0])
-    if all(np.array_equal(x, y) for x, y in zip(a, b, strict=True)):
+    if all(len(x) == len(y) and not differ(x, y).any() for x, y in zip(a, b, strict=True)):
         return _Matched(np.arange(n), np.arange(n), np.zeros(0, np.intp), np.zeros(0, np.intp))
     keys = [np.concatenate(columns) for columns in zip(a, b, strict=True)]
     order = np.lexsort(keys[::-1])  # stable: of equal rows those of A come first
     is_new = np.ones(len(order), bool)
-    is_new[1:] = np.any([key[order[1:]] != key[order[:-1]] for key in keys], axis=0)
+    is_new[1:] = np.any([differ(key[order[1:]], key[order[:-1]]) for key in keys], axis=0)
     group, start = np.cumsum(is_new) - 1, np.flatnonzero(is_new)
     of_a = order < n
     in_a = np.add.reduceat(of_a, start, dtype=np.intp)
@@ -301,5 +303,5 @@ def _numbers_of_events(columns: Columns) -> Array:
     """For each block the number of its event, from 0."""
     ids = columns.block[0]
     numbers = np.zeros(len(ids), np.int64)
-    numbers[1:] = np.cumsum(ids[1:] != ids[:-1])
+    numbers[1:] = np.cumsum(differ(ids[1:], ids[:-1]))
     return numbers

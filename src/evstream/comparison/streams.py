@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from evstream.comparison.matched import Comparer
 from evstream.comparison.report import Options, Report
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.stream import EventStream
-from evstream.wire.columns import Array, Columns
+from evstream.wire.columns import Array, Columns, differ, plain, run_starts
 
 LOOK_AHEAD_EVENTS = 1000
 LOOK_AHEAD_BYTES = 1 << 26
@@ -101,10 +102,12 @@ class _Side:
         self._stretches = _whole_events(stream)
         self._columns: Columns
         self._edges: Array = np.zeros(1, np.int64)
-        self._at = self._last = self._waiting_bytes = 0
-        self.head = self.position = self.reached = self.waiting_events = 0
+        self._at = self._waiting_bytes = 0
+        self._last: Any = None
+        self.head: Any = None
+        self.position = self.reached = self.waiting_events = 0
         self.ascending = True
-        self.waiting: dict[int, deque[tuple[int, Columns]]] = {}
+        self.waiting: dict[Any, deque[tuple[int, Columns]]] = {}
 
     @property
     def left(self) -> int:
@@ -122,14 +125,14 @@ class _Side:
                 return False
             ids = columns.block[0]
             self._columns, self._at = columns, 0
-            self._edges = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1, [len(ids)]])
+            self._edges = np.append(run_starts(ids), len(ids))
             events = self.ids(self.left)
             self.ascending &= bool((events[1:] > events[:-1]).all())
-            self.ascending &= self.position == 0 or self._last < events[0]
-            self._last = int(events[-1])
+            self.ascending &= self.position == 0 or bool(self._last < events[0])
+            self._last = events[-1]
             if self._progress is not None:
                 self._progress(self._stream.offset)
-        self.head = int(self.ids(1)[0])
+        self.head = _key(self.ids(1)[0])
         return True
 
     def ids(self, count: int) -> Array:
@@ -154,14 +157,14 @@ class _Side:
         self.waiting_events += 1
         self._waiting_bytes += _size(event)
 
-    def find(self, event_id: int) -> tuple[int, Columns] | None:
+    def find(self, key: Any) -> tuple[int, Columns] | None:
         """Take out the first event of that id that waits; its position comes with it."""
-        if event_id not in self.waiting:
+        if key not in self.waiting:
             return None
-        queue = self.waiting[event_id]
+        queue = self.waiting[key]
         position, event = queue.popleft()
         if not queue:
-            del self.waiting[event_id]
+            del self.waiting[key]
         self.waiting_events -= 1
         self._waiting_bytes -= _size(event)
         return position, event
@@ -220,13 +223,13 @@ def _compare_in_step(a: _Side, b: _Side, batch: int, comparer: Comparer) -> int:
     """
     count = min(batch, a.left, b.left)
     waited_for = a.waiting.keys() | b.waiting.keys() if count > 1 else set()
-    if waited_for and not waited_for.isdisjoint(a.ids(count).tolist()):
+    if waited_for and not waited_for.isdisjoint(map(_key, a.ids(count))):
         return 1
     one, other = a.peek(count), b.peek(count)
     alike = np.array_equal(one.offsets, other.offsets) and _same_bits(one, other, "iu")
     if not alike and count > _MIXED_BATCH:
         return _MIXED_BATCH
-    if not alike and not np.array_equal(a.ids(count), b.ids(count)):
+    if not alike and differ(a.ids(count), b.ids(count)).any():
         return 1
     if alike and _same_bits(one, other, "f"):
         comparer.same(count, one)
@@ -263,7 +266,7 @@ def _whole_events(stream: EventStream) -> Iterator[Columns]:
     assembler = EventAssembler(stream.header)
     for chunk in stream.chunks():
         columns, ids = chunk.columns, chunk.columns.block[0]
-        edges = np.flatnonzero(ids[1:] != ids[:-1]) + 1
+        edges = run_starts(ids)[1:]
         if len(edges) < 2:
             yield from (event.own_columns() for event in assembler.push(chunk))
             continue
@@ -273,6 +276,11 @@ def _whole_events(stream: EventStream) -> Iterator[Columns]:
             yield from (event.own_columns() for event in events)
         yield _cut(columns, edges[0], edges[-1])
     yield from (event.own_columns() for event in assembler.finish())
+
+
+def _key(event: Any) -> Any:
+    """An event as the key of a dict, where a NaN is found again."""
+    return plain(event) if event == event else math.nan  # noqa: PLR0124
 
 
 def _cut(columns: Columns, first: int, last: int) -> Columns:

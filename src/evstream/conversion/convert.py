@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.format import bound_format
+from evstream._support.format import Format, bound_format
 from evstream.conversion.formats import Options, Table, format_of, module_of
 from evstream.conversion.parallel import ahead
 from evstream.conversion.stream_file import checked, copy
@@ -40,6 +40,7 @@ def convert(
     sort: bool = False,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda offset: None,
+    format: Format | None = None,
     **said: Any,
 ) -> None:
     """Convert one file to another.
@@ -56,17 +57,19 @@ def convert(
             names' extensions say.
         options, **said: what the files do not say themselves: all of formats.Options, by name
             (stream, widths, strict, timeout, precision, compression, durable, max_line,
-            max_batch, max_metadata, format), and any field of a stream header, e.g.
+            max_batch, max_metadata), and any field of a stream header, e.g.
             len_sample=100.
         sort: bring the rows into the order of a stream; holds all of them in memory.
         say: is told what was inferred, in a sentence.
         progress: is told now and then how many bytes of the source are read.
+        format: the format of the stream; that of evstream by default.
 
     Raises:
         TableError: a row, value or column is wrong; with the line in a text file.
         EvstreamError: the target is the source, by whatever name.
         The errors of evstream.open for a source that is a stream.
     """
+    said = said if format is None else {**said, "format": format}
     options = _with(options or Options(), said)
     input_format = from_ or format_of(str(source))[0]
     output_format = to or format_of(str(target))[0]
@@ -93,11 +96,12 @@ def convert(
             table.batches = checked(table)
         table.batches = stack.enter_context(_in_thread(table.batches, opened))
         table.batches = _watched(table.batches, opened, progress)
-        infers = not table.carried and "len_sample" in missing_fields(table.header)
+        infers = not table.carried and table.header.samples_field in missing_fields(table.header)
         with _compressed(SinkFile(sink), target) as out:
             module_of(output_format).write(table, out, options)
         if infers and output_format == "bin":
-            say(f"len_sample {table.header.len_sample}, the highest sidx (--len-sample)")
+            name, option = table.header.samples_field, _option(table.header.samples_field)
+            say(f"{name} {table.header.samples}, the highest {table.header.sidx} ({option})")
 
 
 def _with(options: Options, said: Mapping[str, Any]) -> Options:
@@ -173,19 +177,27 @@ def _tell_missing(
         return
     if options.stream is None:
         say(f"a stream of type {table.header.stream}, by its columns")
-    if "summary_set_id" in missing_fields(table.header):
-        values = {**table.header.values, "summary_set_id": 1}
+    for f in table.header.header_fields:
+        if f.assumed is None or f.name not in missing_fields(table.header):
+            continue
+        values = {**table.header.values, f.name: f.assumed}
         table.header = dataclasses.replace(table.header, values=values)
         carries = output_format == "bin" or not missing_fields(table.header)
         if carries and output_format not in {"csv", "jsonl"}:
-            say("summary_set_id 1, as nothing tells it (--summary-set-id)")
-    untold = [name for name in missing_fields(table.header) if name != "len_sample"]
+            say(f"{f.name} {f.assumed}, as nothing tells it ({_option(f.name)})")
+    samples = table.header.samples_field
+    untold = [name for name in missing_fields(table.header) if name != samples]
     if untold and output_format == "bin":
         raise TableError(
             f"nothing tells the {' and '.join(untold)} of the stream header", source=table.name
         )
     if not missing_fields(table.header):
         table.header = complete_header(table.header, {})
+
+
+def _option(name: str | None) -> str:
+    """The option of the command line for a field of the stream header."""
+    return f"--{name}".replace("_", "-")
 
 
 def _sorted(batches: Iterator[Rows], header: StreamHeader) -> Iterator[Rows]:

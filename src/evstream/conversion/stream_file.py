@@ -80,7 +80,7 @@ def _refuse_other_values(stream: EventStream, options: Options) -> None:
 
 
 def write(table: Table, out: Any, options: Options) -> None:
-    """The stream; without a len_sample, that of the highest sidx, which the header gets at
+    """The stream; without a number of samples, the highest sidx, which the header gets at
     the end."""
     if not missing_fields(table.header):
         for _ in written(table, table.batches, table.header, out):
@@ -89,7 +89,9 @@ def write(table: Table, out: Any, options: Options) -> None:
     with tempfile.TemporaryFile() as file:
         for _ in written(table, table.batches, placeholder(table.header), file):
             pass
-        header = complete_header(table.header, {"len_sample": table.highest_sidx})
+        header = complete_header(
+            table.header, {str(table.header.samples_field): table.highest_sidx}
+        )
         file.seek(0)
         file.write(header.to_bytes())
         file.seek(0)
@@ -119,8 +121,8 @@ def written(
             except WriteError as error:
                 raise _placed(error, table, row) from None
             row += len(next(iter(rows.values())))
-            if "sidx" in rows and len(rows["sidx"]):
-                table.highest_sidx = max(table.highest_sidx, int(rows["sidx"].max()))
+            if header.sidx is not None and len(rows[header.sidx]):
+                table.highest_sidx = max(table.highest_sidx, int(rows[header.sidx].max()))
             if batch is not None:
                 yield batch
         if not table.clean_end and row:

@@ -20,6 +20,7 @@ from evstream.errors import EvstreamError
 from evstream.merging.event_ids import EventIds
 from evstream.merging.inputs import Input, ReadOptions, first_look, refuse_twice
 from evstream.transport.same_file import refuse_same_file
+from evstream.wire.columns import differ
 from evstream.wire.header import StreamHeader
 from evstream.writing.output import Outlet
 
@@ -91,7 +92,7 @@ def merge(
         out = Outlet(target, header, seal)
         try:
             if by_id:
-                _by_event_id(inputs, header, out, same_event)
+                _by_event(inputs, header, out, same_event)
             else:
                 _one_after_the_other(inputs, out)
         except BaseException:
@@ -100,7 +101,7 @@ def merge(
         out.close()
 
 
-def _by_event_id(inputs: list[Input], header: StreamHeader, out: Outlet, same_event: str) -> None:
+def _by_event(inputs: list[Input], header: StreamHeader, out: Outlet, same_event: str) -> None:
     """Always go on with the input that has the lowest next event, as far as it is the lowest."""
     for one in inputs:
         one.must_ascend = True
@@ -109,7 +110,7 @@ def _by_event_id(inputs: list[Input], header: StreamHeader, out: Outlet, same_ev
     while heads:
         event, first = heapq.heappop(heads)
         sharing = [first]
-        while heads and heads[0][0] == event:
+        while heads and not differ(heads[0][0], event):
             sharing.append(heapq.heappop(heads)[1])
         if len(sharing) > 1:
             _copy_shared(event, [inputs[i] for i in sharing], header, out, same_event)
@@ -122,12 +123,12 @@ def _by_event_id(inputs: list[Input], header: StreamHeader, out: Outlet, same_ev
 
 
 def _copy_shared(
-    event: int, sharing: list[Input], header: StreamHeader, out: Outlet, same_event: str
+    event: Any, sharing: list[Input], header: StreamHeader, out: Outlet, same_event: str
 ) -> None:
     """An event that several inputs have: its blocks in the order of the inputs."""
     if same_event == "refuse":
         raise _in_two(event, sharing[1], sharing[0].name)
-    owners: dict[tuple[int, ...], str] = {}
+    owners: dict[tuple[Any, ...], str] = {}
     for number, one in enumerate(sharing):
         if header.block.entry is None and number:
             one.skip_event(event)
@@ -159,7 +160,7 @@ def _one_after_the_other(inputs: list[Input], out: Outlet) -> None:
         known.update(own)
 
 
-def _in_two(event: int, one: Input, other: str, by_id: bool = True) -> EvstreamError:
+def _in_two(event: Any, one: Input, other: str, by_id: bool = True) -> EvstreamError:
     remedy = "each event in one input, or same_event='merge' (--same-event merge)"
     if not by_id:
         remedy = "each event in one input, or inputs whose event ids ascend"

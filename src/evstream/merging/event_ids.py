@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from evstream.wire.columns import Array
+from evstream.wire.columns import Array, differ, plain
 
 
 class EventIds:
@@ -16,21 +18,21 @@ class EventIds:
 
     def add(self, events: Array, owner: int) -> None:
         """Add sorted ids of one input."""
-        self._push(events.astype(np.int64), np.full(len(events), owner, np.int32))
+        self._push(events, np.full(len(events), owner, np.int32))
 
     def update(self, other: EventIds) -> None:
         """Add all ids of another set."""
         for events, owners in other._parts:
             self._push(events, owners)
 
-    def find(self, events: Array) -> tuple[int, int] | None:
+    def find(self, events: Array) -> tuple[Any, int] | None:
         """The first of some sorted ids that is in the set, and who has it."""
         found = []
         for known, owners in self._parts:
             at = np.searchsorted(known, events)
-            hits = np.flatnonzero(known[np.minimum(at, len(known) - 1)] == events)
+            hits = np.flatnonzero(~differ(known[np.minimum(at, len(known) - 1)], events))
             if len(hits):
-                found.append((int(events[hits[0]]), int(owners[at[hits[0]]])))
+                found.append((plain(events[hits[0]]), int(owners[at[hits[0]]])))
         return min(found, default=None)
 
     def _push(self, events: Array, owners: Array) -> None:

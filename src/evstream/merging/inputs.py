@@ -15,10 +15,11 @@ from evstream.errors import (
     ChangedSourceError,
     CorruptStreamError,
     StreamMismatchError,
+    plain_id,
 )
 from evstream.reading.stream import EventStream
 from evstream.transport.source import CHUNK
-from evstream.wire.columns import Array, Chunk
+from evstream.wire.columns import Array, Chunk, differ, plain, run_starts
 from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import record_functions
 from evstream.writing.output import Outlet
@@ -50,7 +51,7 @@ class Input:
         self.must_ascend = False
         self._path = os.fspath(source) if _is_regular_file(source) else None
         self._source, self._options, self._chunk = source, options, chunk
-        self._first_event: int | None = None
+        self._first_event: Any = None
         self._is_known = False  # whether a first look has found the first event
         self._stream: EventStream | None = None
         self._bytes = bytearray()
@@ -62,7 +63,7 @@ class Input:
         self._keys: tuple[Array, ...] = ()
         self._starts: Array = np.empty(0, np.int64)
         self._run = 0
-        self._last: int | None = None
+        self._last: Any = None
         self._ended = False
         self.name = self._path or ""
         if self._path is None:
@@ -86,30 +87,30 @@ class Input:
             return stream.header, self._find_descent(stream)
 
     def _find_descent(self, stream: EventStream) -> str | None:
-        last: int | None = None
+        last: Any = None
         for chunk in stream.chunks():
             events = chunk.columns.block[0]
             if not len(events):
                 continue
             if not self._is_known:
-                self._first_event, self._is_known = int(events[0]), True
+                self._first_event, self._is_known = plain(events[0]), True
             descent = descent_in(events, last)
             if descent is not None:
                 self._first_event, self._is_known = None, False
-                return f"{self.name}: event {events[descent]} comes after a higher one"
-            last = int(events[-1])
+                return f"{self.name}: event {plain_id(events[descent])} comes after a higher one"
+            last = plain(events[-1])
         self._ended = not self._is_known
         return None
 
     @property
-    def head(self) -> int | None:
+    def head(self) -> Any:
         """The next event; None at the end of the input."""
         if self._is_known:
             return self._first_event
         if self._run == len(self._events) and not self._ended:
             self._open()
             self._next_stretch(None)
-        return None if self._ended else int(self._events[self._run])
+        return None if self._ended else plain(self._events[self._run])
 
     @property
     def events(self) -> Array:
@@ -119,18 +120,17 @@ class Input:
 
     @property
     def key_names(self) -> list[str]:
-        """The fields that identify a block, the event id first."""
+        """The fields that identify a block, that of the event first."""
         assert self._stream is not None
-        columns = self._stream.header.block_columns
-        return [name for name, dtype in columns.items() if dtype.kind != "f"]
+        return list(self._stream.header.key_columns)
 
-    def offset_of(self, event: int) -> int:
+    def offset_of(self, event: Any) -> int:
         """Stream offset of an event of the stretch in memory."""
         self._begin()
-        run = self._run + int(np.argmax(self._events[self._run :] == event))
+        run = self._run + int(np.argmin(differ(self._events[self._run :], event)))
         return self._base + (int(self._ends[run - 1]) if run else 0)
 
-    def copy_below(self, limit: int | None, out: Outlet) -> None:
+    def copy_below(self, limit: Any, out: Outlet) -> None:
         """Copy all events below `limit`, which ascend; None copies all that are left."""
         self._begin()
         while self.head is not None:
@@ -147,19 +147,19 @@ class Input:
         self._copy_to(len(self._events), out)
         self._next_stretch(out)
 
-    def copy_event(self, event: int, out: Outlet) -> dict[tuple[int, ...], int]:
+    def copy_event(self, event: Any, out: Outlet) -> dict[tuple[Any, ...], int]:
         """Copy the next event; the ids of its blocks, without the event id, and the stream
         offset of the first block that has them."""
         return self._pass_event(event, out)
 
-    def skip_event(self, event: int) -> None:
+    def skip_event(self, event: Any) -> None:
         """Leave the next event out."""
         self._pass_event(event, None)
 
-    def _pass_event(self, event: int, out: Outlet | None) -> dict[tuple[int, ...], int]:
+    def _pass_event(self, event: Any, out: Outlet | None) -> dict[tuple[Any, ...], int]:
         self._begin()
-        found: dict[tuple[int, ...], int] = {}
-        while self.head == event:
+        found: dict[tuple[Any, ...], int] = {}
+        while self.head is not None and not differ(self.head, event):
             first, last = self._firsts[self._run], self._firsts[self._run + 1]
             keys = zip(*(column[first:last].tolist() for column in self._keys), strict=True)
             for key, start in zip(keys, self._starts[first:last].tolist(), strict=False):
@@ -220,21 +220,23 @@ class Input:
             sizes[-1] -= entry_size if chunk.is_open else 0
         if chunk.continues:
             sizes[0] -= header_size
-        starts = np.flatnonzero(events[1:] != events[:-1]) + 1
+        starts = run_starts(events)
         if self.must_ascend and (descent := descent_in(events, self._last)) is not None:
             offset = self._base + int(sizes[:descent].sum())
             raise CorruptStreamError(
                 "an event comes after a higher one", source=self.name, offset=offset,
-                ids={next(iter(stream.header.block_columns)): events[descent]},
+                ids={stream.header.event_column: events[descent]},
                 expected="event ids that ascend, or order='inputs' (--order inputs)",
             )  # fmt: skip
-        self._last = int(events[-1])
-        self._firsts = np.concatenate([[0], starts, [len(events)]])
+        self._last = plain(events[-1])
+        self._firsts = np.append(starts, len(events))
         block_ends = np.cumsum(sizes)
         self._starts = block_ends - sizes
         self._ends = block_ends[self._firsts[1:] - 1]
         self._events = events[self._firsts[:-1]]
-        self._keys = tuple(column for column in columns.block[1:] if column.dtype.kind != "f")
+        keys = stream.header.key_columns
+        pairs = zip(stream.header.block_columns, columns.block, strict=True)
+        self._keys = tuple(column for name, column in pairs if name in keys)[1:]
         self._used = int(self._ends[-1])
 
     def _open(self) -> None:
@@ -323,7 +325,7 @@ def _mismatch(
     return StreamMismatchError(problem, source=name, offset=0, expected=f"{expected} as in {first}")
 
 
-def descent_in(events: Array, last: int | None) -> int | None:
+def descent_in(events: Array, last: Any) -> int | None:
     """The index of the first block whose event id is below the one before it; `last` is the
     event id before the first."""
     if last is not None and events[0] < last:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from evstream.wire.columns import Array, Chunk, Columns
+from evstream.wire.columns import Array, Chunk, Columns, differ, plain, run_starts
 from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader
 
@@ -49,9 +50,9 @@ class EventAssembler:
         ids = columns.block[0]
         if not len(ids):
             return
-        if self._parts and not continues and self.event_id != ids[0]:
+        if self._parts and not continues and differ(self._last_id, ids[0]):
             yield self._complete()
-        edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)]
+        edges = [*run_starts(ids).tolist(), len(ids)]
         if self._parts and len(edges) > 2:
             self._parts.append(_Part(columns, 0, edges[1], continues))
             yield self._complete()
@@ -69,12 +70,14 @@ class EventAssembler:
             yield self._complete()
 
     @property
-    def event_id(self) -> int | None:
+    def event_key(self) -> Any:
         """The event that is being read, None before the first."""
-        if not self._parts:
-            return None
+        return plain(self._last_id) if self._parts else None
+
+    @property
+    def _last_id(self) -> Any:
         part = self._parts[-1]
-        return int(part.columns.block[0][part.first])
+        return part.columns.block[0][part.first]
 
     def _complete(self) -> Event:
         parts, self._parts = self._parts, []

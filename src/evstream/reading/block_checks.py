@@ -18,6 +18,7 @@ from evstream.errors import (
     HoleWarning,
     SecondStreamError,
     SuspectWarning,
+    plain_id,
     warn,
 )
 from evstream.reading.openings import RARE, WORD, Openings
@@ -39,8 +40,7 @@ class BlockChecks:
         self.holes = self.reserved = 0
         self._source = source
         self._openings = Openings(header)
-        kinds = {name: dtype.kind for name, dtype in header.block_columns.items()}
-        fields = [f for f in header.block_fields if kinds.get(f.name, "f") != "f"]
+        fields = [f for f in header.block_fields if f.name in header.key_columns]
         self._names = [f.name for f in fields]
         self._reserved = [tuple(sorted(f.reserved)) for f in fields]
         self._first_hole: int | None = None
@@ -62,7 +62,7 @@ class BlockChecks:
         """Check the blocks of a stretch.
 
         Args:
-            keys: their ids, one array per field of the block header that is no float.
+            keys: their ids, one array per key column.
             counts: how many entries each has (so far, of one that began before, in all); called
                 where that matters.
             is_open: whether the last one may go on after the stretch.
@@ -163,7 +163,7 @@ class BlockChecks:
         if len(others) and not self.reserved:
             row = int(others[0])
             ids = zip(self._names, keys, strict=True)
-            place = ", ".join(f"{name} {key[row]}" for name, key in ids)
+            place = ", ".join(f"{name} {plain_id(key[row])}" for name, key in ids)
             self._first_reserved = f"byte {start_of(row)}, {place}"
         self.reserved += len(others)
         first = int(np.argmax(holes)) if holes.any() else None

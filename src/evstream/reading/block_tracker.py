@@ -16,6 +16,7 @@ from evstream._support.jit import BAD_COUNT, ENTRIES, HEADER
 from evstream.errors import CorruptStreamError, TruncatedStreamError
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.stream_end import bad_count, block_ids, check_end
+from evstream.wire.columns import differ, plain, run_starts
 from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_state
 
@@ -45,7 +46,7 @@ class BlockTracker:
         self._keys: list[str] = self._kernels.KEY_COLUMNS
         self._carry = b""
         self._rows = 0
-        self._dropped_event: int | None = None
+        self._dropped_event: Any = None
         self._columns: list[Any] = [np.empty(0, np.int64) for _ in range(len(self._keys) + 2)]
         self.blocks = 0
 
@@ -80,7 +81,7 @@ class BlockTracker:
         kept = self._rows = max(last - first, 0)
         columns = self._columns
         if first > 0:
-            self._dropped_event = int(columns[0][first - 1])
+            self._dropped_event = plain(columns[0][first - 1])
         if 2 * kept + new > len(columns[0]):  # twice, so as not to move them at each call
             dtypes = [self.state.dtype[f"{n}_"] for n in self._keys] + [np.dtype(np.int64)] * 2
             self._columns = [np.empty(2 * kept + new, dtype) for dtype in dtypes]
@@ -160,6 +161,11 @@ class BlockTracker:
         return bool(self.state["phase"] == ENTRIES)
 
     @property
+    def open_event(self) -> Any:
+        """The event of the open block."""
+        return self.state[f"{self.header.event_column}_"]
+
+    @property
     def seen(self) -> tuple[Any, Any]:
         """(event ids, entry counts) of the blocks that ended in the bytes seen last."""
         return self._columns[0][: self._rows], self._columns[-1][: self._rows]
@@ -174,12 +180,12 @@ class BlockTracker:
         """Whether any block header was seen."""
         return self.blocks > 0 or self.is_open
 
-    def ids_at(self, offset: int) -> dict[str, int]:
+    def ids_at(self, offset: int) -> dict[str, Any]:
         """The ids of the block that `offset` lies inside of, {} between two blocks."""
         row, inside = self._row_at(offset)
         if inside:
             columns = zip(self._keys, self._columns, strict=False)
-            return {name: int(column[row]) for name, column in columns}
+            return {name: plain(column[row]) for name, column in columns}
         if self.is_open and int(self.state["start"]) + self._header_size <= offset:
             return block_ids(self.header, self.state)
         return {}
@@ -190,10 +196,10 @@ class BlockTracker:
         if row >= self._rows:
             return False
         events = self._columns[0][row : self._rows]
-        last = self.state["event_id_"] if self.is_open else events[-1]
-        return bool(last != events[0] or (events != events[0]).any())
+        last = self.open_event if self.is_open else events[-1]
+        return bool(differ(last, events[0]) or differ(events, events[0]).any())
 
-    def is_whole_event(self, event_id: int, first: int, last: int) -> bool:
+    def is_whole_event(self, event: Any, first: int, last: int) -> bool:
         """Whether the blocks at `first` and before `last` are of this event, and the next one
         begins at `last`; the quick answer for most events."""
         starts, events = self._columns[-2][: self._rows], self._columns[0]
@@ -201,22 +207,21 @@ class BlockTracker:
         return bool(
             begin < end < self._rows
             and starts[end] == last
-            and events[begin] == event_id == events[end - 1]
+            and not differ(events[begin], event)
+            and not differ(event, events[end - 1])
         )
 
-    def events_between(self, first: int, last: int) -> list[int]:
+    def events_between(self, first: int, last: int) -> list[Any]:
         """Event ids of the blocks that begin before `last` and are not over by `first`, and of the
         one before them; of those that are no longer in the table only the last."""
         starts = self._columns[-2][: self._rows]
         begin = int(np.searchsorted(starts, first)) - 1
         events = self._columns[0][max(begin, 0) : int(np.searchsorted(starts, last))]
-        if len(events) > 1:
-            events = events[np.append(True, events[1:] != events[:-1])]
-        found: list[int] = events.tolist()
+        found: list[Any] = events[run_starts(events)].tolist()
         if begin < 0 and self._dropped_event is not None:
             found.insert(0, self._dropped_event)
         if self.is_open and int(self.state["start"]) < last:
-            found.append(int(self.state["event_id_"]))
+            found.append(plain(self.open_event))
         return found
 
     def is_between_records(self, offset: int) -> bool:

@@ -34,7 +34,9 @@ class Decoder:
         self._entry_dtypes = list(header.entry_columns.values())
         self._entry_size = sum(dtype.itemsize for dtype in self._entry_dtypes)
         self._delimiter_size = self._entry_size if block.delimiter else 0
-        self._keys = [i for i, dtype in enumerate(self._block_dtypes) if dtype.kind != "f"]
+        self._keys = [
+            i for i, name in enumerate(header.block_columns) if name in header.key_columns
+        ]
         self.checks.prepare(self._state)
         self._error: CorruptStreamError | None = None
 

@@ -2,7 +2,7 @@
 
 `cat a.bin b.bin` puts a stream header where a block header is due. Its type word is read as an
 event id, which some event may really have. What follows decides: an event's block goes on with
-its special sidx, or with samples up to len_sample; behind a stream header comes a block header,
+its special sidx, or with samples up to their number; behind a stream header comes a block header,
 whose ids, read as an entry, are a sidx above 0 and a loss that is too small for a float.
 """
 
@@ -33,7 +33,7 @@ class Openings:
 
     def __init__(self, header: StreamHeader) -> None:
         self._header = header
-        self.limit = max(header.len_sample or 0, RARE - 1)
+        self.limit = max(header.samples or 0, RARE - 1)
         self._dtype = header.block_dtype
         self._entry = header.entry_dtype
         own = header.spec.type_word
@@ -57,7 +57,10 @@ class Openings:
         found = np.isin(words, self.rare)
         if self.common is not None:
             alike = np.flatnonzero(words == self.common)
-            found[alike[odd(alike) | (events[alike] != self.common)]] = True
+            others = (
+                low_words(events[alike]) != events[alike] if events.dtype.kind in "iu" else False
+            )
+            found[alike[odd(alike) | others]] = True
         return np.flatnonzero(found)
 
     def odd_entries(self, buffer: Array, at: Array) -> Array:
@@ -84,7 +87,7 @@ class Openings:
         entries = np.frombuffer(data, entry, count, dtype.itemsize)
         if self._header.block.match is not None:
             return self._is_before_blocks(data, block, entries, ended)
-        if self.common is not None and block[0] > RARE:
+        if self.common is not None and _is_wide(block[0]):
             return True  # a wide event id that only begins like the word
         has_entries = self._header.block.count is None or block[self._header.block.count] != 0
         return bool(has_entries and _is_odd(entries[0]))
@@ -95,7 +98,7 @@ class Openings:
         """The same for blocks that a delimiter closes, by the sidx of their entries."""
         assert self._header.block.match is not None
         mark, end = self._header.block.match
-        limit = self._header.len_sample
+        limit = self._header.samples
         first = entries[0][mark]
         if _is_odd(block):
             return True
@@ -116,11 +119,16 @@ class Openings:
 
 
 def low_words(values: Array) -> Array:
-    """The first bytes of integers in a stream, as many as a type word has."""
+    """The first bytes of values in a stream, as many as a type word has."""
     whole: Array = np.ascontiguousarray(values)
     if whole.dtype.itemsize < WORD.itemsize:
-        return whole.astype(WORD)
+        return np.zeros(len(whole), WORD) if whole.dtype.kind == "f" else whole.astype(WORD)
     return whole.view(WORD)[:: whole.dtype.itemsize // WORD.itemsize]
+
+
+def _is_wide(event: Any) -> bool:
+    """Whether an event is a number with more bytes than the type words that may look like it."""
+    return event.dtype.kind in "iu" and bool(event > RARE)
 
 
 def _is_odd(record: Any) -> bool:

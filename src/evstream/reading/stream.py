@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from evstream._support.format import Format, bound_format
-from evstream.errors import CorruptStreamError, EvstreamError, SecondStreamError
+from evstream.errors import CorruptStreamError, EvstreamError, SecondStreamError, plain_id
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.decoder import Decoder
 from evstream.reading.listed_text import is_text
@@ -170,10 +170,13 @@ class EventStream:
         except CorruptStreamError as error:
             is_second = isinstance(error, SecondStreamError)
             # The event before it is whole.
-            if is_second or error.event_id not in {None, assembler.event_id}:
+            if is_second or self._event_of(error) not in (None, plain_id(assembler.event_key)):
                 yield from assembler.finish()
             raise
         yield from assembler.finish()
+
+    def _event_of(self, error: EvstreamError) -> Any:
+        return error.ids.get(self.header.event_column)
 
     def close(self) -> None:
         """Close what was opened for this stream, as its end does too; an object that was

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from evstream._support.jit import HEADER
 from evstream.errors import (
     CorruptStreamError,
@@ -22,25 +20,18 @@ from evstream.wire.header import StreamHeader
 from evstream.wire.stream_edge import given_up_mark
 
 
-def block_ids(header: StreamHeader, state: Any) -> dict[str, int]:
+def block_ids(header: StreamHeader, state: Any) -> dict[str, Any]:
     """The ids of the block that `state` is in, for messages."""
-    record = header.block_dtype
-    return {
-        name: int(state[f"{name}_"]) for name in _integers(record) if name != header.block.count
-    }
-
-
-def _integers(record: np.dtype[np.void]) -> list[str]:
-    return [name for name in record.names or () if record[name].kind != "f"]
+    return {name: state[f"{name}_"] for name in header.key_columns}
 
 
 def bad_count(header: StreamHeader, data: Any, source: str, offset: int) -> CorruptStreamError:
     """The error of a block header, the first bytes of `data`, whose count is negative."""
     dtype = header.block_dtype
     values = data[: dtype.itemsize].view(dtype)[0]
-    ids = {name: int(values[name]) for name in _integers(dtype)}
+    ids = {name: values[name] for name in header.key_columns}
     name = str(header.block.count)
-    count = ids.pop(name)
+    count = values[name]
     return CorruptStreamError(
         f"{name} is {count}", source=source, offset=offset, ids=ids, expected="0 or more"
     )

@@ -20,23 +20,26 @@ from evstream.wire.columns import (
     Array,
     Chunk,
     Columns,
+    differ,
     kept,
     to_rows,
 )
 from evstream.wire.header import StreamHeader
 
-Ids = int | Iterable[int] | None
+Ids = int | float | Iterable[int] | Iterable[float] | None
+
+_INTEGER = np.dtype(np.int64)
 
 
 class Selection:
     """Which rows are wanted: those of some events, and of some sidx; None is all."""
 
     def __init__(self, header: StreamHeader, events: Ids = None, sidx: Ids = None) -> None:
-        self._events = _ids("events", events)
-        self._sidx = _ids("sidx", sidx)
+        self._events = _ids("events", events, header.block_columns[header.event_column])
+        self._sidx, self._sidx_field = _ids("sidx", sidx), header.sidx or ""
         self._is_range = isinstance(events, range)  # which ids lie in it is not said
         self._absent = self._events
-        if sidx is not None and "sidx" not in header.row_columns:
+        if sidx is not None and header.sidx is None:
             raise TypeError(f"a {header.stream} stream has no sidx")
 
     def blocks(self, chunk: Chunk) -> Chunk:
@@ -68,7 +71,7 @@ class Selection:
         """The rows of the wanted sidx."""
         if self._sidx is None:
             return rows
-        wanted = np.isin(rows["sidx"], self._sidx)
+        wanted = np.isin(rows[self._sidx_field], self._sidx)
         return {name: column[wanted] for name, column in rows.items()}
 
 
@@ -244,9 +247,9 @@ class _Unsaid:
     def __init__(self, header: StreamHeader) -> None:
         self._has_entries = header.block.entry is not None
         self._counted = header.block.index is not None
-        dtypes = header.block_columns.values()
-        self._keys = [i for i, dtype in enumerate(dtypes) if dtype.kind != "f"]
-        self._last: tuple[int, ...] | None = None
+        names = header.block_columns
+        self._keys = [i for i, name in enumerate(names) if name in header.key_columns]
+        self._last: list[Any] | None = None
         self._last_entries = 0
         self.empty = 0
         self.merged = 0
@@ -257,16 +260,16 @@ class _Unsaid:
         if not self._has_entries or not len(counts):
             return
         keys = [columns.block[i] for i in self._keys]
-        first = tuple(int(key[0]) for key in keys)
+        first = [key[0] for key in keys]
         if chunk.continues:
             counts[0] += chunk.skipped
         elif self._last is not None:
             self.empty += self._last_entries == 0
-            self.merged += first == self._last
+            self.merged += not any(map(differ, first, self._last))
         self.empty += int((counts[:-1] == 0).sum())
-        same = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
+        same = ~np.logical_or.reduce([differ(key[1:], key[:-1]) for key in keys])
         self.merged += int(same.sum())
-        self._last = tuple(int(key[-1]) for key in keys)
+        self._last = [key[-1] for key in keys]
         self._last_entries = int(counts[-1])
 
     def warn(self, source: str) -> None:
@@ -282,15 +285,18 @@ class _Unsaid:
             warn(text, RowsWarning)
 
 
-def _ids(name: str, values: Ids) -> Array | None:
+def _ids(name: str, values: Ids, dtype: np.dtype[Any] = _INTEGER) -> Array | None:
+    """Sorted ids that a column of `dtype` may have."""
     if values is None:
         return None
-    several = list(values) if isinstance(values, Iterable) else [values]
+    is_one = not isinstance(values, Iterable) or isinstance(values, (str, bytes))
+    several: list[Any] = [values] if is_one else list(values)  # type: ignore[arg-type]
     try:
         ids: Array = np.asarray(several)
     except ValueError:  # of lists of different lengths
         ids = np.empty(1, object)
-    if ids.size and ids.dtype.kind not in "iu":
+    kinds, expected = ("iuf", "a number") if dtype.kind == "f" else ("iu", "an integer")
+    if ids.size and ids.dtype.kind not in kinds:
         shown = " ".join(reprlib.repr(values).split())
-        raise TypeError(f"{name} is {shown}, expected an integer or several")
+        raise TypeError(f"{name} is {shown}, expected {expected} or several")
     return np.unique(ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,6 +46,36 @@ class Chunk(NamedTuple):
     skipped: int
     is_open: bool
     offset: int
+
+
+def plain(value: Any) -> Any:
+    """A value of a column as a Python object: an int or a float."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def differ(a: Any, b: Any) -> Any:
+    """Where values differ, as those of a key do: a NaN equals a NaN."""
+    differs = a != b
+    if getattr(a, "dtype", _FLOAT).kind != "f":
+        return differs
+    return differs & ((a == a) | (b == b))  # noqa: PLR0124 (false for a NaN alone)
+
+
+_FLOAT = np.dtype(float)
+
+
+def run_starts(column: Array) -> Array:
+    """The index of the first value of each run of equal values."""
+    if not len(column):
+        return np.empty(0, np.intp)
+    return np.append(0, np.flatnonzero(differ(column[1:], column[:-1])) + 1)
+
+
+def ids_at(header: StreamHeader, block: Sequence[Array], row: int) -> dict[str, Any]:
+    """The ids of a block: the values of its key columns, as far as `block` has columns."""
+    keys = header.key_columns
+    columns = zip(header.block_columns, block, strict=False)
+    return {name: plain(column[row]) for name, column in columns if name in keys}
 
 
 def kept(column: Array, used: int) -> Array:

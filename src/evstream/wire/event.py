@@ -6,12 +6,12 @@ An event owns its memory, so a list of events stays valid after the stream has g
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from evstream.errors import CorruptStreamError
-from evstream.wire.columns import Array, Columns, to_rows
+from evstream.wire.columns import Array, Columns, ids_at, plain, to_rows
 from evstream.wire.header import StreamHeader
 
 
@@ -50,9 +50,15 @@ class Event:
         self._first = first
         self._last = last
 
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The columns, which the classes of the generated packages have."""
+
     @property
-    def event_id(self) -> int:
-        return int(self.columns.block[0][self._first])
+    def event_key(self) -> Any:
+        """The event: the value of the first field of its blocks, e.g. of event_id."""
+        return plain(self.columns.block[0][self._first])
 
     @property
     def offsets(self) -> Array:
@@ -67,8 +73,8 @@ class Event:
 
     def __repr__(self) -> str:
         entries = self.columns.offsets[self._last] - self.columns.offsets[self._first]
-        name = type(self).__name__
-        return f"<{name} event_id={self.event_id} blocks={len(self)} entries={entries}>"
+        event = f"{self.header.event_column}={self.event_key}"
+        return f"<{type(self).__name__} {event} blocks={len(self)} entries={entries}>"
 
     def _block_column(self, index: int) -> Array:
         return self.columns.block[index][self._first : self._last]
@@ -103,14 +109,16 @@ class Event:
 
 def no_matrix(header: StreamHeader) -> str | None:
     """Why a stream is no matrix of blocks x samples, e.g. of items; None where it is one."""
-    if header.len_sample is None:
+    if header.samples is None:
         return f"a {header.stream} stream has no samples"
     fields = list(header.entry_columns)
-    if len(fields) != 2 or fields[0] != "sidx":
+    if len(fields) != 2 or fields[0] != header.sidx:
         found = ", ".join(fields) or "nothing"
         return f"a matrix needs one value per sidx, an entry of a {header.stream} stream is {found}"
     if len(header.block_columns) < 2:
-        return f"a matrix needs an id per row, a {header.stream} stream has none but the event id"
+        return (
+            f"a matrix needs an id per row, a {header.stream} stream has only {header.event_column}"
+        )
     return None
 
 
@@ -120,7 +128,7 @@ def densify(
     """The fields of a Dense for whole blocks, of one event or several, with offsets from 0."""
     if problem := no_matrix(header):
         raise TypeError(problem)
-    samples = int(header.len_sample or 0)
+    samples = int(header.samples or 0)
     sidx, loss = columns.entry
     blocks = len(columns.block[0])
     _refuse_misplaced(header, columns, samples)
@@ -169,10 +177,9 @@ def _misplaced(
     header: StreamHeader, columns: Columns, entry: int, problem: str
 ) -> CorruptStreamError:
     block = int(np.searchsorted(columns.offsets, entry, side="right")) - 1
-    names = list(header.block_columns)[:2]
-    ids = {name: int(columns.block[i][block]) for i, name in enumerate(names)}
+    ids = ids_at(header, columns.block[:2], block)
     return CorruptStreamError(
         f"sidx {columns.entry[0][entry]} {problem}",
         ids=ids,
-        expected=f"each of 1 to {header.len_sample} and the special sidx at most once",
+        expected=f"each of 1 to {header.samples} and the special sidx at most once",
     )

@@ -22,6 +22,9 @@ from evstream.errors import (
 )
 from evstream.transport.compression import unread_compression
 
+SIDX = "sidx"
+"""A word of the spec language: the entry field that is a sample index."""
+
 
 @dataclass(frozen=True)
 class StreamHeader:
@@ -61,14 +64,33 @@ class StreamHeader:
         """Aggregation type, e.g. 1 for items; None for a stream without a header."""
         return self.spec.aggregation
 
+    @functools.cached_property
+    def samples_field(self) -> str | None:
+        """The field of the stream header that bounds the sidx by a rule, e.g. "len_sample"; None
+        for a stream that has none."""
+        fields = {f.name for f in self.header_fields}
+        rules = self.format.rules.values()
+        limits = (r.limit for r in rules if r.check == "at_most" and self.sidx in r.fields)
+        return next((limit for limit in limits if limit in fields), None)
+
+    @property
+    def samples(self) -> int | None:
+        """Number of samples per event: the highest legal sidx. None for a stream without any."""
+        return None if self.samples_field is None else self.values.get(self.samples_field)
+
+    @property
+    def sidx(self) -> str | None:
+        """The entry field that is a sample index; None for a stream without one."""
+        return SIDX if SIDX in self.entry_columns else None
+
     @property
     def len_sample(self) -> int | None:
-        """Number of samples per event; None for a stream that has none."""
-        return self.values.get("len_sample")
+        """`samples`, by the name that Oasis streams have for it."""
+        return self.samples
 
     @property
     def summary_set_id(self) -> int | None:
-        """Summary set of a summary stream; None for the others."""
+        """Summary set of an Oasis summary stream; None for the others."""
         return self.values.get("summary_set_id")
 
     @functools.cached_property
@@ -113,19 +135,31 @@ class StreamHeader:
     @functools.cached_property
     def block_columns(self) -> Mapping[str, np.dtype[Any]]:
         """Fields of a block header that are columns (all but the count) -> dtype, in wire order."""
-        return {f.name: self.block_dtype[f.name] for f in self.block_fields if f.plural}
+        return {f.name: self.block_dtype[f.name] for f in self._column_fields}
+
+    @property
+    def _column_fields(self) -> list[Field]:
+        return [f for f in self.block_fields if f.name != self.block.count]
 
     @functools.cached_property
     def key_columns(self) -> Mapping[str, np.dtype[Any]]:
-        """Those of the block columns that tell one block from the next: the ones that are not
-        floats."""
-        return {name: dtype for name, dtype in self.block_columns.items() if dtype.kind != "f"}
+        """Those of the block columns that tell one block from the next: the first, which is the
+        event, and those of integers; all where there are no integers."""
+        columns = self.block_columns
+        if all(dtype.kind not in "iu" for dtype in columns.values()):
+            return columns
+        first = self.event_column
+        return {n: dtype for n, dtype in columns.items() if n == first or dtype.kind != "f"}
+
+    @functools.cached_property
+    def event_column(self) -> str:
+        """The first block column, whose values are the events."""
+        return next(iter(self.block_columns))
 
     @functools.cached_property
     def extra_columns(self) -> Mapping[str, str]:
         """What a block has after its first two columns, event and item: plural -> name."""
-        columns = [f for f in self.block_fields if f.plural]
-        return {str(f.plural): f.name for f in columns[2:]}
+        return {str(f.plural): f.name for f in self._column_fields[2:]}
 
     @functools.cached_property
     def entry_columns(self) -> Mapping[str, np.dtype[Any]]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from evstream._support.schema import Scalar
 from evstream.errors import WriteError
-from evstream.wire.columns import Array
+from evstream.wire.columns import Array, differ
 from evstream.wire.header import StreamHeader
 
 Place = Callable[[tuple[int, ...]], dict[str, Any]]
@@ -195,7 +195,7 @@ def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], so
     new[0] = True
     index = header.block.index
     for name in keys:
-        new[1:] |= rows[name][1:] != rows[name][:-1]
+        new[1:] |= differ(rows[name][1:], rows[name][:-1])
     if header.block.entry is None:
         new[:] = True
     if index is not None:
@@ -214,8 +214,9 @@ def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], so
         if name in rows and name not in keys:
             column = rows[name]
             first = np.repeat(column[starts], np.diff(offsets))
-            differs = (first != column) & ~(np.isnan(first) & np.isnan(column))
-            _refuse(differs, name, rows, keys, source, "the same in all rows of a block")
+            _refuse(
+                differ(first, column), name, rows, keys, source, "the same in all rows of a block"
+            )
     return offsets
 
 
@@ -224,7 +225,7 @@ def _refuse(
 ) -> None:
     if bad.any():
         at = int(np.argmax(bad))
-        ids = {key: int(rows[key][at]) for key in keys}
+        ids = {key: rows[key][at] for key in keys}
         raise WriteError(
             f"{name} is {rows[name][at]}", source=source, ids=ids, expected=expected, row=at
         )

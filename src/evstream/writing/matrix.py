@@ -12,7 +12,7 @@ import numpy.typing as npt
 from evstream._support.format import Format
 from evstream._support.schema import Rule
 from evstream.errors import WriteError
-from evstream.wire.columns import Array
+from evstream.wire.columns import Array, ids_at
 from evstream.wire.event import no_matrix
 from evstream.wire.header import StreamHeader
 from evstream.writing.conversion import as_array, as_column, row_scalars
@@ -41,7 +41,7 @@ class MatrixForm:
         if problem is not None:
             raise TypeError(f"{problem}: use write_columns")
         self.header, self.source = header, source
-        self.samples = int(header.len_sample or 0)
+        self.samples = int(header.samples or 0)
         self.block = header.block_columns
         self.scalars = row_scalars(header)
         self.sidx, self.value = header.entry_columns
@@ -54,7 +54,7 @@ class MatrixForm:
         if self.samples > highest:
             raise WriteError(
                 f"sidx {self.samples} does not fit into {self.sidx_dtype.str[1:]}", source=source,
-                expected=f"a len_sample of {highest} or less",
+                expected=f"a {header.samples_field} of {highest} or less",
             )  # fmt: skip
 
     def given(self, columns: Mapping[str, npt.ArrayLike | None]) -> dict[str, npt.ArrayLike]:
@@ -166,7 +166,9 @@ class Matrix:
         samples, dtype = self._form.samples, self._form.value_dtype
         if losses is None:
             if samples:
-                raise TypeError(f"losses are needed: len_sample is {samples}")
+                raise TypeError(
+                    f"losses are needed: {self._form.header.samples_field} is {samples}"
+                )
             return np.empty((self.rows, 0), dtype)
         matrix = as_array("losses", losses, dtype, self._form.source)
         if matrix.ndim == 1 and self.rows <= 1:
@@ -193,7 +195,6 @@ class Matrix:
             scalar=self._form.scalars[field], place=place,
         )  # fmt: skip
 
-    def _ids(self, row: int) -> dict[str, int]:
+    def _ids(self, row: int) -> dict[str, Any]:
         """The ids of a row, as far as they are converted."""
-        ids = zip(self._form.block, self.block, strict=False)
-        return {name: int(column[row]) for name, column in ids if column.dtype.kind != "f"}
+        return ids_at(self._form.header, self.block, row)

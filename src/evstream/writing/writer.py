@@ -14,13 +14,12 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-import numpy as np
 import numpy.typing as npt
 
 from evstream._support.format import Format
 from evstream._support.jit import ENTRIES, HEADER
 from evstream.errors import WriteError
-from evstream.wire.columns import Array, Columns
+from evstream.wire.columns import Array, Columns, differ
 from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader, build_header
 from evstream.wire.kernels import block_kernels, new_state, record_functions
@@ -147,11 +146,13 @@ class Writer:
         rows = self._rows(columns, named)
         blocks = {name: rows[name] for name in self.header.block_columns}
         entries = tuple(rows[name] for name in self.header.entry_columns)
-        keys = [name for name, column in blocks.items() if column.dtype.kind != "f"]
+        keys = list(self.header.key_columns)
         if not len(rows[keys[0]]):
             return
         is_open = self._state["phase"] == ENTRIES
-        continues = bool(is_open and all(rows[n][0] == self._state[f"{n}_"] for n in keys))
+        continues = bool(
+            is_open and not any(differ(rows[n][0], self._state[f"{n}_"]) for n in keys)
+        )
         offsets = group_rows(self.header, rows, keys, self.name)
         if continues:
             self._refuse_change(blocks)
@@ -243,11 +244,11 @@ class Writer:
             self.abort()
 
     def _refuse_change(self, blocks: Mapping[str, Array]) -> None:
-        """A block that goes on over two calls has one exposure value."""
+        """A block that goes on over two calls has one value of each other column."""
         for name, column in blocks.items():
             before, now = self._state[f"{name}_"], column[0]
-            if before != now and not (np.isnan(before) and np.isnan(now)):
-                ids = {n: c[0] for n, c in blocks.items() if c.dtype.kind != "f"}
+            if differ(before, now):
+                ids = {n: blocks[n][0] for n in self.header.key_columns}
                 raise WriteError(
                     f"{name} is {now}", source=self.name, ids=ids, row=0,
                     expected=f"{before} as in the rows of the block before",

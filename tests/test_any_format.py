@@ -1,0 +1,239 @@
+"""Formats that have nothing of Oasis: other names, no integer key, other openings.
+
+The package is generated once, and its kernels are compiled as those of any user are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from codegen.generate import generate
+from codegen.outputs import package_outputs
+from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError, WriteError
+
+SPEC = Path(__file__).parent / "any_format_spec.yaml"
+NAME = "gauges_of_any_format"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gauges")
+
+
+@pytest.fixture(scope="module")
+def gauges(folder: Path) -> Iterator[Any]:
+    """The generated package."""
+    with redirect_stdout(io.StringIO()):
+        status = generate(SPEC, folder, package_outputs(NAME), only=("python",), pretty=False)
+    assert status == 0
+    sys.path.insert(0, str(folder))
+    try:
+        yield importlib.import_module(NAME)
+    finally:
+        sys.path.remove(str(folder))
+
+
+def command(folder: Path, *arguments: str, status: int = 0) -> str:
+    """What `python -m gauges ...` prints."""
+    result = subprocess.run(
+        [sys.executable, "-m", NAME, *arguments],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == status, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
+def bytes_of(gauges: Any, stream: str, *columns: Any, **header: int) -> bytes:
+    target = io.BytesIO()
+    with gauges.create(target, stream, **header) as out:
+        out.write_columns(*columns)
+    return target.getvalue()
+
+
+def opened(gauges: Any, data: bytes, stream: str | None = None, **options: Any) -> Any:
+    return gauges.open(io.BytesIO(data), stream, **options)
+
+
+GAUGE = ([3, 3, 3, 9], [1, 1, 2, 1], [5, 6, 5, 7], [0.5, 1.5, 2.5, 3.5])
+MOMENT = ([0.5, 0.5, 0.75, 0.75], [1, 1, 1, 2], [5, 6, 5, 7], [0.5, 1.5, 2.5, 3.5])
+LAST = struct.pack("<if", -1, 0)
+
+
+def test_the_first_field_has_any_name(gauges: Any) -> None:
+    data = bytes_of(gauges, "gauge", *GAUGE)
+    expected = struct.pack("<I", 7 << 24 | 1)
+    expected += struct.pack("<Hiifif", 3, 1, 5, 0.5, 6, 1.5) + LAST
+    expected += struct.pack("<Hiif", 3, 2, 5, 2.5) + LAST
+    expected += struct.pack("<Hiif", 9, 1, 7, 3.5) + LAST
+    assert data == expected
+    first, second = opened(gauges, data)
+    assert (first.run, first.gauges.tolist()) == (3, [1, 2])
+    assert second.run == second.event_key == 9
+    assert repr(first) == "<GaugeEvent run=3 blocks=2 entries=3>"
+    assert not hasattr(first, "event_id")
+
+
+def test_a_block_may_have_floats_alone(gauges: Any) -> None:
+    data = bytes_of(gauges, "moment", *MOMENT)
+    expected = struct.pack("<I", 9 << 24 | 1)
+    expected += struct.pack("<dfifif", 0.5, 1, 5, 0.5, 6, 1.5) + LAST
+    expected += struct.pack("<dfif", 0.75, 1, 5, 2.5) + LAST
+    expected += struct.pack("<dfif", 0.75, 2, 7, 3.5) + LAST
+    assert data == expected
+    first, second = opened(gauges, data)
+    assert (first.moment, second.moment) == (0.5, 0.75)
+    assert second.data.tolist() == [1, 2]
+    rows = gauges.read_columns(io.BytesIO(data))
+    assert {name: column.tolist() for name, column in rows.items()} == dict(
+        zip(["moment", "datum", "place", "height"], MOMENT, strict=True)
+    )
+    again = io.BytesIO()
+    with gauges.create(again, "moment") as out:
+        for event in (first, second):
+            out.write(event)
+    assert again.getvalue() == data
+
+
+def test_nan_is_one_event(gauges: Any) -> None:
+    nan = float("nan")
+    data = bytes_of(gauges, "moment", [nan, nan, nan], [1, 1, 2], [5, 6, 7], [1, 2, 3])
+    (event,) = opened(gauges, data)
+    assert np.isnan(event.moment)
+    assert event.offsets.tolist() == [0, 2, 3]
+    assert gauges.compare(io.BytesIO(data), io.BytesIO(data)).equal
+
+
+def test_only_some_events_of_floats_are_read(gauges: Any) -> None:
+    data = bytes_of(gauges, "moment", *MOMENT)
+    rows = gauges.read_columns(io.BytesIO(data), events=0.75)
+    assert rows["height"].tolist() == [2.5, 3.5]
+    with pytest.raises(TypeError, match=r"events is 'a', expected a number or several"):
+        gauges.read_columns(io.BytesIO(data), events="a")
+
+
+def test_chunks_cut_anywhere(gauges: Any) -> None:
+    """An event of floats that spans several stretches is one."""
+    stream = importlib.import_module("evstream.reading.stream").EventStream
+    count = 400
+    columns = (np.repeat([0.5, 1.5], count), 1, np.arange(2 * count), 1)
+    data = bytes_of(gauges, "moment", *columns)
+    events = list(stream(io.BytesIO(data), chunk=256, format=gauges.FORMAT))
+    assert [(e.moment, len(e), len(e.place)) for e in events] == [(0.5, 1, count), (1.5, 1, count)]
+
+
+def test_counted_blocks_have_floats_alone(gauges: Any) -> None:
+    data = bytes_of(gauges, "counted", [0.5, 0.5, 0.5], [1, 2, 1], [5, 6, 7], [1, 2, 3])
+    expected = struct.pack("<diifif", 0.5, 2, 5, 1, 6, 2) + struct.pack("<diif", 0.5, 1, 7, 3)
+    assert data == expected
+    (event,) = opened(gauges, data, "counted")
+    assert event.offsets.tolist() == [0, 2, 3]
+    with pytest.raises(CorruptStreamError, match=r"moment 0\.5: gauges is -1, expected 0 or more"):
+        list(opened(gauges, struct.pack("<di", 0.5, -1), "counted"))
+
+
+def test_errors_name_the_ids_of_the_format(gauges: Any) -> None:
+    data = bytes_of(gauges, "moment", *MOMENT)
+    with pytest.raises(TruncatedStreamError, match=r"moment 0\.75, datum 2\.0: the stream ends in"):
+        list(opened(gauges, data[:-10]))
+    with pytest.raises(WriteError, match=r"run 3, gauge 1: .*run 3 breaks sorted"):
+        bytes_of(gauges, "gauge", [3, 4, 3], 1, 5, 1)
+
+
+def test_the_number_of_samples_follows_from_a_rule(gauges: Any) -> None:
+    data = bytes_of(gauges, "sampled", 1, 2, [1, 2], [5, 6], how_many=2)
+    with opened(gauges, data) as stream:
+        assert stream.header.samples == 2
+        (event,) = stream
+    assert event.to_dense().losses.tolist() == [[5, 6]]
+    with pytest.raises(WriteError, match="sidx 3 breaks few"):
+        bytes_of(gauges, "sampled", 1, 2, 3, 5, how_many=2)
+    target = io.BytesIO()
+    with gauges.create(target, "sampled", how_many=2) as out:
+        out.write_event(1, [2], [[5, 6]])
+    assert target.getvalue() == data
+
+
+@pytest.mark.parametrize(
+    ("stream", "columns"),
+    [
+        ("gauge", GAUGE),
+        ("moment", MOMENT),
+        ("tide", ([0.5, 0.5, 1.5], [1, 2, 3])),
+        ("watch", ([1, 1, 2], [1, 2, 3])),
+    ],
+)
+def test_seal_counts_blocks(
+    gauges: Any, tmp_path: Path, stream: str, columns: tuple[Any, ...]
+) -> None:
+    path = str(tmp_path / "a.bin")
+    with gauges.create(path, stream, seal=True) as out:
+        out.write_columns(*columns)
+    report = gauges.validate(path, stream=stream)
+    assert (report.clean, report.events) == (True, 2)
+    assert json.loads(Path(f"{path}.seal").read_text())["blocks"] == 3
+    assert json.loads(Path(f"{path}.seal").read_text())["events"] == 2
+
+
+def test_validation_expects_events_of_the_format(gauges: Any) -> None:
+    data = bytes_of(gauges, "moment", *MOMENT)
+    report = gauges.validate(io.BytesIO(data), expect_events=[0.5, 2.5])
+    (finding,) = report.findings
+    assert finding.ids == {"moment": 2.5}
+    json.dumps(report.to_json())
+
+
+def test_merge_interleaves_by_the_first_field(gauges: Any) -> None:
+    parts = [bytes_of(gauges, "moment", m, 1, 5, 1.5) for m in ([0.5, 2.5], [1.5, 3.5])]
+    target = io.BytesIO()
+    gauges.merge([io.BytesIO(part) for part in parts], target)
+    assert target.getvalue() == bytes_of(gauges, "moment", [0.5, 1.5, 2.5, 3.5], 1, 5, 1.5)
+    with pytest.raises(EvstreamError, match=r"moment 0\.5: this event is in"):
+        gauges.merge([io.BytesIO(parts[0]) for _ in range(2)], io.BytesIO())
+    sources = [io.BytesIO(parts[0]) for _ in range(2)]
+    with pytest.raises(EvstreamError, match=r"moment 0\.5: this event is in"):
+        gauges.merge(sources, io.BytesIO(), order="inputs")
+
+
+def test_differences_have_the_ids_of_the_format(gauges: Any) -> None:
+    one = bytes_of(gauges, "moment", *MOMENT)
+    other = bytes_of(gauges, "moment", *MOMENT[:3], [0.5, 1.5, 2.5, 4.5])
+    (found,) = gauges.compare(io.BytesIO(one), io.BytesIO(other)).differences
+    assert (found.ids, found.field) == ({"moment": 0.75, "datum": 2.0, "place": 7}, "height")
+
+
+@pytest.mark.parametrize("extension", ["csv", "jsonl", "parquet", "arrow"])
+@pytest.mark.parametrize("stream", ["gauge", "moment", "counted", "tide"])
+def test_tables_and_back(gauges: Any, tmp_path: Path, stream: str, extension: str) -> None:
+    counted = ([0.5, 0.5, 1.5], [1, 2, 1], [5, 6, 7], [1, 2, 3])
+    columns = {
+        "gauge": GAUGE, "moment": MOMENT, "counted": counted, "tide": ([0.5, 1.5], [1, 2])
+    }  # fmt: skip
+    source, table, again = (str(tmp_path / f"a.{e}") for e in ("bin", extension, "again.bin"))
+    with gauges.create(source, stream) as out:
+        out.write_columns(*columns[stream])
+    gauges.convert(source, table, stream=stream)
+    gauges.convert(table, again, stream=stream)
+    assert Path(again).read_bytes() == Path(source).read_bytes()
+
+
+def test_commands_take_any_event(gauges: Any, folder: Path) -> None:
+    (folder / "m.bin").write_bytes(bytes_of(gauges, "moment", *MOMENT))
+    printed = command(folder, "cat", "m.bin", "--event", "0.75")
+    assert printed.splitlines()[0] == "moment,datum,place,height"
+    assert len(printed.splitlines()) == 3
+    assert "event 7.5 is not in the stream" in command(folder, "cat", "m.bin", "--event", "7.5")
+    assert json.loads(command(folder, "info", "--json", "m.bin"))["events"] == 2
+    assert "clean" in command(folder, "validate", "m.bin")
+    assert "equal" in command(folder, "diff", "m.bin", "m.bin")
