@@ -110,7 +110,7 @@ class StreamSpecial:
 
 @dataclass(frozen=True)
 class Stream:
-    """`source` and `aggregation` are both None for a stream without a stream header. `csv` pairs
+    """`source` and `aggregation` are both None for a stream without a type word. `csv` pairs
     columns of rows with their names in CSV, in the order of CSV; empty for wire order and names."""
 
     name: str

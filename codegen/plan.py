@@ -216,7 +216,7 @@ def record_variants(spec: Spec) -> Iterator[RecordVariant]:
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """A stream with its type word as bytes; None where the stream has no stream header."""
+    """A stream with its type word as bytes; None where the stream has none."""
 
     stream: Stream
     source: int | None

@@ -21,7 +21,13 @@ import pytest
 
 from codegen.generate import generate
 from codegen.outputs import package_outputs
-from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError, WriteError
+from evstream.errors import (
+    CorruptStreamError,
+    EvstreamError,
+    StreamHeaderError,
+    TruncatedStreamError,
+    WriteError,
+)
 
 SPEC = Path(__file__).parent / "any_format_spec.yaml"
 NAME = "gauges_of_any_format"
@@ -162,6 +168,26 @@ def test_the_number_of_samples_follows_from_a_rule(gauges: Any) -> None:
     target = io.BytesIO()
     with gauges.create(target, "sampled", how_many=2) as out:
         out.write_event(1, [2], [[5, 6]])
+    assert target.getvalue() == data
+
+
+def test_a_header_may_open_a_stream(gauges: Any, tmp_path: Path) -> None:
+    data = bytes_of(gauges, "untyped", 1, 2, [1, 2], [5, 6], how_many=2)
+    assert data == struct.pack("<iHiififif", 2, 1, 2, 1, 5, 2, 6, 0, 0)
+    with opened(gauges, data, "untyped") as stream:
+        assert (stream.header.size, stream.header.values) == (4, {"how_many": 2})
+        (event,) = stream
+    assert event.height.tolist() == [5, 6]
+    with pytest.raises(StreamHeaderError, match="byte 2: the stream ends inside the untyped"):
+        opened(gauges, data[:2], "untyped")
+    with pytest.raises(StreamHeaderError, match=r"byte 0: how_many is -1, expected 0 or more"):
+        opened(gauges, struct.pack("<i", -1), "untyped")
+    path = tmp_path / "a.bin"
+    with gauges.create(str(path), "untyped", seal=True, how_many=2) as out:
+        out.write_columns(1, 2, [1, 2], [5, 6])
+    assert gauges.validate(str(path), stream="untyped").clean
+    target = io.BytesIO()
+    gauges.merge([io.BytesIO(data)], target, stream="untyped")
     assert target.getvalue() == data
 
 

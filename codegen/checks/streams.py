@@ -19,9 +19,6 @@ def types(draft: Draft) -> Problems:
                 yield draft.problem(f"{path}.{key}", unknown(enum.name, name, names))
         if (stream.source is None) != (stream.aggregation is None):
             yield draft.problem(path, "must have both source and aggregation, or neither")
-        elif stream.source is None and stream.header is not None:
-            message = "only for a stream with source and aggregation"
-            yield draft.problem(f"{path}.header", message)
 
 
 def default(draft: Draft) -> Problems:

@@ -66,7 +66,7 @@ class Special:
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream type; `type_word` is None for a stream without a stream header. `csv` pairs the
+    """A stream type; `type_word` is None for a stream without one. `csv` pairs the
     columns of rows with their names in CSV, in the order of CSV; empty for wire order and names."""
 
     name: str

@@ -26,7 +26,7 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stream",
         metavar="TYPE",
-        help="the type to expect; needed for event_ids, which has no stream header",
+        help="the type to expect; needed where it has no type word, as a list of event ids",
     )
     parser.add_argument(
         "--width",

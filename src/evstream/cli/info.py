@@ -171,7 +171,7 @@ def text(info: Info) -> str:
     """The lines for people."""
     if info.stream is None:
         return f"{info.file}: not readable"
-    kind = "no stream header" if info.source is None else f"{info.source}/{info.aggregation}"
+    kind = "no type word" if info.source is None else f"{info.source}/{info.aggregation}"
     rows = [("stream", f"{info.stream} ({kind})")]
     rows += [(name, str(value)) for name, value in info.header.items()]
     rows += [

@@ -56,12 +56,12 @@ class StreamHeader:
 
     @property
     def source(self) -> int | None:
-        """Source type, e.g. 2 for a loss stream; None for a stream without a header."""
+        """Source type, e.g. 2 for a loss stream; None for a stream without a type word."""
         return self.spec.source
 
     @property
     def aggregation(self) -> int | None:
-        """Aggregation type, e.g. 1 for items; None for a stream without a header."""
+        """Aggregation type, e.g. 1 for items; None for a stream without a type word."""
         return self.spec.aggregation
 
     @functools.cached_property
@@ -177,21 +177,18 @@ class StreamHeader:
     @property
     def size(self) -> int:
         """Bytes before the first block."""
-        if self.spec.type_word is None:
-            return 0
         rest = self.record_dtype(self.spec.header).itemsize if self.spec.header else 0
-        return self.format.type_word.size + rest
+        return len(self.spec.type_word or b"") + rest
 
     def to_bytes(self) -> bytes:
         """The stream header as it stands at the start of a stream."""
-        if self.spec.type_word is None:
-            return b""
+        word = self.spec.type_word or b""
         if self.spec.header is None:
-            return self.spec.type_word
+            return word
         record = np.zeros(1, self.record_dtype(self.spec.header))
         for name, value in self.values.items():
             record[name] = value
-        return self.spec.type_word + record.tobytes()
+        return word + record.tobytes()
 
 
 def stream_by_source(format: Format, source: int, aggregation: int, name: str) -> Stream | None:
@@ -223,7 +220,7 @@ def read_header(
 ) -> StreamHeader:
     """Read a stream header with `read(n)`, which gives n bytes, fewer only at the end.
 
-    `stream` is the type that is expected; one without a stream header must be named. Where it
+    `stream` is the type that is expected; one without a type word must be named. Where it
     is named, a stream of its source type may have an aggregation number that the format does not
     define: a warning says so. Raises StreamHeaderError and StreamMismatchError.
     """
@@ -231,9 +228,10 @@ def read_header(
     chosen = format.choose_widths(widths)
     expected = None if stream is None else format.stream(stream)
     if expected is not None and expected.type_word is None:
-        return StreamHeader(expected.name, {}, chosen, format)
-    word = _exactly(read, format.type_word.size, 0, "the type word", source)
-    found = _known(format, word, source, expected)
+        word, found = b"", expected
+    else:
+        word = _exactly(read, format.type_word.size, 0, "the type word", source)
+        found = _known(format, word, source, expected)
     if expected is not None and found is not expected:
         raise StreamMismatchError(
             f"this is a {found.name} stream", source=source, offset=0,
