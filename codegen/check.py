@@ -45,6 +45,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     rules.arguments,
     rules.fields,
     rules.limits,
+    rules.scopes,
 )
 
 

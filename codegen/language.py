@@ -41,7 +41,7 @@ KEYS = {
     "end": _keys("", "delimiter count"),
     "stream": _keys("doc block", "aliases deprecated source aggregation header special_sidx csv"),
     "stream_special": _keys("doc", "required"),
-    "rule": _keys("doc fix severity check", "field limit"),
+    "rule": _keys("doc fix severity check", "field limit blocks streams"),
 }
 
 
@@ -113,10 +113,12 @@ SEVERITIES = ("error", "warning")
 @dataclass(frozen=True)
 class RuleCheck:
     """`where` tells which fields it looks at: of a block's header, of its entry, of either,
-    or (None) of neither, because it looks at the whole stream."""
+    or (None) of neither, because it looks at the whole stream. A rule that is not `narrow` holds
+    in every block and stream."""
 
     where: str | None
     limit: bool = False
+    narrow: bool = True
 
 
 CHECKS = {
@@ -136,7 +138,7 @@ CHECKS = {
     "not_empty": RuleCheck("header"),
     "not_deprecated": RuleCheck(None),
     "final_delimiter": RuleCheck(None),
-    "whole": RuleCheck(None),
-    "expected_events": RuleCheck(None),
-    "sealed": RuleCheck(None),
+    "whole": RuleCheck(None, narrow=False),
+    "expected_events": RuleCheck(None, narrow=False),
+    "sealed": RuleCheck(None, narrow=False),
 }

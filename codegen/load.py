@@ -223,4 +223,6 @@ class _Loader:
             check=v.word(key("check")),
             fields=v.one_or_each(key("field"), v.word),
             limit=v.maybe(key("limit"), v.word),
+            blocks=v.one_or_each(key("blocks"), v.word),
+            streams=v.one_or_each(key("streams"), v.word),
         )

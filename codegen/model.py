@@ -127,6 +127,8 @@ class Stream:
 
 @dataclass(frozen=True)
 class Rule:
+    """`blocks` and `streams` are those that it is limited to; empty for all."""
+
     id: str
     doc: str
     fix: str
@@ -134,6 +136,13 @@ class Rule:
     check: str
     fields: tuple[str, ...]
     limit: str | None
+    blocks: tuple[str, ...]
+    streams: tuple[str, ...]
+
+    def holds_in(self, stream: Stream) -> bool:
+        """Whether the rule concerns a stream; without blocks or streams it concerns all."""
+        in_block = not self.blocks or stream.block in self.blocks
+        return in_block and (not self.streams or stream.name in self.streams)
 
 
 @dataclass(frozen=True)

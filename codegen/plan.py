@@ -166,7 +166,12 @@ def _block_module(spec: Spec, block: Block, widths: Widths) -> BlockModule:
     delimiter = None
     if block.delimiter is not None and entry is not None:
         delimiter = place_delimiter(spec.delimiters[block.delimiter], entry)
-    bounds = [rule for rule in spec.rules.values() if rule.check in BOUNDS]
+    streams = [stream for stream in spec.streams.values() if stream.block == block.name]
+    bounds = [
+        rule
+        for rule in spec.rules.values()
+        if rule.check in BOUNDS and (not streams or any(map(rule.holds_in, streams)))
+    ]
     bounded = {name for rule in bounds for name in rule.fields}
     return BlockModule(
         name=f"{block.name}_{suffix(spec, widths)}",

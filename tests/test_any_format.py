@@ -191,6 +191,24 @@ def test_a_header_may_open_a_stream(gauges: Any, tmp_path: Path) -> None:
     assert target.getvalue() == data
 
 
+def test_a_rule_may_be_limited_to_blocks(gauges: Any) -> None:
+    with pytest.raises(WriteError, match="place 0 breaks high"):
+        bytes_of(gauges, "gauge", 1, 1, 0, -1)
+    target = io.BytesIO()
+    with gauges.create(target, "gauge", validate=False) as out:
+        out.write_columns(1, 1, 0, -1)
+    report = gauges.validate(io.BytesIO(target.getvalue()))
+    assert report.counts == {"high": 1}
+    bytes_of(gauges, "moment", 1, 1, 0, 1)
+
+
+def test_a_rule_may_be_limited_to_streams(gauges: Any) -> None:
+    with pytest.raises(WriteError, match=r"height 0\.0 breaks low"):
+        bytes_of(gauges, "moment", 1, 1, 1, 0)
+    data = bytes_of(gauges, "gauge", 1, 1, 1, 0)
+    assert gauges.validate(io.BytesIO(data)).clean
+
+
 @pytest.mark.parametrize(
     ("stream", "columns"),
     [

@@ -213,7 +213,8 @@ def test_widths_that_the_stream_has_no_use_for_are_not_compared(tmp_path, monkey
     assert validate(path).clean
     seal = Seal.read(seal_path(str(path)))
     seal.widths["oasis_float"] = "f8"
-    assert [what for _, what in seal.differences(Seal.read(seal_path(str(path))))] == [
+    used = ["oasis_int", "oasis_float", "sample_count"]
+    assert [what for _, what in seal.differences(Seal.read(seal_path(str(path))), used)] == [
         "widths {'oasis_int': 'i4', 'oasis_float': 'f4', 'sample_count': 'i4'}, expected "
         "{'oasis_int': 'i4', 'oasis_float': 'f8', 'sample_count': 'i4'} by the seal"
     ]

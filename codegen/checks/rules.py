@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..draft import Draft, Problems
 from ..language import CHECKS, SEVERITIES
-from ..model import Rule
+from ..model import Block, Rule
 from ..problems import unknown
 
 
@@ -25,6 +25,10 @@ def arguments(draft: Draft) -> Problems:
             continue
         check = CHECKS[rule.check]
         path = f"rules.{rule.id}"
+        for key, names in (("blocks", rule.blocks), ("streams", rule.streams)):
+            if names and not check.narrow:
+                message = f"check {rule.check!r} takes no {key}; it holds in every stream"
+                yield draft.problem(f"{path}.{key}", message)
         for key, needed, given in (
             ("field", check.where is not None, bool(rule.fields)),
             ("limit", check.limit, rule.limit is not None),
@@ -37,13 +41,15 @@ def arguments(draft: Draft) -> Problems:
 
 def fields(draft: Draft) -> Problems:
     """Only where the records that have the fields are all known."""
-    blocks = draft.spec.blocks.values()
-    headers = [block.header for block in blocks]
-    entries = [block.entry for block in blocks if block.entry is not None]
-    used = {"header": headers, "entry": entries, "header or entry": headers + entries}
     for rule in draft.spec.rules.values():
+        if not _is_known(draft, rule):
+            continue
+        blocks = _blocks_of(draft, rule)
+        headers = [block.header for block in blocks]
+        entries = [block.entry for block in blocks if block.entry is not None]
+        used = {"header": headers, "entry": entries, "header or entry": headers + entries}
         where = CHECKS[rule.check].where if rule.check in CHECKS else None
-        legal = _fields(draft, "blocks", used[where]) if where is not None else None
+        legal = _fields(draft, used[where], "blocks", "streams") if where is not None else None
         for i, name in enumerate(rule.fields):
             if legal is not None and name not in legal:
                 message = unknown(f"field of a block's {where}", name, legal)
@@ -51,18 +57,53 @@ def fields(draft: Draft) -> Problems:
 
 
 def limits(draft: Draft) -> Problems:
-    headers = [s.header for s in draft.spec.streams.values() if s.header is not None]
-    legal = _fields(draft, "streams", headers)
     for rule in draft.spec.rules.values():
+        streams = [s for s in draft.spec.streams.values() if rule.holds_in(s)]
+        headers = [s.header for s in streams if s.header is not None]
+        legal = _fields(draft, headers, "streams")
+        if not _is_known(draft, rule):
+            continue
         if legal is not None and rule.limit is not None and rule.limit not in legal:
             message = unknown("field of a stream header", rule.limit, legal)
             yield draft.problem(f"rules.{rule.id}.limit", message)
 
 
-def _fields(draft: Draft, section: str, names: list[str]) -> list[str] | None:
-    """Names of the fields of the records that a section names, each once; None if not known."""
+def scopes(draft: Draft) -> Problems:
+    """The blocks and streams that rules are limited to."""
+    for rule in draft.spec.rules.values():
+        for section, what, names in (
+            ("blocks", "block", rule.blocks),
+            ("streams", "stream", rule.streams),
+        ):
+            for i, name in enumerate(names):
+                path = f"rules.{rule.id}.{section}"
+                path = f"{path}[{i}]" if f"{path}[{i}]" in draft.places else path
+                yield from draft.unknown(section, what, name, path)
+        both = rule.blocks and rule.streams and _is_known(draft, rule)
+        if both and not any(map(rule.holds_in, draft.spec.streams.values())):
+            message = "none of the streams repeats one of the blocks"
+            yield draft.problem(f"rules.{rule.id}.streams", message)
+
+
+def _is_known(draft: Draft, rule: Rule) -> bool:
+    """Whether what the rule is limited to exists."""
+    spec = draft.spec
+    return set(rule.blocks) <= spec.blocks.keys() and set(rule.streams) <= spec.streams.keys()
+
+
+def _blocks_of(draft: Draft, rule: Rule) -> list[Block]:
+    """The blocks that a rule concerns, those of no stream too unless it names streams."""
+    spec = draft.spec
+    named = {s.block for s in spec.streams.values() if rule.holds_in(s)}
+    if not rule.streams:
+        return [b for b in spec.blocks.values() if not rule.blocks or b.name in rule.blocks]
+    return [b for b in spec.blocks.values() if b.name in named]
+
+
+def _fields(draft: Draft, names: list[str], *sections: str) -> list[str] | None:
+    """Names of the fields of the records that sections name, each once; None if not known."""
     records = draft.spec.records
-    if not draft.whole(section) or any(name not in records for name in names):
+    if not all(map(draft.whole, sections)) or any(name not in records for name in names):
         return None
     return list(dict.fromkeys(field.name for name in names for field in records[name].fields))
 

@@ -108,7 +108,8 @@ class TypeWord:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a good stream keeps to; `severity` is 'error' or 'warning'."""
+    """What a good stream keeps to; `severity` is 'error' or 'warning', `blocks` and `streams` are
+    those that it is limited to, empty for all."""
 
     id: str
     doc: str
@@ -117,6 +118,8 @@ class Rule:
     check: str
     fields: tuple[str, ...]
     limit: str | None
+    blocks: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
 
 
 def choose_widths(

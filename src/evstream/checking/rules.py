@@ -52,7 +52,7 @@ class Checker:
         self._entry_at = {name: i for i, name in enumerate(header.entry_columns)}
         self._checks = [
             (rule, name, CHECKS[rule.check])
-            for rule in header.format.rules.values()
+            for rule in header.rules.values()
             for name in rule.fields
             if rule.severity in severities and rule.check in CHECKS
             if name in self._block_at or name in self._entry_at
@@ -147,9 +147,10 @@ def _known_special(checker: Checker, name: str, sidx: Array, columns: Columns) -
 
 
 def _at_most(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    rules = checker.header.format.rules.values()
-    limits = {r.limit for r in rules if r.check == "at_most" and name in r.fields}
-    return values > min(checker.header.values[str(limit)] for limit in limits)
+    header = checker.header
+    rules = [r for r in header.rules.values() if r.check == "at_most" and name in r.fields]
+    limits = {str(r.limit) for r in rules if r.limit in header.values}
+    return values > min(header.values[limit] for limit in limits)
 
 
 def _samples_ascend(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:

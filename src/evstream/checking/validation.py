@@ -243,8 +243,9 @@ class Validation:
 
     def _tell(self, check: str, offset: int | None, ids: dict[str, Any], text: str) -> None:
         """Add a finding about the stream as a whole, under the rule that the spec has for it."""
-        rules = [rule for rule in self._stream.header.format.rules.values() if rule.check == check]
-        if not rules:
+        header = self._stream.header
+        rules = [rule for rule in header.rules.values() if rule.check == check]
+        if not any(rule.check == check for rule in header.format.rules.values()):
             problem = f"{text}; the spec has no rule with check {check!r}"
             raise EvstreamError(problem, source=self._stream.name, offset=offset, ids=ids)
         for rule in rules:

@@ -13,6 +13,7 @@ import numpy as np
 
 from evstream.errors import CorruptStreamError
 from evstream.wire.header import StreamHeader
+from evstream.wire.kernels import block_kernels
 
 
 def entry_limits(header: StreamHeader) -> tuple[Any, ...]:
@@ -20,15 +21,13 @@ def entry_limits(header: StreamHeader) -> tuple[Any, ...]:
     of its dtype: lowest value, highest, and those below the lowest that are allowed too."""
     entry = header.record_dtype(str(header.block.entry))
     return tuple(
-        _limits(header, name, entry[name])
-        for name in entry.names or ()
-        if _limit_fields(header, name) or _has_specials(header, name)
+        _limits(header, name, entry[name]) for name in block_kernels(header).LIMITED_COLUMNS
     )
 
 
 def limits_of_values(header: StreamHeader) -> dict[str, int]:
     """The fields of the stream header that bound entries, and their values."""
-    names = {r.limit for r in header.format.rules.values() if r.check == "at_most" and r.limit}
+    names = {r.limit for r in header.rules.values() if r.check == "at_most" and r.limit}
     return {name: value for name, value in header.values.items() if name in names}
 
 
@@ -68,11 +67,9 @@ def _limits(header: StreamHeader, name: str, dtype: np.dtype[Any]) -> Any:
 
 
 def _limit_fields(header: StreamHeader, name: str) -> list[str]:
-    rules = [r for r in header.format.rules.values() if r.check == "at_most" and name in r.fields]
-    return [str(rule.limit) for rule in rules]
+    rules = [r for r in header.rules.values() if r.check == "at_most" and name in r.fields]
+    return [str(rule.limit) for rule in rules if rule.limit in header.values]
 
 
 def _has_specials(header: StreamHeader, name: str) -> bool:
-    return any(
-        r.check == "known_special" and name in r.fields for r in header.format.rules.values()
-    )
+    return any(r.check == "known_special" and name in r.fields for r in header.rules.values())

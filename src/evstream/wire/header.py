@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format, bound_format
-from evstream._support.schema import Block, Field, Stream
+from evstream._support.schema import Block, Field, Rule, Stream
 from evstream.errors import (
     AggregationWarning,
     StreamHeaderError,
@@ -65,11 +65,21 @@ class StreamHeader:
         return self.spec.aggregation
 
     @functools.cached_property
+    def rules(self) -> Mapping[str, Rule]:
+        """The rules that concern this stream, by id."""
+        return {
+            name: rule
+            for name, rule in self.format.rules.items()
+            if (not rule.blocks or self.block.name in rule.blocks)
+            and (not rule.streams or self.stream in rule.streams)
+        }
+
+    @functools.cached_property
     def samples_field(self) -> str | None:
         """The field of the stream header that bounds the sidx by a rule, e.g. "len_sample"; None
         for a stream that has none."""
         fields = {f.name for f in self.header_fields}
-        rules = self.format.rules.values()
+        rules = self.rules.values()
         limits = (r.limit for r in rules if r.check == "at_most" and self.sidx in r.fields)
         return next((limit for limit in limits if limit in fields), None)
 
