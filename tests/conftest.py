@@ -58,3 +58,13 @@ def open_files() -> dict[int, str]:
                 if not name.startswith("anon_inode:"):
                     found[int(number)] = name
     return found
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The descriptors of a pipe: to read from, to write to."""
+    reader, writer = os.pipe()
+    yield reader, writer
+    for descriptor in (reader, writer):
+        with contextlib.suppress(OSError):  # closed by the test
+            os.close(descriptor)
