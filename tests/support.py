@@ -33,8 +33,8 @@ from evstream import (
 )
 from evstream.reading.stream import EventStream
 from evstream.transport.source import CHUNK
+from golden_files import Entry
 from oracle import BIN, BLOCK_HEADERS, PAIR, Decoded, Row
-from test_oracle import Entry
 
 ROOT = Path(__file__).parents[1]
 

@@ -24,8 +24,8 @@ import pytest
 import evstream
 from evstream import ChangedSourceError
 from evstream.event_stream import EventReader, init_streams_in
+from golden_files import GOLDEN
 from support import Trickle
-from test_oracle import GOLDEN
 
 EVENTS = 300
 CHUNK = 1 << 20

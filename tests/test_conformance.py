@@ -23,6 +23,22 @@ from evstream import (
     StreamHeaderError,
     TruncatedStreamError,
 )
+from golden_files import (
+    CORPUS,
+    CORPUS_ERRORS,
+    DELIMITER_WITH_LOSS,
+    ENTRIES,
+    GOLDEN,
+    LEGAL,
+    NOT_REALLY_GZIP,
+    UNCLOSED,
+    Entry,
+    corpus_entries,
+    decode_golden,
+    expected_cut,
+    file_name,
+    golden_bytes,
+)
 from oracle import decode
 from support import (
     ERROR_CLASSES,
@@ -36,30 +52,14 @@ from support import (
     read_all,
     read_golden,
 )
-from test_oracle import (
-    CORPUS,
-    CORPUS_ERRORS,
-    DELIMITER_WITH_LOSS,
-    ENTRIES,
-    GOLDEN,
-    Entry,
-    corpus_entries,
-    decode_golden,
-    expected_cut,
-    file_name,
-    golden_bytes,
-)
 
 SMALL = 600  # bytes; larger files are not cut and fed at every size
 
-LEGAL = [entry for entry in ENTRIES if not entry["error"]]
 BROKEN = [entry for entry in ENTRIES if entry["error"]]
-UNCLOSED = [entry for entry in LEGAL if entry["final_delimiter"] is False]
 SMALL_ENTRIES = [entry for entry in ENTRIES if entry["bytes"] <= SMALL]
 LARGE_ENTRIES = [entry for entry in ENTRIES if entry["bytes"] > SMALL]
 CORPUS_ENTRIES = corpus_entries()
 OF_CORPUS = pytest.mark.skipif(not CORPUS_ENTRIES, reason=f"no corpus of real streams at {CORPUS}")
-NOT_REALLY_GZIP = "m17_gzip.bin"  # a gzip header with a plain stream behind it
 
 
 # Whole files

@@ -34,17 +34,17 @@ import oracle
 from evstream import EvstreamError, RowsWarning, TableError
 from evstream.cli.program import main
 from evstream.conversion.formats import Options
-from support import PATIENCE, child_environment
-from test_oracle import (
+from golden_files import (
     CORPUS,
     GOLDEN,
-    LEGAL_ENTRIES,
+    LEGAL,
     Entry,
     corpus_entries,
     decode_golden,
     encode_again,
     file_name,
 )
+from support import PATIENCE, child_environment
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -186,7 +186,7 @@ def test_every_golden_stream_comes_back_byte_for_byte(name: str, tmp_path: Path)
     which a RowsWarning says; a loss in a delimiter) and, for text formats, the missing final
     delimiter and rows that break a rule."""
     small = name in CARRY + TEXT
-    for entry in LEGAL_ENTRIES:
+    for entry in LEGAL:
         if small or entry["bytes"] < 2000:
             check_there_and_back(GOLDEN / file_name(entry), decode_golden(entry), tmp_path, name)
 
@@ -493,7 +493,7 @@ def rows_of_json(text: str) -> list[dict[str, float]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-@pytest.mark.parametrize("entry", LEGAL_ENTRIES, ids=file_name)
+@pytest.mark.parametrize("entry", LEGAL, ids=file_name)
 @pytest.mark.filterwarnings("ignore")
 def test_csv_is_what_cat_prints(entry: Entry, tmp_path: Path, capsys: Any) -> None:
     out, path = tmp_path / "out.csv", GOLDEN / file_name(entry)

@@ -26,8 +26,8 @@ import oracle
 from evstream.cli import diff as command
 from evstream.comparison import Difference, Report, compare, streams
 from evstream.reading.stream import EventStream
+from golden_files import CORPUS, ENTRIES, GOLDEN, LEGAL, Entry, file_name
 from support import Trickle
-from test_oracle import CORPUS, ENTRIES, GOLDEN, LEGAL_ENTRIES, Entry, file_name
 
 NAN, INF = math.nan, math.inf
 
@@ -87,7 +87,7 @@ def test_a_stream_equals_itself() -> None:
     assert [found.counts[level].compared for level in found.counts] == [2, 2, 3, 7]
 
 
-@pytest.mark.parametrize("entry", LEGAL_ENTRIES, ids=file_name)
+@pytest.mark.parametrize("entry", LEGAL, ids=file_name)
 @pytest.mark.parametrize("ignore_order", [False, True])
 def test_every_golden_stream_equals_itself(entry: Entry, ignore_order: bool) -> None:
     data = (GOLDEN / entry["file"]).read_bytes()

@@ -19,9 +19,9 @@ from evstream import EvstreamError, SealError, StallError
 from evstream.checking.event_list import LONGEST_LINE, read_event_list
 from evstream.checking.seal import LONGEST, Seal
 from evstream.cli.program import main
+from golden_files import GOLDEN
 from oracle import encode
 from support import child_environment
-from test_oracle import GOLDEN
 
 DATA = (GOLDEN / "loss_i4_f4.bin").read_bytes()
 

@@ -33,18 +33,20 @@ from evstream.tables.arrow import FINAL_DELIMITER, METADATA, header_of
 from evstream.tables.dense import join_chunks
 from evstream.tables.rows import Selection, iter_rows, keep_blocks, named_rows, whole_blocks
 from evstream.wire.header import StreamHeader
-from oracle import DEFAULT_WIDTHS, Bits, decode, encode
-from support import ROOT, Trickle, child_environment, raw, run_examples
-from test_conformance import LEGAL, NOT_REALLY_GZIP, UNCLOSED
-from test_oracle import (
+from golden_files import (
     CORPUS,
     DELIMITER_WITH_LOSS,
     GOLDEN,
+    LEGAL,
+    NOT_REALLY_GZIP,
+    UNCLOSED,
     Entry,
     corpus_entries,
     file_name,
     golden_bytes,
 )
+from oracle import DEFAULT_WIDTHS, Bits, decode, encode
+from support import ROOT, Trickle, child_environment, raw, run_examples
 
 c = pl.col
 

@@ -18,9 +18,9 @@ import pytest
 
 import evstream
 from evstream import EvstreamError, MissingDelimiterWarning, StreamMismatchError
+from golden_files import ENTRIES, GOLDEN, Entry, file_name
 from oracle import DEFAULT_WIDTHS, Bits, decode, encode
 from support import ROOT, Trickle, child_environment
-from test_oracle import ENTRIES, GOLDEN, Entry, file_name
 
 HEADERS = {
     "loss": {"len_sample": 3},

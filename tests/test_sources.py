@@ -39,9 +39,9 @@ from evstream import (
     StreamMismatchError,
     TruncatedStreamError,
 )
+from golden_files import GOLDEN
 from oracle import encode
 from support import PATIENCE, ROOT, Reading, Trickle, child_environment, read_all
-from test_oracle import GOLDEN
 
 SMALL = (GOLDEN / "loss_i4_f4.bin").read_bytes()
 LARGE = (GOLDEN / "loss_item_larger_than_65536.bin").read_bytes()

@@ -12,7 +12,7 @@ from evstream import StreamMismatchError
 from evstream._generated import layout
 from evstream._support.format import bound_format
 from evstream.cli.program import main
-from test_oracle import GOLDEN
+from golden_files import GOLDEN
 
 ALIASES = {
     "gul": "loss", "fm": "loss", "il": "loss", "ri": "loss", "summarycalc": "summary",

@@ -17,8 +17,8 @@ import evstream
 from evstream import WriteError, Writer
 from evstream._generated import layout
 from evstream.wire.header import StreamHeader
+from golden_files import GOLDEN
 from oracle import decode
-from test_oracle import GOLDEN
 from writer_cases import (
     BLOCK_ID,
     HEADERS,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import evstream
+from golden_files import GOLDEN
 from oracle import decode, encode
-from test_oracle import GOLDEN
 from writer_cases import (
     HEADERS,
     SAMPLE_STREAMS,
