@@ -87,7 +87,7 @@ def warm_up(stream: str, widths: dict[str, str]) -> None:
     sealer.finish()
     columns = row_columns(header)
     text = RowPrinter(columns).text(events[0].to_rows())
-    RowParser(list(columns), columns, lambda line, number: []).rows(text, 1)
+    RowParser(list(columns), columns, lambda line, number: line.split(",")).rows(text, 1)
     with create(io.BytesIO(), stream, widths=widths, **values) as out:
         for event in events:
             out.write(event)
