@@ -11,6 +11,7 @@ import gc
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +69,11 @@ def pipe() -> Iterator[tuple[int, int]]:
     for descriptor in (reader, writer):
         with contextlib.suppress(OSError):  # closed by the test
             os.close(descriptor)
+
+
+@pytest.fixture(scope="session")
+def gul(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A loss stream in a file, for tests that leave it as it is."""
+    from frame_cases import loss_file
+
+    return loss_file(tmp_path_factory.mktemp("frames") / "gul.bin")
