@@ -97,7 +97,9 @@ def unknown_parts(line: str, root: Path) -> Iterator[str]:
     for module in re.findall(r"python3? -m ((?:evstream|codegen|benchmarks)[\w.]*)", line):
         if importlib.util.find_spec(module) is None:
             yield f"no module {module}"
-    files = re.findall(r"(?<!\S)((?:tests|benchmarks|examples)/[\w/]+(?:\.\w+)?)\b", line)
+    files = re.findall(
+        r"(?<!\S)((?:tests|benchmarks|examples|src|spec|codegen)/[\w/]+(?:\.\w+)?)\b", line
+    )
     for name in files:
         if not (root / name).exists():
             yield f"no file {name}"
