@@ -17,6 +17,7 @@ import pytest
 
 import evstream
 import oracle
+from evstream._support.format import bound_format
 from evstream.cli import demo
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -38,7 +39,7 @@ BREAKS_IN_ITS_STREAM = (
 
 def run_demo(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
-    demo.add_parser(parser.add_subparsers(required=True))
+    demo.add_parser(parser.add_subparsers(required=True), bound_format())
     options = parser.parse_args(["demo", *SIZE, *arguments])
     return int(options.run(options))
 
