@@ -138,7 +138,7 @@ def test_a_seal_that_was_asked_for_may_be_a_pipe(file: Path) -> None:
 
 
 LISTS = {
-    a_fifo: "no byte came for 0.05 s", a_device: "line 1", a_folder: "Is a directory",
+    a_fifo: "no data received for 0.05 s", a_device: "line 1", a_folder: "Is a directory",
     a_dangling_link: "No such file", a_link_to_itself: "Too many levels",
     an_empty_file: "there are no events", a_huge_file: "line 1", a_deep_file: "line 1",
     random_bytes: "line 1",

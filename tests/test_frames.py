@@ -173,7 +173,7 @@ def test_the_examples_of_the_analysis_page_print_its_output() -> None:
 def test_a_silent_pipe_is_named_after_the_timeout(read: Callable[..., Any]) -> None:
     readable, writable = os.pipe()
     try:
-        with pytest.raises(evstream.StallError, match=r"no byte came for 0\.05 s"):
+        with pytest.raises(evstream.StallError, match=r"no data received for 0\.05 s"):
             read(readable, timeout=0.05)
     finally:
         os.close(readable)

@@ -31,7 +31,7 @@ from codegen.outputs import OWN
 from codegen.render import TemplateError, environment, render, template_errors
 from codegen.write import EditedError, stale, write
 from evstream._generated import layout
-from evstream._support.jit import STATE_FIELDS
+from evstream._support.protocol import STATE_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "spec" / "oasis.yaml"

@@ -202,7 +202,7 @@ def test_kernels_beside_the_package_serve_who_cannot_write_there(tmp_path: Path)
     # As to somebody who may only read it, root included: a name that nothing can be made under.
     code = READ.replace(
         "import evstream\n",
-        "import evstream, evstream.kernel_cache as k\n    def no(*_):\n"
+        "import evstream, evstream._support.kernel_cache as k\n    def no(*_):\n"
         "        raise PermissionError(13, 'Permission denied')\n    k._write = no\n", 1,
     )  # fmt: skip
     second = subprocess.run(

@@ -1,6 +1,7 @@
-"""The streams of an EventReader: what is registered of each, and which arguments a subclass takes.
+"""Register the streams of an EventReader, and find out which arguments a subclass takes.
 
-Subclasses are older and newer than one another: `file_idx` came late, `feed` is ours alone.
+Subclasses were written for different versions of the reference: older ones do not take
+`file_idx`, and none but ours takes `feed`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from evstream.compat.feed import feed_of
 def register(
     selector_class: type[selectors.BaseSelector], streams_in: Sequence[Any], size: int
 ) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
-    """The main selector, and for each stream a selector, a window of `size` bytes and a feed."""
+    """Make the main selector, and for each stream a selector, a window of `size` bytes, a feed."""
     main_selector = selector_class()
     stream_data = []
     for file_idx, stream_in in enumerate(streams_in):
@@ -47,16 +48,13 @@ def registered(main_selector: selectors.BaseSelector, stream_in: Any) -> dict[st
         return {}
 
 
-def arguments(reader: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Of a stream's data what read_event takes; a subclass may have the reference's."""
-    left_out = [name for name in ("file_idx", "feed") if not takes(reader, "read_event", name)]
-    if not left_out:
-        return data
-    return {name: value for name, value in data.items() if name not in left_out}
+def missing_arguments(reader: Any) -> list[str]:
+    """The registered data that the read_event of a subclass does not take."""
+    return [name for name in ("file_idx", "feed") if not takes(reader, "read_event", name)]
 
 
 def takes(reader: Any, method: str, name: str) -> bool:
-    """Whether a method of a subclass takes an argument that older ones do not have."""
+    """Whether a method of a subclass takes an argument; looked up once per reader."""
     known = reader.__dict__.setdefault("_evstream_takes", {})
     if (method, name) not in known:
         parameters = inspect.signature(getattr(reader, method)).parameters

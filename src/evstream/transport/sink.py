@@ -19,6 +19,7 @@ from typing import Any
 
 from evstream.errors import WriteError
 from evstream.transport.environment import durable_of
+from evstream.transport.file_objects import is_count, name_of
 from evstream.transport.polling import (
     descriptor_of,
     is_waitable,
@@ -26,7 +27,7 @@ from evstream.transport.polling import (
     wait_writable,
     widen_pipe,
 )
-from evstream.transport.source import MOST_IDLE, is_count, name_of
+from evstream.transport.source import MOST_IDLE
 from evstream.transport.whole_file import WholeFile
 
 
