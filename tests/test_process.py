@@ -276,12 +276,12 @@ evstream.convert("{GOLDEN}", "{tmp_path / "out.csv"}")
 
 DROPIN = """
 import signal, sys
-from evstream import dropin
+from evstream.dropin import launcher
 def install(*arguments, **named):
     {body}
-dropin.install = install
+launcher.install = install
 sys.argv = ["dropin", "--", "{program}"]
-dropin.run_as_process()
+launcher.run_as_process()
 """
 
 

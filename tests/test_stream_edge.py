@@ -19,7 +19,7 @@ from evstream import TruncatedStreamError
 from evstream import event_stream as es
 from evstream.reading.stream import EventStream
 from evstream.transport.sink import Sink
-from evstream.wire.header import build_header
+from evstream.wire.header_bytes import build_header
 from evstream.wire.stream_edge import Edge, give_up, given_up_mark
 from support import read_all
 from test_defects import RowReader

@@ -34,7 +34,8 @@ from evstream.transport.compression import may_be_compressed
 from evstream.transport.file_objects import name_of, read_fully
 from evstream.transport.source import Source
 from evstream.wire.entry_limits import entry_limits, limits_of_values, outside
-from evstream.wire.header import StreamHeader, read_header
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import read_header
 from evstream.wire.kernels import block_kernels, new_state
 
 

@@ -12,7 +12,18 @@ from __future__ import annotations
 from typing import Any
 
 from evstream.compat.feed import Feed
+from evstream.compat.parse_window import ParseWindow
 from evstream.errors import ReaderError, SkippedEventWarning, warn
+
+
+def failure(reader: Any, error: Exception, window: ParseWindow) -> ReaderError:
+    """The error to raise when read_buffer raised one."""
+    feed, event_id, reason = window.feed, window.event_id, str(error).partition("\n")[0]
+    return ReaderError(
+        f"read_buffer of {type(reader).__name__} raised {type(error).__name__}: {reason}",
+        source=feed.name, offset=feed.base + window.cursor,
+        ids={"event_id": event_id, "item_id": window.item_id} if event_id else {},
+    )  # fmt: skip
 
 
 def check_move(reader: Any, feed: Feed, before: int, cursor: int, end: int) -> None:

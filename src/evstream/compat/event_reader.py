@@ -19,24 +19,25 @@ import selectors
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from evstream.compat.conduct import check_move, check_yield
+from evstream.compat.conduct import check_move, check_yield, failure
 from evstream.compat.feed import Feed, feed_of, forget
 from evstream.compat.parse_window import ParseWindow
-from evstream.compat.registration import missing_arguments, register, registered, takes
+from evstream.compat.registration import (
+    has_event,
+    missing_arguments,
+    refill,
+    register,
+    register_wide,
+    registered,
+    takes,
+)
 from evstream.compat.selector import InputSelector
 from evstream.compat.stream_input import wait_for_input
 from evstream.errors import EvstreamError, ReaderError
 from evstream.transport.environment import strict_of, timeout_of
-from evstream.transport.polling import wait_readable
 
 PIPE_CAPACITY = 65536
 """Bytes in the window that read_buffer parses."""
-
-READ_SIZE = 1 << 19
-"""Bytes of a stream that are read at once: several windows, which still fit in the cache."""
-
-READ_SIZES = 1 << 26
-"""Limit for the windows of all streams together, in bytes."""
 
 
 class EventReader:
@@ -98,7 +99,7 @@ class EventReader:
             StallError: no data received from any stream for `timeout` seconds.
         """
         timeout = timeout_of(self.timeout)
-        main_selector, stream_data = _register_for(self, streams_in)
+        main_selector, stream_data = self._register(streams_in)
         feeds = [data["feed"] for data in stream_data]
         self._take_up(feeds)
         inputs = [feed.input for feed in feeds]
@@ -111,7 +112,7 @@ class EventReader:
         try:
             while main_selector.get_map():
                 keys = list(main_selector.get_map().values())
-                startable = [key for key in keys if _has_event(**key.data)]
+                startable = [key for key in keys if has_event(**key.data)]
                 if not startable:
                     self._read_some(keys)
                 for key in startable:
@@ -133,6 +134,17 @@ class EventReader:
                 feed.input.others = ()
                 data["stream_selector"].close()
             main_selector.close()
+
+    def _register(
+        self, streams_in: Sequence[Any]
+    ) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
+        """Register the streams: with larger windows, unless a subclass has its own method."""
+        if type(self).register_streams_in is EventReader.register_streams_in:
+            return register_wide(streams_in, self.buffer_size)
+        main_selector, stream_data = self.register_streams_in(InputSelector, streams_in)
+        for stream, data in zip(streams_in, stream_data, strict=True):
+            data["feed"] = data.get("feed") or feed_of(stream)
+        return main_selector, stream_data
 
     def _take_up(self, feeds: Sequence[Feed]) -> None:
         """Called when read_streams starts, or goes on where an earlier call left off."""
@@ -215,7 +227,7 @@ class EventReader:
         except (EvstreamError, MemoryError):
             raise
         except Exception as error:
-            raise self._failed(error, window) from error
+            raise failure(self, error, window) from error
         window.cursor = cursor = start + int(taken)
         check_move(self, feed, before, cursor, end)
         # A yield that took nothing is a full output, or a subclass that yields per buffer and
@@ -246,7 +258,7 @@ class EventReader:
                 ready = [key for key in keys if key.data["feed"].input.descriptor in found]
             for key in ready:
                 if key.data["feed"].tracker is not None:  # else read_event will read
-                    _refill(key.data)
+                    refill(key.data)
         except EvstreamError as error:
             self._log_error(error)
             raise
@@ -258,14 +270,6 @@ class EventReader:
     def _check_yield(self, feed: Feed, event_id: int, cursor: int) -> None:
         """Compare what read_buffer yielded with what the stream holds."""
         check_yield(self, feed, event_id, cursor)
-
-    def _failed(self, error: Exception, window: ParseWindow) -> ReaderError:
-        feed, event_id, reason = window.feed, window.event_id, str(error).partition("\n")[0]
-        return ReaderError(
-            f"read_buffer of {type(self).__name__} raised {type(error).__name__}: {reason}",
-            source=feed.name, offset=feed.base + window.cursor,
-            ids={"event_id": event_id, "item_id": window.item_id} if event_id else {},
-        )  # fmt: skip
 
     def read_buffer(
         self, byte_mv: Any, cursor: int, valid_buff: int, event_id: int, item_id: int, **kwargs: Any
@@ -295,37 +299,3 @@ class EventReader:
 
     def event_read_log(self, event_id: int) -> None:
         """Called when an event is read, for logging. A no-op by default."""
-
-
-def _register_for(
-    reader: EventReader, streams_in: Sequence[Any]
-) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
-    """Register the streams: with larger windows, unless a subclass has its own method."""
-    if type(reader).register_streams_in is EventReader.register_streams_in:
-        room = min(READ_SIZE, READ_SIZES // max(len(streams_in), 1))
-        return register(InputSelector, streams_in, max(room, reader.buffer_size))
-    main_selector, stream_data = reader.register_streams_in(InputSelector, streams_in)
-    for stream, data in zip(streams_in, stream_data, strict=True):
-        data["feed"] = data.get("feed") or feed_of(stream)
-    return main_selector, stream_data
-
-
-def _has_event(mv: memoryview, cursor: int, valid_buff: int, feed: Feed, **_: Any) -> bool:
-    """Whether to start on an event: reading it will not wait, or waiting first is of no use."""
-    one = feed.input
-    if one.descriptor is None or one.ended or valid_buff - cursor == len(mv):
-        return True
-    if feed.tracker is None:
-        return one.has_input or bool(wait_readable([one.descriptor], 0))
-    return feed.tracker.event_ends_after(feed.base + cursor)
-
-
-def _refill(data: dict[str, Any]) -> None:
-    """Read on into the window of a registered stream."""
-    window = ParseWindow(
-        data["feed"], data["mv"], data["byte_mv"], data["cursor"], data["valid_buff"]
-    )
-    try:
-        window.refill()
-    finally:
-        data["cursor"], data["valid_buff"] = window.cursor, window.valid

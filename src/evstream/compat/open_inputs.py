@@ -21,7 +21,8 @@ from evstream.transport.environment import timeout_of
 from evstream.transport.file_objects import checked_read, name_of
 from evstream.transport.polling import descriptor_of, is_waitable, wait_readable
 from evstream.transport.source import open_without_waiting
-from evstream.wire.header import StreamHeader, stream_by_source
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import stream_by_source
 
 _WIDTHS = layout.FORMAT.choose_widths()
 _sample_header = layout.FORMAT.record_dtype("sample_stream_header", _WIDTHS)

@@ -13,7 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from evstream.compat.feed import feed_of
+from evstream.compat.feed import Feed, feed_of
+from evstream.compat.parse_window import ParseWindow
+from evstream.compat.selector import InputSelector
+from evstream.transport.polling import wait_readable
+
+READ_SIZE = 1 << 19
+"""Bytes of a stream that are read at once: several windows, which still fit in the cache."""
+
+READ_SIZES = 1 << 26
+"""Limit for the windows of all streams together, in bytes."""
 
 
 def register(
@@ -38,6 +47,35 @@ def register(
         stream_data.append(data)
         main_selector.register(stream_in, selectors.EVENT_READ, data)
     return main_selector, stream_data
+
+
+def register_wide(
+    streams_in: Sequence[Any], smallest: int
+) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
+    """Register the streams with windows for large reads, of `smallest` bytes or more."""
+    size = min(READ_SIZE, READ_SIZES // max(len(streams_in), 1))
+    return register(InputSelector, streams_in, max(size, smallest))
+
+
+def has_event(mv: memoryview, cursor: int, valid_buff: int, feed: Feed, **_: Any) -> bool:
+    """Whether to start on an event: reading it will not wait, or waiting first is of no use."""
+    one = feed.input
+    if one.descriptor is None or one.ended or valid_buff - cursor == len(mv):
+        return True
+    if feed.tracker is None:
+        return one.has_input or bool(wait_readable([one.descriptor], 0))
+    return feed.tracker.event_ends_after(feed.base + cursor)
+
+
+def refill(data: dict[str, Any]) -> None:
+    """Read on into the window of a registered stream."""
+    window = ParseWindow(
+        data["feed"], data["mv"], data["byte_mv"], data["cursor"], data["valid_buff"]
+    )
+    try:
+        window.refill()
+    finally:
+        data["cursor"], data["valid_buff"] = window.cursor, window.valid
 
 
 def registered(main_selector: selectors.BaseSelector, stream_in: Any) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from evstream.transport.environment import strict_of
 from evstream.transport.source import CHUNK, Source
 from evstream.wire.columns import Chunk
 from evstream.wire.event import Event
-from evstream.wire.header import StreamHeader, read_header
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import read_header
 
 
 class EventStream:

@@ -17,7 +17,7 @@ from typing import Any
 from evstream.errors import StallError
 from evstream.transport.compression import MAGIC_SIZE, Expander, compression
 from evstream.transport.environment import timeout_of
-from evstream.transport.file_objects import name_of, read_fully, reader_of
+from evstream.transport.file_objects import MOST_IDLE, name_of, read_fully, reader_of
 from evstream.transport.guard import Guard, position_to_read_at
 from evstream.transport.polling import (
     descriptor_of,
@@ -26,9 +26,6 @@ from evstream.transport.polling import (
     wait_readable,
     widen_pipe,
 )
-
-MOST_IDLE = 1000
-"""Reads or writes without progress on a pipe that is ready: others may be faster each time."""
 
 CHUNK = 1 << 20
 """Bytes asked for at once."""

@@ -22,7 +22,8 @@ from evstream._support.protocol import AT_HEADER, IN_ENTRIES
 from evstream.errors import WriteError
 from evstream.wire.columns import Array, Columns
 from evstream.wire.event import Event
-from evstream.wire.header import StreamHeader, build_header
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import build_header
 from evstream.wire.kernels import block_kernels, new_state, record_functions
 from evstream.writing.checker import WriteChecker
 from evstream.writing.conversion import as_rows, group_rows
