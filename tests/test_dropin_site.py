@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import evstream.dropin
+import evstream
 from support import ROOT, child_environment
 
-OURS = str(Path(evstream.dropin.__file__).with_name("event_stream.py"))
+OURS = str(Path(evstream.__file__).with_name("event_stream.py"))
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ time.sleep(100)
 def test_a_clean_up_that_waits_is_ended_by_a_second_signal(wait: str, tmp_path: Path) -> None:
     body = f"""
 from evstream.transport.sink import Sink
+os.__dict__.pop("O_TMPFILE", None)  # so that the file has a hidden name
 sink = Sink("{tmp_path / "out.bin"}")
 sink.write(memoryview(b"text"))
 print(len(os.listdir("{tmp_path}")), flush=True)
@@ -132,14 +133,18 @@ finally:
 
 def test_a_file_that_no_object_owns_yet_is_removed(tmp_path: Path) -> None:
     body = f"""
-import evstream.transport.sink
-def opened(*arguments, real=os.open):
-    real(*arguments)
-    raise_signals("SIGTERM")
-evstream.sinks.os.open = opened
-evstream.sinks.Sink("{tmp_path / "out.bin"}")
+from evstream.transport.sink import Sink
+os.__dict__.pop("O_TMPFILE", None)  # so that the file has a hidden name
+def opened(path, flags, *arguments, real=os.open):
+    descriptor = real(path, flags, *arguments)
+    if flags & os.O_CREAT:
+        print(len(os.listdir("{tmp_path}")), flush=True)
+        raise_signals("SIGTERM")
+    return descriptor
+os.open = opened
+Sink("{tmp_path / "out.bin"}")
 """
-    assert end_of(run_command(body)) == (143, "", "")
+    assert end_of(run_command(body)) == (143, "1\n", "")
     assert os.listdir(tmp_path) == []
 
 

@@ -46,7 +46,7 @@ def refuse_change(
     if now == before:
         return
     if now is None or now[:2] != before[:2]:
-        problem = "the file was replaced by another one while it was read"
+        problem = "the descriptor now refers to another file"
     elif now.size > before.size:
         problem = f"the file grew from {before.size} to {now.size} bytes while it was read"
     elif now.size < before.size:
