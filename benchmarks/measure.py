@@ -37,7 +37,7 @@ class Result:
         ours = next(iter(self.seconds.values()))
         return statistics.median(t / o for o, t in zip(ours, self.seconds[peer], strict=True))
 
-    def told(self, name: str) -> str:
+    def shown(self, name: str) -> str:
         """GB of stream per second, or the time."""
         median = statistics.median(self.seconds[name])
         return f"{self.size / median / 1e9:.2f} GB/s" if self.size else f"{median:.2f} s"
@@ -51,10 +51,10 @@ class Result:
             verdict = "" if goal is None else ("met" if ratio >= goal else "**missed**")
             wanted = "" if goal is None else f"{goal:.3g}x"
             rows.append(
-                f"| {self.name} | {self.told(ours)} | {peer} | {self.told(peer)} "
+                f"| {self.name} | {self.shown(ours)} | {peer} | {self.shown(peer)} "
                 f"| {ratio:.2f}x | {wanted} | {verdict} |"
             )
-        return rows or [f"| {self.name} | {self.told(ours)} | | | | | |"]
+        return rows or [f"| {self.name} | {self.shown(ours)} | | | | | |"]
 
     def to_json(self) -> dict[str, object]:
         return {
