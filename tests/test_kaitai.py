@@ -277,7 +277,7 @@ def test_a_golden_file_is_read_as_the_oracle_reads_it(
 
 
 @pytest.mark.parametrize("entry", SMALL_ENTRIES, ids=file_name)
-def test_the_values_of_a_golden_file_are_read_at_every_width_that_holds_them(
+def test_golden_values_are_read_at_every_width_that_fits(
     entry: dict[str, Any], readers: Callable[[str], Any]
 ) -> None:
     decoded = decode((GOLDEN / entry["file"]).read_bytes(), entry["stream"], entry["widths"])

@@ -189,7 +189,7 @@ def test_another_numba_may_lack_the_internals_of_the_cache(warm: tuple[Path, str
     assert (result.stdout.strip(), result.stderr) == (warm[1], "")
 
 
-def test_kernels_beside_the_package_serve_who_cannot_write_there(tmp_path: Path) -> None:
+def test_kernels_of_the_package_serve_readers_of_its_folder(tmp_path: Path) -> None:
     package, home = tmp_path / "evstream", tmp_path / "home"
     shutil.copytree(ROOT / "src/evstream", package, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {"PYTHONPATH": str(tmp_path), "HOME": str(home)}

@@ -382,7 +382,7 @@ def test_bits_of_losses_are_those_of_the_inputs() -> None:
     assert found.widths == DEFAULT_WIDTHS
 
 
-def test_an_input_that_holds_two_streams_is_refused_with_the_byte(tmp_path: Path) -> None:
+def test_an_input_of_two_streams_is_refused_with_the_byte(tmp_path: Path) -> None:
     """The byte of the error is where the documents say to cut."""
     first, second = stream_of("loss", [1, 3]), stream_of("loss", [2])
     paths = write(tmp_path, first + second, stream_of("loss", [4]))

@@ -393,7 +393,7 @@ print(open("table.bin", "rb").read() == open("claim.bin", "rb").read())
     assert printed == "TypeError: a claim stream needs portfolio_id\nTrue\n"
 
 
-def test_entries_may_have_no_value_and_blocks_no_id_beside_the_event(package: Path) -> None:
+def test_entries_may_have_no_value_and_blocks_no_second_id(package: Path) -> None:
     printed = python(
         package,
         """

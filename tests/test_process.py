@@ -121,7 +121,7 @@ time.sleep(100)
     assert end_of(run_command(body)) == (143, "", "")
 
 
-def test_an_error_in_the_clean_up_after_a_signal_is_not_reported() -> None:
+def test_an_error_while_a_signal_cleans_up_is_not_reported() -> None:
     body = """
 try:
     raise_signals("SIGINT")
@@ -216,7 +216,7 @@ def test_a_traceback_comes_on_demand() -> None:
     assert done.stderr.splitlines()[-1].startswith("evstream: unexpected KeyError: 'name'")
 
 
-def test_the_command_line_without_its_process_has_the_same_status() -> None:
+def test_main_returns_the_exit_status_of_the_command() -> None:
     code = COMMAND.replace("{body}", "    raise MemoryError").replace("{before}", "")
     code = code.replace("console()", "__import__('evstream.cli.program').cli.program.main()")
     done = subprocess.run(
@@ -298,7 +298,7 @@ def run_dropin(body: str, program: str) -> tuple[int, str, str]:
     ))  # fmt: skip
 
 
-def test_the_switch_has_the_same_statuses_until_its_program_begins() -> None:
+def test_dropin_has_the_same_statuses_before_its_program_runs() -> None:
     line = "evstream.dropin: out of memory\n"
     assert run_dropin("raise MemoryError", "true") == (70, "", line)
     line = "evstream.dropin: unexpected RecursionError (EVSTREAM_TRACEBACK=1 prints where)\n"

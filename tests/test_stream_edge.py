@@ -21,8 +21,8 @@ from evstream.reading.stream import EventStream
 from evstream.transport.sink import Sink
 from evstream.wire.header_bytes import build_header
 from evstream.wire.stream_edge import Edge, give_up, given_up_mark
+from row_reader import RowReader
 from support import read_all
-from test_defects import RowReader
 from writer_cases import HEADERS, NARROW_AND_WIDE, expected_bytes, good_rows, later_rows, new_writer
 
 GAVE_UP = "the stream is not complete: its writer gave up here"

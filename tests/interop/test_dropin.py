@@ -46,7 +46,7 @@ def test_too_late_is_refused() -> None:
     assert "before the first import" in result.stderr
 
 
-def test_installed_again_after_uninstall_imports_nothing_of_the_reference() -> None:
+def test_installed_again_it_imports_nothing_of_the_reference() -> None:
     result = python("from evstream import dropin; dropin.install(); import sys; print(sys.modules)")
     assert result.returncode == 0, result.stderr
     assert "'oasislmf" not in result.stdout
