@@ -98,7 +98,7 @@ def test_a_reading_that_is_under_way_is_not_joined_by_another():
     stream = two_events()
     events = Collector().read_streams([stream])
     next(events)
-    with pytest.raises(evstream.ReaderError, match="being read already"):
+    with pytest.raises(evstream.ReaderError, match="another reading of the stream is under way"):
         list(Collector().read_streams([stream]))
     assert list(events) == [2]
 

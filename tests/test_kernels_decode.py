@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evstream._support.jit import BAD_COUNT, ENTRIES, HEADER, NEED_INPUT, OUTPUT_FULL
+from evstream._support.protocol import AT_HEADER, BAD_COUNT, IN_ENTRIES, NEED_INPUT, OUTPUT_FULL
 from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels
 from kernel_cases import (
@@ -128,7 +128,7 @@ def decode_blocks(case: Case, pieces: Iterable[bytes], blocks: int, entries: int
             assert found[-1][0] == parts[0][0]
             found[-1][1].extend(parts.pop(0)[1])
         found.extend(parts)
-        is_open = case.header.block.entry is not None and probe["state"]["phase"] == ENTRIES
+        is_open = case.header.block.entry is not None and probe["state"]["phase"] == IN_ENTRIES
 
     probe: dict[str, Any] = {"state": state}
     kernel = case.kernels.decode_blocks
@@ -286,7 +286,7 @@ def test_the_state_holds_the_open_block(block: str) -> None:
         case.kernels.decode_blocks(
             np.frombuffer(bytearray(case.body), np.uint8), 0, valid, 1000, state, *outputs, 0, 0
         )
-        assert (state["phase"], state["start"], state["entries"]) == (ENTRIES, 1000, entries)
+        assert (state["phase"], state["start"], state["entries"]) == (IN_ENTRIES, 1000, entries)
         ids = case.decoded.blocks[0][1:-1]
         assert tuple(raw(np.atleast_1d(state[f"{name}_"]))[0] for name in case.columns) == ids
         if block == "cdf":
@@ -327,7 +327,7 @@ def test_a_negative_count_stops_at_its_header(kernel: str, widths: Widths) -> No
         state = case.new_state()
         result = call_on_cdf(case, kernel, cdf_body(count, widths), state)
         assert result == (header_size + entry_size, 1, BAD_COUNT)
-        assert state["phase"] == HEADER
+        assert state["phase"] == AT_HEADER
 
 
 @pytest.mark.parametrize("widths", ALL_WIDTHS, ids=lambda widths: "_".join(widths.values()))
@@ -340,7 +340,7 @@ def test_the_largest_count_waits_for_its_bins(kernel: str, widths: Widths) -> No
     cursor, rows, status = call_on_cdf(case, kernel, body, state)
     assert (cursor, status) == (len(body), NEED_INPUT)
     assert rows == (2 if kernel == "decode_blocks" else 1)
-    assert (state["phase"], state["left"]) == (ENTRIES, largest)
+    assert (state["phase"], state["left"]) == (IN_ENTRIES, largest)
 
 
 def call_on_cdf(case: Case, kernel: str, body: bytes, state: Any) -> tuple[int, int, int]:

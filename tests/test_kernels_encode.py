@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evstream._support.jit import ENTRIES
+from evstream._support.protocol import IN_ENTRIES
 from kernel_cases import (
     DELIMITED,
     HEADERS,
@@ -83,7 +83,7 @@ def encode_rows(case: Case, size: int, start: int = 0) -> bytes:
         return cursor, n == len(entry[0])
 
     data = encode_all(size, step, start)
-    assert state["phase"] == ENTRIES
+    assert state["phase"] == IN_ENTRIES
     return data
 
 

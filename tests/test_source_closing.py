@@ -163,7 +163,7 @@ def test_an_error_of_the_system_names_the_source_and_the_byte() -> None:
     with ours, theirs:
         theirs.sendall(SMALL[:50])
         ours.settimeout(0.05)
-        with pytest.raises(evstream.StallError, match="byte 50: no byte came: timed out"):
+        with pytest.raises(evstream.StallError, match="byte 50: no data received: timed out"):
             list(evstream.open(ours))
 
     class Failing(io.BytesIO):

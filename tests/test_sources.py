@@ -298,5 +298,5 @@ def test_a_file_that_does_not_exist_is_an_os_error(tmp_path: Path) -> None:
 
 
 def test_an_unknown_stream_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no stream type 'fm', expected cdf, gul_item"):
-        evstream.open(tmp_path / "no.bin", "fm")
+    with pytest.raises(ValueError, match="no stream type 'fn', expected cdf, gul_item"):
+        evstream.open(tmp_path / "no.bin", "fn")

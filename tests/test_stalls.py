@@ -99,7 +99,7 @@ def test_a_fifo_without_a_writer_is_named_after_the_timeout(tmp_path: Path) -> N
     with pytest.raises(evstream.StallError) as caught:
         evstream.open(path, timeout=0.2)
     assert time.monotonic() - start > 0.15
-    assert str(caught.value) == f"{path}: byte 0: no byte came for 0.2 s"
+    assert str(caught.value) == f"{path}: byte 0: no data received for 0.2 s"
     assert (caught.value.source, caught.value.offset) == (path, 0)
     assert isinstance(caught.value, TimeoutError)
 
@@ -138,7 +138,7 @@ def test_a_stalled_stream_gives_its_complete_events_first(kind: str, size: int) 
                         zip(*(map(float, c) for c in event.to_rows().values()), strict=True)
                     )
 
-        with pytest.raises(evstream.StallError, match=rf"byte {size}: no byte came for 0\.1 s"):
+        with pytest.raises(evstream.StallError, match=rf"byte {size}: no data received for 0\.1 s"):
             read()
     begun = [block[1] for block in WANTED.blocks if block[0] + 8 <= size]  # with its ids
     assert rows == [row for row in ROWS if begun and row[0] < begun[-1]]
@@ -193,7 +193,7 @@ def test_a_reader_names_every_stream_that_gives_nothing(tmp_path: Path) -> None:
     assert set(caught.value.streams) == set(paths[1:])
     assert f"{paths[1]} at byte 8" in str(caught.value)
     assert f"{paths[2]} at byte 1000" in str(caught.value)
-    assert "no byte came for 0.3 s" in str(caught.value)
+    assert "no data received for 0.3 s" in str(caught.value)
 
 
 @pytest.mark.parametrize("sent", [0, 5])
@@ -207,7 +207,7 @@ def test_init_streams_in_names_the_fifo_that_stalls(sent: int, tmp_path: Path) -
             os.write(both_ends, STREAM[:size])
         with pytest.raises(evstream.StallError) as caught:
             es.init_streams_in([good, bad], stack, timeout=0.3)
-    assert str(caught.value) == f"{bad}: byte {sent}: no byte came for 0.3 s"
+    assert str(caught.value) == f"{bad}: byte {sent}: no data received for 0.3 s"
 
 
 def test_init_streams_in_opens_fifos_in_any_order(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_the_command_line_has_a_timeout(tmp_path: Path) -> None:
             check=False, timeout=SECONDS,
         )  # fmt: skip
         assert result.returncode == 2
-        assert result.stderr == f"evstream: {path}: byte 0: no byte came for 0.2 s\n"
+        assert result.stderr == f"evstream: {path}: byte 0: no data received for 0.2 s\n"
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["in order", "in reverse"])
@@ -305,7 +305,7 @@ def test_a_trickling_socket_costs_no_cpu_until_the_timeout() -> None:
 
     with ours, theirs, child(work):
         start, memory = time.thread_time(), resident()
-        with pytest.raises(evstream.StallError, match=r"byte 60: no byte came for 3 s"):
+        with pytest.raises(evstream.StallError, match=r"byte 60: no data received for 3 s"):
             read()
         assert time.thread_time() - start < 1
         assert resident() - memory < 20 << 20
