@@ -1,4 +1,4 @@
-# One command per habit. Each makes the virtual environment that it needs.
+# Each target makes the virtual environment that it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ JOBS ?= 2
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
-# The long run of the fuzzers, half of the time each; findings and corpus go to build/fuzz.
+# Two fuzzers share the time. Findings and corpus go to build/fuzz.
 FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 1
 fuzz: $(VENV)/fuzz
@@ -22,8 +22,8 @@ fuzz: $(VENV)/fuzz
 	$(BIN)/python tests/fuzz/fuzz_atheris.py \
 	  --seconds $$(($(FUZZ_SECONDS) / 2)) --seed $(FUZZ_SEED)
 
-# That the generated files are fresh (first: an edit by hand is no matter of format), format,
-# lint, types, and that the golden files are fresh.
+# Fresh generated files (first, since the formatter would only hide an edit by hand), format, lint,
+# types, fresh golden files, and documents that name what exists.
 check: $(VENV)/dev
 	$(BIN)/python -m codegen --check
 	$(BIN)/ruff format --check .
@@ -31,6 +31,7 @@ check: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/python tests/golden/write_golden.py --check
 	$(BIN)/python tests/conformance/write_conformance.py --check
+	$(BIN)/python tests/check_documents.py
 
 generate: $(VENV)/dev
 	$(BIN)/python -m codegen
@@ -39,19 +40,19 @@ golden: $(VENV)/dev
 	$(BIN)/python tests/golden/write_golden.py
 	$(BIN)/python tests/conformance/write_conformance.py
 
-# The format as the Kaitai compiler reads it; needs node.
+# Compiles the Kaitai descriptions and compares what they read with our own reader; needs node.
 kaitai: $(VENV)/dev .venv-kaitai/ready
 	$(BIN)/python -m pytest -q tests/test_kaitai.py
 
-# The reference's own programs with evstream in the place of its module: the newest version,
-# and the oldest that has the module. The model is the one that the newest ships.
+# The reference's own programs with evstream in place of its module: the newest version, and the
+# oldest that has the module. Both run the model that the newest ships.
 interop: .venv-interop/ready .venv-interop-2.3/ready
 	PATH="$(CURDIR)/.venv-interop/bin:$$PATH" python -m pytest -q tests/interop
 	PATH="$(CURDIR)/.venv-interop-2.3/bin:$$PATH" \
 	  EVSTREAM_INTEROP_MODEL="$$(PYTHONPATH=tests .venv-interop/bin/python -m interop.workspace)" \
 	  python -m pytest -q tests/interop
 
-# Beside the reference implementation, in an environment of its own.
+# Compares with the reference implementation, in an environment of its own.
 bench: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks --output docs
 
@@ -85,7 +86,7 @@ $(VENV)/fuzz: $(VENV)/dev
 	.venv-interop/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[polars]' 'oasislmf==2.5.8' 'pytest>=8'
 	touch $@
 
-# oasislmf 2.3.4 needs pandas below 2.2, hence numpy 1 and what was built for it.
+# oasislmf 2.3.4 needs pandas below 2.2, and so numpy 1 and packages that were built for it.
 .venv-interop-2.3/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-interop-2.3
 	.venv-interop-2.3/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'oasislmf==2.3.4' 'ods_tools<5' 'pyarrow<19' 'pytest>=8'

@@ -1,1 +1,1 @@
-"""`make bench`: evstream beside what a user would pick instead, and beside the machine."""
+"""`make bench`: compare evstream with its alternatives and with the speed of the machine."""

@@ -33,18 +33,18 @@ def main() -> None:
                 sep="\n",
                 flush=True,
             )
-    told = table(results)
-    print(f"\n{platform.machine()}, Python {platform.python_version()}\n\n{told}")
+    lines = table(results)
+    print(f"\n{platform.machine()}, Python {platform.python_version()}\n\n{lines}")
     if options.output is not None:
         cases = [result.to_json() for result in results]
         (options.output / "performance.json").write_text(json.dumps(cases, indent=1) + "\n")
         page = options.output / "performance.md"
         before, _, rest = page.read_text().partition(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n\n{told}\n\n{END}{rest.partition(END)[2]}")
+        page.write_text(f"{before}{BEGIN}\n\n{lines}\n\n{END}{rest.partition(END)[2]}")
 
 
 def all_cases(folder: Path, megabytes: int) -> Iterator[Result | Fact]:
-    """Every case, in the order of the table."""
+    """All cases, in the order of the table."""
     c, reference = peers.compile_c(), peers.reference()
     inputs = Inputs(folder, megabytes)
     yield from kernels.cases(inputs, c, reference)

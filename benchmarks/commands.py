@@ -1,4 +1,4 @@
-"""Whole commands and processes: conversions, start-up, the first run, memory."""
+"""Measure whole commands and processes: conversions, start-up, the first run, memory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FIRST_EVENT = "import sys, evstream; next(iter(evstream.open(sys.argv[1])))"
 
 
 def cases(inputs: Inputs, folder: Path, tools: Path | None) -> Iterator[Result | Fact]:
-    """In the order of the table. `tools` is the folder of bintocsv and csvtobin."""
-    # What runs in a process of its own imports what runs here.
+    """The cases in the order of the table. `tools` is the folder of bintocsv and csvtobin."""
+    # So that child processes import this evstream.
     os.environ["PYTHONPATH"] = str(Path(evstream.__file__).parents[1])
     yield from conversions(inputs, folder, tools)
     yield from start_up(folder)
@@ -30,7 +30,7 @@ def cases(inputs: Inputs, folder: Path, tools: Path | None) -> Iterator[Result |
 
 
 def conversions(inputs: Inputs, folder: Path, tools: Path | None) -> Iterator[Result]:
-    """Each with its start; bintocsv prints two decimals."""
+    """Commands with their start; bintocsv prints two decimals."""
     to_csv, to_bin = (tools and shutil.which(n, path=tools) for n in ("bintocsv", "csvtobin"))
     names = "gul.csv", "gul.parquet", "gul.arrow", "gul.jsonl", "ref.csv", "back.bin"
     text, parquet, arrow, lines, again, back = (str(folder / name) for name in names)
@@ -55,7 +55,7 @@ def conversions(inputs: Inputs, folder: Path, tools: Path | None) -> Iterator[Re
 
 
 def start_up(folder: Path) -> Iterator[Result | Fact]:
-    """Imports, a small command, and compiling with an empty cache."""
+    """Measure imports, a small command, and compiling with an empty cache."""
     small = str(folder / "small.bin")
     with evstream.create(small, "loss", len_sample=1) as out:
         out.write_columns(1, 1, [-1, 1], 5.0)
@@ -78,7 +78,7 @@ def start_up(folder: Path) -> Iterator[Result | Fact]:
 
 
 def memory(folder: Path) -> Iterator[Fact]:
-    """Above the imports, event by event."""
+    """Measure memory above that of the imports, reading event by event."""
     for megabytes in (100, 1000):
         stream = write(folder / "memory.bin", megabytes)
         name = f"memory to read {megabytes} MB event by event"

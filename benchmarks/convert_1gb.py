@@ -1,12 +1,12 @@
 """`python -m benchmarks.convert_1gb [--megabytes N]`: convert a large stream in little memory.
 
-Writes a loss stream of 1 GB to a temporary folder, converts it to Parquet and to CSV and both
-back, each in a process that gets no more memory than what its imports take and 600 MB, and
-checks that what comes back is the same.
+Writes a loss stream of 1 GB to a temporary folder, converts it to Parquet and CSV and both
+back, and checks that the results are the same. Each conversion runs in a process that may use 600 MB more
+than its imports.
 
-The limit is RLIMIT_DATA: private writable memory, which is what a program fills when it keeps
-a file in memory. RLIMIT_AS would count address space: allocators and thread stacks reserve
-several times what they use.
+The limit is RLIMIT_DATA: private writable memory, which a program fills when it keeps a file in
+memory. RLIMIT_AS would count address space, of which allocators and thread stacks reserve several
+times as much as they use.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from evstream.cli.warmup import warm_up
 from evstream.conversion.convert import convert
 from evstream.conversion.formats import Options
 
-warm_up("loss", {})  # numba and the kernels are a part of the imports
+warm_up("loss", {})  # numba and the kernels count as imports
 
 def status(name):
     (line,) = [line for line in open("/proc/self/status") if line.startswith(name)]
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def write_stream(path: Path, size: int) -> None:
-    """Events of 1000 items and 100 samples, until the stream is large enough."""
+    """Write events of 1000 items and 100 samples, until the stream is large enough."""
     rng = np.random.default_rng(1)
     items = np.arange(1, 1001)
     with evstream.create(str(path), "loss", len_sample=100) as out:

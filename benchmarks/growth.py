@@ -1,7 +1,7 @@
-"""How cost grows: time and memory against file size, records per item, number of streams.
+"""Measure how cost grows: time and memory by file size, records per item, number of streams.
 
-Each point is a process of its own, so that its peak memory is its own: what it needs above
-a process that only imports. `python -m benchmarks.growth FOLDER` writes growth.png and
+Each point is a process of its own. Its memory is its peak minus the peak of a process that only
+imports. `python -m benchmarks.growth FOLDER` writes growth.png and
 growth.json there.
 """
 
@@ -21,7 +21,7 @@ import evstream
 MEGABYTES = [10, 40, 160, 640, 2500, 4000]
 RECORDS_PER_ITEM = [1, 3, 10, 30, 100, 300, 1000, 10_000]
 STREAMS = [1, 4, 16, 64, 256]
-SIZE = 160  # MB, where something else grows
+SIZE = 160  # MB, where another quantity grows
 
 READ = """
 import sys, time
@@ -62,7 +62,7 @@ def measure(paths: list[Path]) -> tuple[float, float]:
 
 
 def write(path: Path, megabytes: float, records: int = 100, items: int = 100) -> Path:
-    """A loss stream with so many records in each item."""
+    """Write a loss stream with `records` records in each item."""
     columns = np.arange(1, items + 1), np.ones((items, records), np.float32)
     with evstream.create(path, "loss", len_sample=records) as out:
         event = 0
@@ -73,7 +73,7 @@ def write(path: Path, megabytes: float, records: int = 100, items: int = 100) ->
 
 
 def points(folder: Path) -> Iterator[tuple[str, float, float, float]]:
-    """(what grows, how much, seconds, MB)."""
+    """Measure the points: (quantity that grows, its value, seconds, MB)."""
     for megabytes in MEGABYTES:
         path = write(folder / "size.bin", megabytes)
         yield ("file size, MB", megabytes, *measure([path]))

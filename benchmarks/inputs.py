@@ -1,4 +1,4 @@
-"""What the benchmarks read and write."""
+"""The streams that the benchmarks read and write."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Inputs:
 
 
 def named(**contestants: Callable[[], object] | None) -> dict[str, Callable[[], object]]:
-    """The contestants that are there."""
+    """The contestants that are available."""
     return {name: run for name, run in contestants.items() if run is not None}
 
 
@@ -58,7 +58,7 @@ Shape = tuple[StreamHeader, list[Any], Any]
 def _shape(
     stream: str, events: int, blocks: int, entries: int, widths: dict[str, str] | None = None
 ) -> Shape:
-    """A stream of 50 MB or so: events of so many blocks of so many entries."""
+    """A stream of about 50 MB: events of `blocks` blocks of `entries` entries."""
     values = {"len_sample": entries} if stream != "cdf" else {}
     if stream == "summary":
         values["summary_set_id"] = 1

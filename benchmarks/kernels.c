@@ -1,5 +1,5 @@
-/* What the generated kernels do, as a C programmer would write it: the peer that tells how
-   far from the machine they are. Compiled by the benchmark with gcc -O3 -march=native. */
+/* The generated kernels as a C programmer would write them: a peer that shows how close they
+   are to the machine. Compiled by the benchmark with gcc -O3 -march=native. */
 #include <stdint.h>
 #include <string.h>
 

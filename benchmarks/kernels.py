@@ -1,4 +1,4 @@
-"""Kernels over bytes in memory, beside C, the reference's functions and memory itself."""
+"""Compare kernels over bytes in memory with C, the reference's functions and memory itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHUNK_ROWS = 1 << 14  # rows of output that stay in the cache
 
 
 def cases(inputs: Inputs, c: Any, reference: Any) -> Iterator[Result]:
-    """In the order of the table."""
+    """The cases in the order of the table."""
     yield mv_read(inputs, c, reference)
     yield mv_read_window(inputs, c)
     yield mv_write(c, reference)
@@ -47,7 +47,7 @@ def mv_read(inputs: Inputs, c: Any, reference: Any) -> Result:
 
 
 def mv_read_window(inputs: Inputs, c: Any) -> Result:
-    """The same over a window that stays in the cache, as a reader's does."""
+    """The same over a window that stays in the cache, like that of a reader."""
     ours = peers.sum_with(event_stream)
     size, repeats = 64 << 10, 2000
     data = inputs.body[:size].copy()
@@ -113,7 +113,7 @@ def boundaries(inputs: Inputs, c: Any) -> Result:
 
 
 def decode_chunks(inputs: Inputs, c: Any, reference: Any) -> Result:
-    """Rows into a small reused output, as a program that prints or sums them wants them."""
+    """Decode rows into a small reused output, as for a program that prints or sums them."""
     size, room = inputs.size, CHUNK_ROWS
     out = [np.empty(room, d) for d in (np.int32, np.int32, np.int32, np.float32)]
     cursor, opened = np.zeros(1, np.int64), np.zeros(3, np.int32)
@@ -212,7 +212,7 @@ def encode_dense(inputs: Inputs, c: Any) -> Result:
 
 
 def other_streams() -> Iterator[Result]:
-    """Other shapes, types and widths: decoding in chunks and encoding, beside a copy."""
+    """Decode in chunks and encode other shapes, types and widths, compared with a copy."""
     for name, shape in SHAPES.items():
         header, columns, data = shape()
         kernels = block_kernels(header)
@@ -232,7 +232,7 @@ def other_streams() -> Iterator[Result]:
 
         yield race(f"decode in chunks: {name}", size, {"evstream": decode, "np_copyto": copy})
         if header.block.delimiter is None:
-            continue  # rows of cdf are put into blocks first: a block begins with its count
+            continue  # a block of cdf begins with its count, so its rows are grouped first
 
         def encode(
             kernels: Any = kernels, header: Any = header, columns: Any = columns,

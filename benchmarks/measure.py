@@ -1,8 +1,7 @@
-"""How things are timed: in turn, several times, and as ratios.
+"""Time contestants in turn, several times, and compare them by ratios.
 
-The machine is noisy, so no absolute time is worth much. Contestants of a case run one after
-the other, round after round, and what counts is the median over the rounds of the ratio
-within a round.
+The machine is noisy, so absolute times mean little. The contestants of a case run one after
+another, round after round; the result is the median over the rounds of the ratio within a round.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ ROUNDS = 7
 
 @dataclass
 class Result:
-    """One case: seconds per contestant and round, and what was worked on.
+    """One case: seconds per contestant and round.
 
     Attributes:
         name: what is done.
         size: bytes of stream that each run works on; 0 where only the time counts.
         seconds: contestant -> its time in each round; evstream is the first.
-        target: peer -> how many times as fast evstream shall be.
-        note: what else there is to say.
+        target: peer -> how many times as fast evstream should be.
+        note: a remark for the table.
     """
 
     name: str
@@ -38,7 +37,7 @@ class Result:
         ours = next(iter(self.seconds.values()))
         return statistics.median(t / o for o, t in zip(ours, self.seconds[peer], strict=True))
 
-    def told(self, name: str) -> str:
+    def shown(self, name: str) -> str:
         """GB of stream per second, or the time."""
         median = statistics.median(self.seconds[name])
         return f"{self.size / median / 1e9:.2f} GB/s" if self.size else f"{median:.2f} s"
@@ -52,10 +51,10 @@ class Result:
             verdict = "" if goal is None else ("met" if ratio >= goal else "**missed**")
             wanted = "" if goal is None else f"{goal:.3g}x"
             rows.append(
-                f"| {self.name} | {self.told(ours)} | {peer} | {self.told(peer)} "
+                f"| {self.name} | {self.shown(ours)} | {peer} | {self.shown(peer)} "
                 f"| {ratio:.2f}x | {wanted} | {verdict} |"
             )
-        return rows or [f"| {self.name} | {self.told(ours)} | | | | | |"]
+        return rows or [f"| {self.name} | {self.shown(ours)} | | | | | |"]
 
     def to_json(self) -> dict[str, object]:
         return {

@@ -1,4 +1,4 @@
-"""What evstream is measured against: C, the reference implementation, and memory itself."""
+"""The peers of evstream: C, the reference implementation, and memory itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 
 
 def compile_c() -> Any | None:
-    """The C kernels as a library; None, with a word, where there is no gcc."""
+    """The C kernels as a library; without gcc None, and a message."""
     if shutil.which("gcc") is None:
         print("no gcc: the C peers are left out")
         return None
@@ -41,12 +41,12 @@ def compile_c() -> Any | None:
 
 
 def pointer(array: Any) -> int:
-    """Where an array's data lie, for a C function."""
+    """The address of an array's data, for a C function."""
     return int(array.ctypes.data)
 
 
 def reference() -> Any | None:
-    """The reference's event_stream module; None, with a word, where it is not installed."""
+    """The reference's event_stream module; None, and a message, if it is not installed."""
     try:
         return importlib.import_module("oasislmf.pytools.common.event_stream")
     except ImportError:
@@ -92,7 +92,7 @@ def write_with(module: Any) -> Any:
     def without_delimiter(out, cursor):  # type: ignore[no-untyped-def]
         return pair(out, cursor, 0, 0.0)
 
-    # The newest reference has no mv_write_delimiter any more.
+    # The newest reference no longer has mv_write_delimiter.
     delimiter = getattr(module, "mv_write_delimiter", without_delimiter)
 
     @numba.njit(nogil=True)
@@ -109,8 +109,8 @@ def write_with(module: Any) -> Any:
 
 
 def template_reader(module: Any, kernel_of: Any = None) -> Any:
-    """A subclass of the module's EventReader in the documented form, which sums losses;
-    with the mv_read of another module if that is given."""
+    """A subclass of the module's EventReader in the documented form, which sums losses.
+    It uses the mv_read of another module if one is given."""
     mv_read = (kernel_of or module).mv_read
     integer, real = np.dtype("i4"), np.dtype("f4")
 

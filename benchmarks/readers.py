@@ -1,4 +1,4 @@
-"""Readers over files and pipes, beside the reference's and a bare read."""
+"""Compare readers of files and pipes with those of the reference and with a bare read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from evstream import event_stream
 
 
 def cases(inputs: Inputs, folder: Path, reference: Any) -> Iterator[Result]:
-    """In the order of the table."""
+    """The cases in the order of the table."""
     yield reader_over_file(inputs, reference)
     yield reader_over_pipe(inputs, reference)
     yield import_changed(inputs, reference)
@@ -59,7 +59,7 @@ def reader_over_file(inputs: Inputs, reference: Any) -> Result:
 
 
 def import_changed(inputs: Inputs, reference: Any) -> Result:
-    """What a program gains that changes its import: each with the mv_read of its module."""
+    """A program before and after it changes its import: each with the mv_read of its module."""
 
     def run(module: Any) -> Callable[[], None]:
         reader = peers.template_reader(module)
@@ -211,7 +211,7 @@ def chunks_of(path: str) -> Iterator[Any]:
 
 
 def one_and_two(work: Callable[[Any], object], items: list[Any]) -> dict[str, Callable[[], object]]:
-    """Two items, each in a thread of its own, beside one after the other."""
+    """Time two items in a thread each, and one after the other."""
 
     def one() -> None:
         for item in items:
@@ -238,7 +238,7 @@ def two_threads(inputs: Inputs, folder: Path) -> Result:
 
 
 def two_threads_of_numpy(inputs: Inputs) -> Result:
-    """What two threads gain on this machine at best."""
+    """The best gain of two threads on this machine."""
     half = inputs.size // 16 * 8
     words = [inputs.body[at : at + half].view(np.int64) for at in (0, half)]
     return race(

@@ -4,8 +4,8 @@
 
 Each number is printed with the fewest digits and read by three: our kernel, pyarrow (which
 shares no code with it), and numpy or Python for a sample, whose own shortest text must not
-have fewer digits. All finite float32 take about ten minutes of one idle core; --seconds stops
-earlier, after pieces that are spread over all exponents, and says how many were covered.
+have fewer digits. All finite float32 take an hour or so; --seconds stops earlier,
+after pieces that are spread over all exponents, and --first goes on from there.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def main() -> None:
         count, done = count + len(finite), number + 1
         if done % 64 == 0:
             print(f"{done} of {PIECES} pieces, {count:,} float32", flush=True)
-    print(f"{count:,} float32 in pieces {options.first} to {done - 1} of {PIECES}: all come back")
+    if done:
+        pieces = f"pieces {options.first} to {done - 1} of {PIECES}"
+        print(f"{count:,} float32 in {pieces}: all come back")
     doubles = 0
     while doubles < options.doubles and time.monotonic() < end:
         values = rng.integers(0, 1 << 64, PIECE, dtype=np.uint64).view("<f8")

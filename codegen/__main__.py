@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -18,8 +19,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="write over files edited by hand")
     parser.add_argument("--spec", type=Path, default=ROOT / "spec" / "oasis.yaml")
     parser.add_argument("--root", type=Path, default=ROOT, help="where the files belong")
+    parser.add_argument(
+        "--kaitai-widths", choices=("default", "all"), default="default",
+        help="whether there is a Kaitai file for every combination of widths",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
-    return generate(options.spec, options.root, OWN, check=options.check, force=options.force)
+    outputs = dataclasses.replace(OWN, all_widths=options.kaitai_widths == "all")
+    return generate(options.spec, options.root, outputs, check=options.check, force=options.force)
 
 
 if __name__ == "__main__":

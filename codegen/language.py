@@ -88,6 +88,10 @@ MAX_COMBINATIONS = 64
 TYPE_WORD_BYTES = 4
 TYPE_WORD_FIELDS = ("aggregation", "source")
 SPECIAL_SIDX = "special_sidx"
+
+# First number of the mark that a writer leaves when it gives a stream up: no id, sidx,
+# probability (as bits) or count that a stream may have.
+GIVEN_UP = -7_654_321
 SIDX = "sidx"
 
 

@@ -16,6 +16,8 @@ class Outputs:
         modules: folder of the generated modules.
         facade: folder of a package that binds evstream to the format; None for evstream itself.
         c_header, kaitai, docs: the C header, the folder of Kaitai files, the format reference.
+        all_widths: whether there is a Kaitai file for every combination of widths, not only for
+            the default one.
     """
 
     command: str
@@ -24,6 +26,7 @@ class Outputs:
     c_header: str
     kaitai: str
     docs: str
+    all_widths: bool = False
 
     @property
     def owned(self) -> dict[str, str]:
@@ -52,7 +55,7 @@ OWN = Outputs(
 """The files of evstream itself, below the root of the project."""
 
 
-def package_outputs(package: str) -> Outputs:
+def package_outputs(package: str, *, all_widths: bool = False) -> Outputs:
     """The files of a package of its own, e.g. `mycodec`, below the folder to import it from."""
     folder = package.replace(".", "/")
     return Outputs(
@@ -62,4 +65,5 @@ def package_outputs(package: str) -> Outputs:
         c_header=f"{folder}/include/{package.rpartition('.')[2]}.h",
         kaitai=f"{folder}/kaitai",
         docs=f"{folder}/format.md",
+        all_widths=all_widths,
     )

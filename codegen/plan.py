@@ -201,7 +201,7 @@ def records_modules(spec: Spec) -> Iterator[RecordsModule]:
         records = tuple(place(r, widths) for r in spec.records.values())
         by_name = {r.name: r for r in records}
         delimiters = tuple(place_delimiter(d, by_name[d.record]) for d in spec.delimiters.values())
-        name = f"records_{suffix(spec, widths)}"
+        name = "_".join(filter(None, ["records", suffix(spec, widths)]))
         yield RecordsModule(name, widths, records, delimiters, dtypes_of(*records))
 
 

@@ -6,14 +6,17 @@ C has neither modules nor overloading, so the widths are part of each name:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import plan
-from .language import TYPE_WORD_BYTES
+from .language import GIVEN_UP, TYPE_WORD_BYTES
 from .model import Record, Spec
 
 PREFIX = "evs"
+TEMPLATE = Path(__file__).parent / "templates" / "evstream.h.j2"
 
 TYPES = {
     "i1": "int8_t",
@@ -31,28 +34,72 @@ TYPES = {
 SMALLEST_NORMAL = {"f4": "1.1754943508222875e-38", "f8": "2.2250738585072014e-308"}
 """A number below is subnormal: what an id is, when it is read as a float."""
 
-GAVE_UP = -7654321
-"""First number of the mark that a writer leaves when it gives a stream up; no id, sidx,
-probability or count that the format allows."""
-
-# Of C99 and C++20, without those that start with an underscore or an upper-case letter.
+# Of C99, C23, C++20 and the extensions of compilers, without those that start with an underscore
+# or an upper-case letter.
 KEYWORDS = """
 alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t
 char32_t class co_await co_return co_yield compl concept const const_cast consteval constexpr
 constinit continue decltype default delete do double dynamic_cast else enum explicit export
-extern false float for friend goto if inline int long mutable namespace new noexcept not
-not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires
+extern false far float for friend goto if inline int long mutable namespace near new noexcept
+not not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires
 restrict return short signed sizeof static static_assert static_cast struct switch template
-this thread_local throw true try typedef typeid typename union unsigned using virtual void
-volatile wchar_t while xor xor_eq
+this thread_local throw true try typedef typeid typename typeof typeof_unqual union unsigned
+using virtual void volatile wchar_t while xor xor_eq
 """
+
+# Macros that take no argument: those that compilers define, and those of the headers of C, POSIX,
+# Linux and Windows. A program may include these before or after ours.
+MACROS = """
+arm bool cdecl complex d_fileno environ errno false h_addr h_errno hpux huge hyper i386 i486 i586
+i686 imaginary interface linux m68k math_errhandling mips noreturn ns32000 pascal pdp11 pixel ppc
+rs6000 s6_addr s6_addr16 s6_addr32 s_addr s_host s_imp s_impno s_lh s_net sa_handler sa_sigaction
+sched_priority sgi si_addr si_addr_lsb si_arch si_band si_call_addr si_fd si_int si_lower
+si_overrun si_pid si_pkey si_ptr si_status si_stime si_syscall si_timerid si_uid si_upper si_utime
+si_value sigev_notify_attributes sigev_notify_function small sparc st_atime st_ctime st_mtime
+stderr stdin stdout sun true u3b unix vax vector
+"""
+
+TAKEN = frozenset((*KEYWORDS.split(), *MACROS.split()))
 
 INT_MAX = 2**31 - 1
 
 
 def identifier(name: str) -> str:
-    """The name of a member: the field's own, unless it is a word of C or C++."""
-    return f"{name}_" if name in KEYWORDS.split() else name
+    """The name of a member: the field's own, unless C, C++ or a common macro has it."""
+    return f"{name}_" if name in TAKEN else name
+
+
+class Names:
+    """Hands out names of which every form is still free in the header.
+
+    The fixed part of the header (evs_reader, EVS_ERROR, ...) has names too, and a record, stream
+    or constant of a spec may be called `reader` or ERROR: it gets an underscore.
+    """
+
+    RECORD = (
+        "evs_{}",
+        "EVS_{}_SIZE",
+        "evs_read_{}",
+        "evs_write_{}",
+        "evs_next_{}",
+        "evs_assert_{}",
+    )
+    DELIMITER = ("evs_is_{}", "evs_write_{}")
+    BLOCK = ("evs_next_{}", "evs_write_gave_up_{}")
+    STREAM = ("EVS_TYPE_{}",)
+    CONSTANT = ("EVS_{}",)
+
+    def __init__(self) -> None:
+        words = re.findall(r"\b(?:evs|EVS)_\w+", TEMPLATE.read_text())
+        self._taken = {word for word in words if not word.endswith("_")}
+
+    def take(self, name: str, forms: tuple[str, ...]) -> str:
+        """`name`, or `name` with as many underscores as it needs."""
+        made = {f.format(name.upper() if f.startswith("EVS") else name) for f in forms}
+        if made & self._taken:
+            return self.take(f"{name}_", forms)
+        self._taken |= made
+        return name
 
 
 def number(value: int) -> str:
@@ -196,20 +243,23 @@ class CHeader:
 
 
 def header(spec: Spec) -> CHeader:
-    by_name = {r.name: r for r in _records(spec)}
+    names = Names()
+    by_name = dict(_records(spec, names))
     numbers = _header_numbers(spec)
-    delimiters = {d.name: d for d in _delimiters(spec, by_name)}
+    delimiters = dict(_delimiters(spec, by_name, names))
     type_word = f"u{TYPE_WORD_BYTES}"
     dtypes = {f.dtype for r in by_name.values() for f in r.fields} | {type_word}
     return CHeader(
         numbers=tuple(_number(dtype) for dtype in TYPES if dtype in dtypes),
         type_word=_number(type_word),
         constants=tuple(
-            CConstant(f"{PREFIX.upper()}_{c.name}", number(c.value), c.doc)
+            CConstant(
+                f"{PREFIX.upper()}_{names.take(c.name, Names.CONSTANT)}", number(c.value), c.doc
+            )
             for c in plan.constants(spec)
         ),
         parts=tuple(_parts(spec)),
-        streams=tuple(_streams(spec)),
+        streams=tuple(_streams(spec, names)),
         records=tuple(by_name.values()),
         headers=tuple(
             (number, by_name[_variant(spec, spec.records[name], widths)])
@@ -217,9 +267,9 @@ def header(spec: Spec) -> CHeader:
             for widths in plan.combinations(spec, plan.scalars_of(spec, name))
         ),
         delimiters=tuple(delimiters.values()),
-        blocks=tuple(_block(spec, m, by_name, delimiters) for m in plan.block_modules(spec)),
+        blocks=tuple(_block(spec, m, by_name, delimiters, names) for m in plan.block_modules(spec)),
         max_size=max(TYPE_WORD_BYTES, *(r.size for r in by_name.values())),
-        mark=f"0x{GAVE_UP & 0xFFFFFFFF:08x}u",
+        mark=f"0x{GIVEN_UP & 0xFFFFFFFF:08x}u",
     )
 
 
@@ -230,11 +280,12 @@ def _header_numbers(spec: Spec) -> dict[str, int]:
 
 
 def _limits(spec: Spec) -> dict[str, set[str]]:
-    """Field of a stream header that limits fields of entries -> those."""
+    """Field of a stream header that limits what tells a delimiter from an entry -> that field."""
+    told = {name for delimiter in spec.delimiters.values() for name, _ in delimiter.match}
     limits: dict[str, set[str]] = {}
     for rule in spec.rules.values():
-        if rule.limit is not None:
-            limits.setdefault(rule.limit, set()).update(rule.fields)
+        if rule.limit is not None and (fields := told.intersection(rule.fields)):
+            limits.setdefault(rule.limit, set()).update(fields)
     return limits
 
 
@@ -258,25 +309,34 @@ def _variant(spec: Spec, record: Record, widths: plan.Widths) -> str:
     return "_".join(part for part in (record.name, plan.suffix(spec, own)) if part)
 
 
-def _records(spec: Spec) -> Iterator[CRecord]:
+def _records(spec: Spec, names: Names) -> Iterator[tuple[str, CRecord]]:
+    """Each record at each combination of its widths, with its key: see `_variant`."""
+    limits = _limits(spec)
     for record in spec.records.values():
         for widths in plan.combinations(spec, plan.scalars_of(spec, record.name)):
             placed = plan.place(record, widths)
-            name = _variant(spec, record, widths)
+            key = _variant(spec, record, widths)
+            name = names.take(key, Names.RECORD)
             fields = tuple(_field(f) for f in placed.fields)
-            yield CRecord(
-                name=name,
-                size_macro=f"{PREFIX}_{name}_size".upper(),
-                doc=record.doc,
-                fields=fields,
-                size=placed.size,
-                minimums=tuple(
-                    (field, number(minimum))
-                    for field, of_spec in zip(fields, record.fields, strict=True)
-                    if (minimum := _minimum(field.dtype, of_spec.minimum)) is not None
+            yield (
+                key,
+                CRecord(
+                    name=name,
+                    size_macro=f"{PREFIX}_{name}_size".upper(),
+                    doc=record.doc,
+                    fields=fields,
+                    size=placed.size,
+                    minimums=tuple(
+                        (field, number(minimum))
+                        for field, of_spec in zip(fields, record.fields, strict=True)
+                        if (minimum := _minimum(field.dtype, of_spec.minimum)) is not None
+                    ),
+                    widths=_widths(spec, widths),
+                    limit=next(
+                        (f for f, s in zip(fields, record.fields, strict=True) if s.name in limits),
+                        None,
+                    ),
                 ),
-                widths=_widths(spec, widths),
-                limit=next((f for f in fields if f.name in _limits(spec)), None),
             )
 
 
@@ -302,7 +362,7 @@ def _parts(spec: Spec) -> Iterator[TypeWordPart]:
         shift += 8 * field.bytes
 
 
-def _streams(spec: Spec) -> Iterator[CStream]:
+def _streams(spec: Spec, names: Names) -> Iterator[CStream]:
     for stream in plan.stream_plans(spec):
         if stream.type_word is None:
             continue
@@ -311,7 +371,7 @@ def _streams(spec: Spec) -> Iterator[CStream]:
         if stream.stream.deprecated is not None:
             doc = f"{doc} Deprecated: {stream.stream.deprecated}."
         word = f"0x{int.from_bytes(stream.type_word, 'little'):08x}u"
-        macro = f"{PREFIX}_type_{name}".upper()
+        macro = f"{PREFIX}_type_{names.take(name, Names.STREAM)}".upper()
         header, block = stream.stream.header, stream.stream.block
         yield CStream(
             name, macro, word, doc,
@@ -320,27 +380,35 @@ def _streams(spec: Spec) -> Iterator[CStream]:
         )  # fmt: skip
 
 
-def _delimiters(spec: Spec, records: dict[str, CRecord]) -> Iterator[CDelimiter]:
+def _delimiters(
+    spec: Spec, records: dict[str, CRecord], names: Names
+) -> Iterator[tuple[str, CDelimiter]]:
+    """Each delimiter at each combination of the widths of its record, with its key."""
     for delimiter in spec.delimiters.values():
         record = spec.records[delimiter.record]
         for widths in plan.combinations(spec, plan.scalars_of(spec, record.name)):
-            of_entry = records[_variant(spec, record, widths)]
+            variant = _variant(spec, record, widths)
+            of_entry = records[variant]
+            key = _delimiter_key(variant, record, delimiter.name)
             fields = {f.offset: f for f in of_entry.fields}
             placed = plan.place_delimiter(delimiter, plan.place(record, widths))
-            yield CDelimiter(
-                name=_delimiter_name(of_entry, record, delimiter.name),
-                doc=delimiter.doc,
-                record=of_entry,
-                field=fields[placed.field.offset],
-                value=number(placed.value),
-                is_below_one=placed.value < 1,
-                written=tuple((fields[f.offset], number(v)) for f, v in placed.written),
+            yield (
+                key,
+                CDelimiter(
+                    name=names.take(key, Names.DELIMITER),
+                    doc=delimiter.doc,
+                    record=of_entry,
+                    field=fields[placed.field.offset],
+                    value=number(placed.value),
+                    is_below_one=placed.value < 1,
+                    written=tuple((fields[f.offset], number(v)) for f, v in placed.written),
+                ),
             )
 
 
-def _delimiter_name(variant: CRecord, record: Record, name: str) -> str:
+def _delimiter_key(variant: str, record: Record, name: str) -> str:
     """The delimiter with the widths of its record."""
-    return name + variant.name.removeprefix(record.name)
+    return name + variant.removeprefix(record.name)
 
 
 def _block(
@@ -348,21 +416,23 @@ def _block(
     module: plan.BlockModule,
     records: dict[str, CRecord],
     delimiters: dict[str, CDelimiter],
+    names: Names,
 ) -> CBlock:
     block = module.block
     of_header = records[_variant(spec, spec.records[block.header], module.widths)]
     entry, delimiter, count = None, None, None
     if block.entry is not None:
         record = spec.records[block.entry]
-        entry = records[_variant(spec, record, module.widths)]
+        variant = _variant(spec, record, module.widths)
+        entry = records[variant]
         if block.delimiter is not None:
-            delimiter = delimiters[_delimiter_name(entry, record, block.delimiter)]
+            delimiter = delimiters[_delimiter_key(variant, record, block.delimiter)]
     if module.count is not None:
         count = next(f for f in of_header.fields if f.offset == module.count.offset)
     floats = (f for f in (entry.fields if entry else ()) if f.dtype in SMALLEST_NORMAL)
     value = next(floats, None)
     return CBlock(
-        name=module.name.removesuffix("_"),
+        name=names.take(module.name.removesuffix("_"), Names.BLOCK),
         doc=block.doc,
         header=of_header,
         entry=entry,
@@ -372,8 +442,8 @@ def _block(
         number=_block_numbers(spec)[block.name],
         widths=_widths(spec, module.widths),
         ids=tuple(f for f in of_header.fields if f.dtype[0] != "f" and f is not count),
-        is_limited=delimiter is not None
-        and any(delimiter.field.name in limited for limited in _limits(spec).values()),
+        is_limited=module.delimiter is not None
+        and any(module.delimiter.field.name in limited for limited in _limits(spec).values()),
         value=value,
         smallest_normal=SMALLEST_NORMAL[value.dtype] if value else None,
         mark_size=min(r.size for r in (of_header, entry) if r is not None) - 1,

@@ -1,4 +1,5 @@
-"""Spec -> what the Kaitai Struct descriptions print: one file per stream and widths.
+"""Spec -> what the Kaitai Struct descriptions print: one file per stream, at its default widths
+or at each combination of widths.
 
 Kaitai has parameters, but its web IDE and viewers open only descriptions without; a file per
 combination of widths can be dropped onto them as it is.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from . import plan
 from .model import Spec, Stream
@@ -58,6 +60,7 @@ class KaitaiFile:
     doc: str
     widths: plan.Widths
     type_word: tuple[KaitaiTypeWordField, ...]
+    type_word_name: str
     header: KaitaiRecord | None
     block: KaitaiBlock
 
@@ -68,11 +71,11 @@ class KaitaiFile:
         return tuple({r.name: r for r in records if r is not None}.values())
 
 
-def files(spec: Spec) -> Iterator[KaitaiFile]:
+def files(spec: Spec, *, all_widths: bool = False) -> Iterator[KaitaiFile]:
     for stream in spec.streams.values():
         block = spec.blocks[stream.block]
         scalars = plan.scalars_of(spec, stream.header, block.header, block.entry)
-        for widths in plan.combinations(spec, scalars):
+        for widths in islice(plan.combinations(spec, scalars), None if all_widths else 1):
             suffix = plan.suffix(spec, widths)
             doc = stream.doc
             if stream.deprecated is not None:
@@ -82,9 +85,15 @@ def files(spec: Spec) -> Iterator[KaitaiFile]:
                 doc=doc,
                 widths=widths,
                 type_word=tuple(_type_word(spec, stream)),
+                type_word_name=_free_name("type_word", spec),
                 header=_record(spec, stream.header, widths) if stream.header else None,
                 block=_block(spec, stream.block, widths),
             )
+
+
+def _free_name(name: str, spec: Spec) -> str:
+    """A name for a type that no record has."""
+    return _free_name(f"{name}_", spec) if name in spec.records else name
 
 
 def _type_word(spec: Spec, stream: Stream) -> Iterator[KaitaiTypeWordField]:
@@ -113,7 +122,7 @@ def _block(spec: Spec, name: str, widths: plan.Widths) -> KaitaiBlock:
     if block.delimiter is not None:
         (until,) = spec.delimiters[block.delimiter].match
     return KaitaiBlock(
-        name=f"{name}_block",
+        name=_free_name(f"{name}_block", spec),
         doc=block.doc,
         header=_record(spec, block.header, widths),
         entry=_record(spec, block.entry, widths) if block.entry is not None else None,

@@ -22,10 +22,12 @@ import jinja2
 
 from . import plan, plan_c, plan_kaitai
 from .digest import BLANK, sealed
+from .language import GIVEN_UP
 from .model import Spec
 from .outputs import KINDS, OWN, Outputs
 
 TEMPLATES = Path(__file__).parent / "templates"
+YAML_WORDS = frozenset(("n", "no", "null", "off", "on", "true", "false", "y", "yes"))
 RUFF_OPTIONS = ("--isolated", "--line-length", "100")
 
 
@@ -47,6 +49,11 @@ def as_json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def as_yaml(name: str) -> str:
+    """A name as YAML text, in quotes where a reader of YAML 1.1 takes it for something else."""
+    return f'"{name}"' if name in YAML_WORDS else name
+
+
 def environment() -> jinja2.Environment:
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -60,6 +67,7 @@ def environment() -> jinja2.Environment:
     env.filters["comment"] = comment
     env.filters["json"] = as_json
     env.filters["repr"] = repr
+    env.filters["yaml"] = as_yaml
     return env
 
 
@@ -98,7 +106,8 @@ def _texts(
         with template_errors():
             return env.get_template(template).render(
                 spec=spec, source=source, outputs=outputs, digest=BLANK,
-                spec_digest=spec_digest(spec), specials=plan.specials(spec), **context,
+                spec_digest=spec_digest(spec), specials=plan.specials(spec), given_up=GIVEN_UP,
+                **context,
             )  # fmt: skip
 
     if "python" in only:
@@ -119,9 +128,9 @@ def _texts(
         )
     if "c" in only:
         header = text("evstream.h.j2", header=plan_c.header(spec))
-        yield outputs.c_header, _with_prefix(header, outputs)
+        yield outputs.c_header, _with_prefix(header, spec, outputs)
     if "kaitai" in only:
-        for file in plan_kaitai.files(spec):
+        for file in plan_kaitai.files(spec, all_widths=outputs.all_widths):
             yield f"{outputs.kaitai}/{file.id}.ksy", text("stream.ksy.j2", file=file)
 
 
@@ -149,13 +158,19 @@ def _modules(spec: Spec, text: Callable[..., str]) -> Iterator[tuple[str, str]]:
         yield module.block.name, text(template, module=module)
 
 
-def _with_prefix(header: str, outputs: Outputs) -> str:
+def _with_prefix(header: str, spec: Spec, outputs: Outputs) -> str:
     """The C header with names of its own, so that a program may include those of two formats."""
     if outputs.facade is None:
         return header
     name = PurePosixPath(outputs.c_header).stem
-    header = re.sub(r"\bevs_", f"{name}_", header)
-    header = re.sub(r"\bEVS_", f"{name.upper()}_", header)
+    fields = {f.name for record in spec.records.values() for f in record.fields}
+
+    def renamed(found: re.Match[str]) -> str:
+        word, prefix = found[0], found[1]
+        own = name if prefix.islower() else name.upper()
+        return word if word in fields else own + word.removeprefix(prefix)
+
+    header = re.sub(r"\b(evs|EVS)_\w*", renamed, header)
     return header.replace("EVSTREAM_H", f"{name.upper()}_H").replace("evstream.h", f"{name}.h")
 
 

@@ -41,8 +41,8 @@ REGIONS = [
 CONSTRUCTIONS = [("timber", 25.0, 64.0), ("masonry", 28.0, 77.0), ("concrete", 32.0, 95.0)]
 
 EVENTS_PER_YEAR = 0.5
-SHARED_FORTUNE = 0.3  # part of the items whose samples are all good or all bad together
-SMALLEST_DAMAGE = 1e-4  # mean part of the value; below it an item counts as not damaged
+SHARED_FORTUNE = 0.3  # part of the items whose samples are good or bad together
+SMALLEST_DAMAGE = 1e-4  # mean part of the value; below it an item counts as undamaged
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class EventSet:
 
 
 def annual_rate(events: int) -> float:
-    """How often each of so many events happens in a year: all are equally likely here."""
+    """Annual rate of each event of the set: all are equally likely here."""
     return EVENTS_PER_YEAR / events
 
 

@@ -1,4 +1,4 @@
-"""What a portfolio can lose: average annual loss, largest events, exceedance curve.
+"""Report the losses of a portfolio: average annual loss, largest events, exceedance curve.
 
     python report.py --events 400 --input summary.bin
     python catastrophe_model.py | python summarise.py | python report.py
@@ -73,7 +73,7 @@ def occurrence_exceedance(samples: Floats, rate: float, return_period: float) ->
 
 
 def report(losses: Losses, events: int) -> str:
-    """The report as text, for an event set of so many events."""
+    """The report as text; `events` is the size of the event set."""
     rate = annual_rate(events)
     mean = losses.mean.sum(axis=1)
     lines = [

@@ -11,6 +11,7 @@ import gc
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,49 @@ def open_files() -> dict[int, str]:
                 if not name.startswith("anon_inode:"):
                     found[int(number)] = name
     return found
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The descriptors of a pipe: to read from, to write to."""
+    reader, writer = os.pipe()
+    yield reader, writer
+    for descriptor in (reader, writer):
+        with contextlib.suppress(OSError):  # closed by the test
+            os.close(descriptor)
+
+
+@pytest.fixture(scope="session")
+def gul(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A loss stream in a file, for tests that leave it as it is."""
+    from frame_cases import loss_file
+
+    return loss_file(tmp_path_factory.mktemp("frames") / "gul.bin")
+
+
+@pytest.fixture
+def no_descriptor_is_left() -> Iterator[None]:
+    """No test leaves a descriptor open that it did not have before."""
+    from source_cases import open_descriptors
+
+    before = open_descriptors()
+    yield
+    assert open_descriptors() == before
+
+
+@pytest.fixture(scope="session")
+def kernels_are_loaded() -> None:
+    """The kernels that tests of faults run, in this process and in its children."""
+    from fault_cases import load_kernels
+
+    load_kernels()
+
+
+@pytest.fixture(scope="session")
+def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stream of 6 MB, for tests that leave it as it is."""
+    from fault_cases import write_big
+
+    path = tmp_path_factory.mktemp("big") / "big.bin"
+    write_big(path)
+    return path

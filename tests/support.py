@@ -12,8 +12,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -33,8 +34,8 @@ from evstream import (
 )
 from evstream.reading.stream import EventStream
 from evstream.transport.source import CHUNK
+from golden_files import Entry
 from oracle import BIN, BLOCK_HEADERS, PAIR, Decoded, Row
-from test_oracle import Entry
 
 ROOT = Path(__file__).parents[1]
 
@@ -251,3 +252,14 @@ def run_examples(document: Path) -> int:
         assert out.getvalue() == (block or (f"{inline}\n" if inline else ""))
         said += bool(block or inline)
     return said
+
+
+def in_time(work: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of `work`, which must come within PATIENCE."""
+    result: list[Any] = []
+    thread = threading.Thread(target=lambda: result.append(work(*arguments)), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "stuck"
+    assert result, "failed"
+    return result[0]

@@ -11,7 +11,7 @@ import pytest
 import evstream
 from evstream import AbsentEventWarning
 from evstream.cli.program import main
-from test_oracle import GOLDEN
+from golden_files import GOLDEN
 
 LOSS = GOLDEN / "loss_i4_f4.bin"
 PRESENT = sorted({event.event_id for event in evstream.open(LOSS)})

@@ -17,7 +17,7 @@ import evstream
 from evstream.cli.program import main
 from evstream.reading.block_tracker import BlockTracker
 from evstream.reading.stream import EventStream
-from evstream.wire.header import read_header
+from evstream.wire.header_bytes import read_header
 
 WIDTHS = [
     {"oasis_int": i, "oasis_float": f} for i, f in itertools.product(("i4", "i8"), ("f4", "f8"))

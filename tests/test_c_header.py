@@ -155,7 +155,7 @@ def file_name(entry: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=file_name)
-def test_a_golden_file_is_read_as_the_oracle_reads_it_at_every_width(
+def test_a_golden_file_of_any_width_is_read_as_by_the_oracle(
     entry: dict[str, Any], program: Path
 ) -> None:
     """At the widths of other streams most files are malformed, and read alike still."""
@@ -184,7 +184,7 @@ def test_a_golden_file_is_written_to_the_same_bytes(
 
 
 @pytest.mark.parametrize("entry", SMALL_ENTRIES, ids=file_name)
-def test_a_golden_file_cut_at_any_length_ends_as_the_oracle_says(
+def test_a_golden_file_cut_anywhere_ends_as_the_oracle_says(
     entry: dict[str, Any], program: Path
 ) -> None:
     path, stream = GOLDEN / entry["file"], stream_of(entry)
@@ -268,7 +268,7 @@ def test_a_load_is_one_instruction(tmp_path: Path) -> None:
     assert "lsl" not in listing
 
 
-def test_the_header_includes_nothing_but_the_freestanding_part_of_c() -> None:
+def test_the_header_includes_freestanding_c_only() -> None:
     lines = (INCLUDE / "evstream.h").read_text().splitlines()
     included = {line.split()[1] for line in lines if line.startswith("#include")}
     assert included == {"<stddef.h>", "<stdint.h>", "<string.h>"}

@@ -108,7 +108,7 @@ def test_info_goes_on_after_a_broken_file_and_fails_at_the_end(tmp_path):
     assert errors[1] == f"evstream: {tmp_path / 'missing.bin'}: No such file or directory"
 
 
-def test_a_missing_final_delimiter_is_a_warning_and_under_strict_an_error(tmp_path):
+def test_a_missing_delimiter_is_a_warning_or_a_strict_error(tmp_path):
     path = tmp_path / "ktools.bin"
     path.write_bytes(LOSS.read_bytes()[:-8])
     result = run("info", path)
@@ -252,7 +252,7 @@ def test_errors_are_one_line_and_exit_status_2(arguments, words):
     assert b"Traceback" not in result.stderr
 
 
-def test_info_needs_no_terminal_and_prints_no_progress_to_a_file(tmp_path):
+def test_info_prints_no_progress_to_a_file(tmp_path):
     with open(tmp_path / "err", "wb") as err:
         subprocess.run([sys.executable, "-m", "evstream", "info", LOSS], stderr=err, check=True)
     assert os.path.getsize(tmp_path / "err") == 0
@@ -310,7 +310,7 @@ def test_cat_onto_a_full_disk_is_an_error(large, tmp_path, unbuffered):
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_cat_loses_no_row_in_a_non_blocking_pipe_or_when_stopped(large, unbuffered):
+def test_cat_loses_no_row_in_a_slow_or_non_blocking_pipe(large, unbuffered):
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
     process = subprocess.Popen(
@@ -370,12 +370,12 @@ def test_the_head_of_a_large_event_is_cut_at_the_row(large, capsys):
         ('$E tee --seal "$2" < "$1" >&-', "<stdout>: byte 0: could not write: it is closed"),
     ],
 )
-def test_a_standard_stream_that_is_closed_is_one_line_where_it_is_needed(tmp_path, line, error):
+def test_a_closed_standard_stream_is_one_line_where_needed(tmp_path, line, error):
     result = shell(line, LOSS, tmp_path / "out")
     assert (result.returncode, result.stderr) == (2, f"evstream: {error}\n")
 
 
-def test_without_stderr_everything_works_and_nothing_gets_its_lines(tmp_path):
+def test_commands_work_without_stderr(tmp_path):
     # The first file that is opened would take the number of stderr, and get the warning.
     path, out = tmp_path / "ktools.bin", tmp_path / "out.bin"
     path.write_bytes(TWO_EVENTS[:-8])
@@ -403,7 +403,7 @@ def test_a_file_name_that_cannot_be_printed_stops_nothing(tmp_path):
 # A reader that goes away
 
 
-def test_findings_and_differences_count_though_nobody_reads_them(tmp_path):
+def test_the_exit_status_is_right_when_nobody_reads_stdout(tmp_path):
     bad, other = tmp_path / "bad.bin", tmp_path / "other.bin"
     bad.write_bytes(oracle.encode("loss", {"len_sample": 1}, [((1, 1), [(2, 1.0)])]))
     other.write_bytes(oracle.encode("loss", {"len_sample": 1}, [((1, 1), [(1, 1.0)])]))

@@ -110,9 +110,11 @@ class Returns(EventReader):
 
 
 def test_a_cursor_outside_of_the_window_is_an_error() -> None:
-    with pytest.raises(ReaderError, match="went back by 32 bytes, which would be read twice"):
+    with pytest.raises(
+        ReaderError, match="moved the cursor back by 32 bytes, which would be read twice"
+    ):
         read(Returns(-3 * BLOCK))
-    with pytest.raises(ReaderError, match=r"took \d+ bytes more than there are"):
+    with pytest.raises(ReaderError, match=r"moved the cursor \d+ bytes past the end of the data"):
         read(Returns(1 << 20))
 
 
@@ -153,4 +155,4 @@ def test_an_error_names_the_folder_of_stale_code(tmp_path: Any) -> None:
     spec.loader.exec_module(module)
     with pytest.raises(ReaderError, match="yields event 12345, expected one of the events") as e:
         read(module.Stale())
-    assert f"numba keeps its code in {module.parse._cache.cache_path}: delete" in str(e.value)
+    assert f"numba caches its code in {module.parse._cache.cache_path}: delete" in str(e.value)

@@ -23,6 +23,22 @@ from evstream import (
     StreamHeaderError,
     TruncatedStreamError,
 )
+from golden_files import (
+    CORPUS,
+    CORPUS_ERRORS,
+    DELIMITER_WITH_LOSS,
+    ENTRIES,
+    GOLDEN,
+    LEGAL,
+    NOT_REALLY_GZIP,
+    UNCLOSED,
+    Entry,
+    corpus_entries,
+    decode_golden,
+    expected_cut,
+    file_name,
+    golden_bytes,
+)
 from oracle import decode
 from support import (
     ERROR_CLASSES,
@@ -36,30 +52,14 @@ from support import (
     read_all,
     read_golden,
 )
-from test_oracle import (
-    CORPUS,
-    CORPUS_ERRORS,
-    DELIMITER_WITH_LOSS,
-    ENTRIES,
-    GOLDEN,
-    Entry,
-    corpus_entries,
-    decode_golden,
-    expected_cut,
-    file_name,
-    golden_bytes,
-)
 
 SMALL = 600  # bytes; larger files are not cut and fed at every size
 
-LEGAL = [entry for entry in ENTRIES if not entry["error"]]
 BROKEN = [entry for entry in ENTRIES if entry["error"]]
-UNCLOSED = [entry for entry in LEGAL if entry["final_delimiter"] is False]
 SMALL_ENTRIES = [entry for entry in ENTRIES if entry["bytes"] <= SMALL]
 LARGE_ENTRIES = [entry for entry in ENTRIES if entry["bytes"] > SMALL]
 CORPUS_ENTRIES = corpus_entries()
 OF_CORPUS = pytest.mark.skipif(not CORPUS_ENTRIES, reason=f"no corpus of real streams at {CORPUS}")
-NOT_REALLY_GZIP = "m17_gzip.bin"  # a gzip header with a plain stream behind it
 
 
 # Whole files
@@ -146,7 +146,7 @@ def bytes_of(event: evstream.Event) -> list[bytes]:
 
 
 @pytest.mark.parametrize("entry", UNCLOSED, ids=file_name)
-def test_a_missing_final_delimiter_is_a_warning_that_names_the_place(entry: Entry) -> None:
+def test_a_missing_final_delimiter_warns_with_its_place(entry: Entry) -> None:
     path = GOLDEN / entry["file"]
     reading = read_golden(entry, path)
     assert reading.error is None
@@ -208,7 +208,7 @@ def test_a_broken_file_is_refused_with_the_place(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", BROKEN, ids=file_name)
-def test_the_whole_events_before_an_error_are_delivered_and_no_other(entry: Entry) -> None:
+def test_only_whole_events_before_an_error_are_delivered(entry: Entry) -> None:
     data = golden_bytes(entry)
     reading = read_golden(entry, GOLDEN / entry["file"])
     assert reading.events == oracle_events(decode_golden(entry), data)
@@ -269,7 +269,7 @@ def test_an_event_with_a_broken_block_is_not_delivered(kind: str) -> None:
     "kind",
     list(BROKEN_BLOCKS),
 )
-def test_a_broken_block_of_another_event_lets_the_event_before_through(kind: str) -> None:
+def test_an_event_before_a_broken_one_is_delivered(kind: str) -> None:
     reading = read_before_broken_block(kind, event_id=2)
     assert [event[0][0][0] for event in reading.events] == [1]
 
@@ -313,7 +313,7 @@ def test_a_file_reads_the_same_through_a_window_of_any_size(entry: Entry) -> Non
         assert_same(read_golden(entry, GOLDEN / entry["file"], chunk=chunk), decoded, data)
 
 
-def test_an_event_in_many_pieces_takes_time_in_proportion_to_them() -> None:
+def test_the_time_of_an_event_is_linear_in_its_pieces() -> None:
     def seconds(pairs: int) -> float:
         entries = np.ones(pairs, [("sidx", "<i4"), ("loss", "<f4")]).tobytes()
         data = b"\1\0\0\2\5\0\0\0" + struct.pack("<ii", 1, 1) + entries + bytes(8)
@@ -331,7 +331,7 @@ def test_an_event_in_many_pieces_takes_time_in_proportion_to_them() -> None:
 
 
 @pytest.mark.parametrize("entry", SMALL_ENTRIES, ids=file_name)
-def test_a_file_cut_at_any_length_is_read_as_the_oracle_reads_it(entry: Entry) -> None:
+def test_a_file_cut_anywhere_is_read_as_by_the_oracle(entry: Entry) -> None:
     data = golden_bytes(entry)
     for length in range(len(data)):
         cut = data[:length]
@@ -439,7 +439,7 @@ def test_a_real_stream_is_read_as_its_manifest_describes_it(entry: Entry) -> Non
 
 @OF_CORPUS
 @pytest.mark.parametrize("entry", [e for e in CORPUS_ENTRIES if not e["error"]], ids=file_name)
-def test_the_sums_and_the_digest_of_a_real_stream_are_those_of_its_manifest(entry: Entry) -> None:
+def test_a_real_stream_has_the_sums_of_its_manifest(entry: Entry) -> None:
     with evstream.open(CORPUS / entry["file"]) as stream:
         events = list(stream)
     rows = [event.to_rows() for event in events]

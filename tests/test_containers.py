@@ -22,9 +22,9 @@ import evstream
 from evstream import CorruptStreamError, StreamHeaderError, TruncatedStreamError
 from evstream.cli.program import main
 from evstream.event_stream import init_streams_in
+from golden_files import GOLDEN
 from oracle import encode
 from support import Trickle, read_all
-from test_oracle import GOLDEN
 
 SMALL = (GOLDEN / "loss_i4_f4.bin").read_bytes()
 

@@ -27,9 +27,9 @@ import pytest
 
 import evstream
 import oracle
-from documented import row_parser
 from evstream import event_stream as es
-from support import PATIENCE
+from row_reader import RowReader, parse
+from support import PATIENCE, in_time
 
 PAIR = np.dtype([("sidx", "<i4"), ("loss", "<f4")])
 SECONDS = PATIENCE
@@ -45,30 +45,6 @@ def loss_stream(
 
 def samples(number: int, start: int = 1) -> list[tuple[int, float]]:
     return [(sidx, float(sidx)) for sidx in range(start, start + number)]
-
-
-parse = row_parser(es.oasis_float)
-
-
-class RowReader(es.EventReader):
-    """Collects rows in an output of `room` rows, as programs that print tables do."""
-
-    def __init__(self, room: int = 100_000) -> None:
-        self.logger = logging.getLogger("RowReader")
-        self.rows = np.zeros((room, 4))
-        self.used = np.zeros(1, np.int64)
-
-    def read_buffer(self, byte_mv, cursor, valid_buff, event_id, item_id, **kwargs):
-        return parse(byte_mv, cursor, valid_buff, event_id, item_id, self.rows, self.used)
-
-    def collect(self, streams) -> tuple[list[int], list[tuple[float, ...]]]:
-        """Event ids as they are yielded, and all rows."""
-        event_ids, rows = [], []
-        for event_id in self.read_streams(streams):
-            event_ids.append(event_id)
-            rows += [tuple(row) for row in self.rows[: self.used[0]]]
-            self.used[0] = 0
-        return event_ids, rows
 
 
 class BufferReader(es.EventReader):
@@ -95,17 +71,6 @@ def read_rows(data: bytes, room: int = 100_000) -> tuple[list[int], list[tuple[f
 
 def expected_rows(data: bytes) -> list[tuple[float, ...]]:
     return [tuple(map(float, row)) for row in oracle.decode(data).records]
-
-
-def in_time(work, *arguments):
-    """The result of `work`, which must come within SECONDS."""
-    result = []
-    thread = threading.Thread(target=lambda: result.append(work(*arguments)), daemon=True)
-    thread.start()
-    thread.join(SECONDS)
-    assert not thread.is_alive(), "stuck"
-    assert result, "failed"
-    return result[0]
 
 
 SMALL = loss_stream({1: {1: samples(3), 2: samples(2)}, 2: {1: samples(4)}, 3: {5: samples(1)}})
@@ -153,7 +118,7 @@ def test_03_trailing_bytes_end_a_reader_that_yields_per_buffer(trailing):
 
 
 @pytest.mark.parametrize("room", [1, 2, 3, 5, 7])
-def test_04_a_full_output_in_the_middle_of_an_item_keeps_its_ids(room):
+def test_04_an_output_that_is_full_within_an_item_keeps_its_ids(room):
     event_ids, rows = read_rows(SMALL, room)
     assert rows == expected_rows(SMALL)
     assert list(dict.fromkeys(event_ids)) == [1, 2, 3]
@@ -197,7 +162,7 @@ def test_05_large_streams_side_by_side_do_not_mix(tmp_path):
 
 
 @pytest.mark.parametrize("buffered", [True, False])
-def test_06_a_complete_event_is_yielded_while_the_pipe_stays_open(buffered):
+def test_06_a_complete_event_is_yielded_from_an_open_pipe(buffered):
     read_end, write_end = os.pipe()
     with (
         open(read_end, "rb", buffering=-1 if buffered else 0) as stream,
@@ -223,7 +188,7 @@ def test_06_holds_for_the_iterator_of_events():
     os.close(read_end)
 
 
-def test_07_a_stream_in_the_middle_of_an_event_does_not_hold_up_another():
+def test_07_an_incomplete_event_does_not_hold_up_other_streams():
     pipes = [os.pipe() for _ in range(2)]
     slow, fast = (os.fdopen(w, "wb", buffering=0) for _, w in pipes)
     with open(pipes[0][0], "rb") as slow_in, open(pipes[1][0], "rb") as fast_in:
@@ -477,7 +442,7 @@ def test_17_a_stream_of_another_type_is_refused():
         es.get_and_check_header_in([io.BytesIO(SMALL), io.BytesIO(summary)])
 
 
-def test_18_a_writer_that_fails_leaves_nothing_that_looks_complete(tmp_path):
+def test_18_a_failed_writer_leaves_nothing_that_looks_whole(tmp_path):
     path: Path = tmp_path / "out.bin"
 
     def fail_after_one_event(target):

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-import evstream.dropin
+import evstream
 from support import ROOT, child_environment
 
-OURS = str(Path(evstream.dropin.__file__).with_name("event_stream.py"))
+OURS = str(Path(evstream.__file__).with_name("event_stream.py"))
 
 
 @pytest.fixture
@@ -128,6 +128,6 @@ def test_compiled_code_stays_apart_without_a_folder(reference: Path, tmp_path: P
     assert not folder.startswith(str(place))
     assert Path(folder).parent.name == "dropin"
     assert not Path(folder).exists()  # it went with the process
-    assert done.stderr.startswith(f"evstream.dropin: compiled code cannot be kept in {place}/")
-    assert ": Not a directory; it is compiled anew" in done.stderr
+    assert done.stderr.startswith(f"evstream.dropin: compiled code cannot be cached in {place}/")
+    assert ": Not a directory; it is compiled again" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -102,7 +102,7 @@ def test_an_entry_is_refused_again_when_it_is_read_again() -> None:
         assert state.tolist() == [1, 1, 0]
 
 
-def test_entries_are_refused_in_windows_of_any_size_and_in_pipes() -> None:
+def test_entries_are_refused_in_windows_of_any_size() -> None:
     good = [-3, -1, 1, 2, 3]
     data = stream([good] * 200 + [[*good, 4]], WIDTHS[0])
     for size in (16, 64, 1000):
@@ -141,7 +141,7 @@ def test_sources_of_one_reader_have_the_same_header(tmp_path: Path) -> None:
     assert list(reader.read(paths[1])) == [1]
 
 
-def test_streams_that_were_opened_elsewhere_keep_their_own_limits() -> None:
+def test_streams_opened_elsewhere_keep_their_own_limits() -> None:
     a, b = io.BytesIO(stream([[3]], WIDTHS[0], 3)), io.BytesIO(stream([[8], [9]], WIDTHS[0], 8))
     for source in (a, b):
         read_stream_info(source)

@@ -17,6 +17,7 @@ import pytest
 
 import evstream
 import oracle
+from evstream._support.format import bound_format
 from evstream.cli import demo
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -38,7 +39,7 @@ BREAKS_IN_ITS_STREAM = (
 
 def run_demo(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
-    demo.add_parser(parser.add_subparsers(required=True))
+    demo.add_parser(parser.add_subparsers(required=True), bound_format())
     options = parser.parse_args(["demo", *SIZE, *arguments])
     return int(options.run(options))
 
@@ -141,9 +142,7 @@ def test_a_summary_is_the_sum_of_its_items(
     assert {(e, s): v for e, s, v, *_ in summaries.records} == pytest.approx(exposures)
 
 
-def test_the_report_has_the_average_annual_loss_of_the_loss_stream(
-    kept: Path, losses: oracle.Decoded
-) -> None:
+def test_the_report_has_the_average_annual_loss(kept: Path, losses: oracle.Decoded) -> None:
     _, _, sidx, loss = np.array(losses.records).T
     text = (kept / "report.txt").read_text()
     of_means, of_samples = re.findall(r"([\d.]+)   from the", text)
@@ -152,7 +151,7 @@ def test_the_report_has_the_average_annual_loss_of_the_loss_stream(
     assert f"{len(losses.events)} of {EVENTS} events" in text
 
 
-def test_the_return_period_counts_samples_as_equal_parts_of_a_rate(
+def test_samples_are_equal_parts_of_an_event_rate(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLES))
@@ -183,7 +182,7 @@ def test_the_demo_names_the_process_that_failed(
     assert "Average annual loss" not in printed.out
 
 
-def test_a_model_that_breaks_in_the_middle_is_not_taken_for_a_short_one(
+def test_a_model_that_breaks_is_not_taken_for_a_short_one(
     replace_example: Callable[[str, str], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
     replace_example("catastrophe_model", BREAKS_IN_ITS_STREAM)

@@ -20,7 +20,8 @@ pytest.importorskip("pyarrow")
 pl = pytest.importorskip("polars")
 
 from evstream.conversion.convert import convert  # noqa: E402
-from evstream.conversion.formats import column_names  # noqa: E402
+from evstream.tables import column_names  # noqa: E402
+from evstream.tables.rows import join_rows  # noqa: E402
 
 SUMMARIES = [
     ((1, 7, 1000.0), [(-1, 50.0), (1, 100.0), (2, 0.0), (3, 50.5)]),
@@ -157,7 +158,7 @@ def test_gaps_are_filled_across_batches(size: int) -> None:
         {name: column[at : at + size] for name, column in gaps.items()}
         for at in range(0, len(rows["loss"]), size)
     ]
-    filled = column_names.join_rows(list(column_names.fill_exposures(batches, header)))
+    filled = join_rows(list(column_names.fill_exposures(batches, header)))
     for name, column in rows.items():
         assert filled[name].tolist() == column.tolist(), name
 

@@ -19,9 +19,9 @@ from evstream import EvstreamError, SealError, StallError
 from evstream.checking.event_list import LONGEST_LINE, read_event_list
 from evstream.checking.seal import LONGEST, Seal
 from evstream.cli.program import main
+from golden_files import GOLDEN
 from oracle import encode
 from support import child_environment
-from test_oracle import GOLDEN
 
 DATA = (GOLDEN / "loss_i4_f4.bin").read_bytes()
 
@@ -138,7 +138,7 @@ def test_a_seal_that_was_asked_for_may_be_a_pipe(file: Path) -> None:
 
 
 LISTS = {
-    a_fifo: "no byte came for 0.05 s", a_device: "line 1", a_folder: "Is a directory",
+    a_fifo: "no data received for 0.05 s", a_device: "line 1", a_folder: "Is a directory",
     a_dangling_link: "No such file", a_link_to_itself: "Too many levels",
     an_empty_file: "there are no events", a_huge_file: "line 1", a_deep_file: "line 1",
     random_bytes: "line 1",

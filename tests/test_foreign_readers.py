@@ -24,10 +24,9 @@ import evstream
 from evstream.conversion import convert
 from evstream.errors import TableError
 from evstream.wire.columns import csv_columns
+from golden_files import LEGAL, Entry, golden_bytes
 from oracle import encode
 from support import raw
-from test_conformance import LEGAL
-from test_oracle import Entry, golden_bytes
 
 NAN, INF = float("nan"), float("inf")
 ODD = [NAN, INF, -INF, -0.0, 0.0, 1.5, 1e-45, 3.4e38, -2.0, 0.1]

@@ -44,22 +44,23 @@ def run(python: Path, folder: Path, *arguments: str, status: int = 0) -> str:
     return result.stdout + result.stderr
 
 
+SECTION = (ROOT / "README.md").read_text().partition("\n## Another binary format\n")[2]
+SPEC, PROGRAM, PRINTED, SESSION = re.search(
+    r"```yaml\n(.*?)```.*?```py\n(.*?)```\n\nprints\n\n```\n(.*?)```.*?```shell-session\n(.*?)```",
+    SECTION, re.DOTALL,
+).groups()  # type: ignore[union-attr]  # fmt: skip
+"""What the README shows: a spec, a program and what it prints, commands and what they print."""
+
+
 @pytest.fixture(scope="module")
 def parcels(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package of the format that spec/README.md describes."""
+    """A folder with the package of the README's format, and the stream that its program writes."""
     folder = tmp_path_factory.mktemp("parcels")
-    text = (ROOT / "spec" / "README.md").read_text()
-    spec = "".join(re.findall(r"(?ms)^```yaml\n(.*?)^```", text))
-    (folder / "parcels.yaml").write_text(spec)
-    run(python, folder, "-m", "evstream", "generate", "parcels.yaml", "--package", "parcels")
+    (folder / "parcels.yaml").write_text(SPEC)
+    (command,) = re.findall(r"(?m)^evstream (generate .*)", SECTION)
+    run(python, folder, "-m", "evstream", *command.split())
+    assert run(python, folder, "-c", PROGRAM) == PRINTED
     return folder
-
-
-WRITE = """
-import parcels
-with parcels.create("a.bin", "parcel", len_sample=2) as out:
-    out.write_event(1, [4, 5], [[1, 2], [0, 4]], mean=[1.5, 2])
-"""
 
 
 def test_the_wheel_is_what_runs(python: Path, tmp_path: Path) -> None:
@@ -67,29 +68,19 @@ def test_the_wheel_is_what_runs(python: Path, tmp_path: Path) -> None:
     assert str(python.parent.parent) in printed
 
 
-def test_a_generated_package_writes_and_reads(python: Path, parcels: Path) -> None:
-    run(python, parcels, "-c", WRITE)
-    read = """
-import parcels
-for event in parcels.open("a.bin"):
-    print(event.event_id, event.parcel_ids, event.sidx, event.weight)
-"""
-    assert run(python, parcels, "-c", read) == "1 [4 5] [-1  1  2 -1  2] [1.5 1.  2.  2.  4. ]\n"
+def test_the_commands_print_what_the_readme_says(python: Path, parcels: Path) -> None:
+    commands = re.findall(r"\$ (.*)\n((?:[^$].*\n)*)", SESSION)
+    assert len(commands) == SESSION.count("$ ") == 3
+    for line, printed in commands:
+        parts = [part.split() for part in line.split(" && ")]
+        assert {tuple(part[:3]) for part in parts} == {("python", "-m", "parcels")}
+        assert "".join(run(python, parcels, *part[1:]) for part in parts) == printed
 
 
-def test_a_generated_package_has_the_commands(python: Path, parcels: Path) -> None:
-    run(python, parcels, "-c", WRITE)
-    assert "parcel (2/1)" in run(python, parcels, "-m", "parcels", "info", "a.bin")
-    rows = run(python, parcels, "-m", "parcels", "cat", "a.bin").split()
-    assert rows[0] == "event_id,parcel_id,sidx,weight"
-    assert len(rows) == 6
-    assert "clean" in run(python, parcels, "-m", "parcels", "validate", "a.bin")
-    run(python, parcels, "-m", "parcels", "convert", "a.bin", "a.csv")
-    run(
-        python, parcels, "-m", "parcels", "convert", "a.csv", "b.bin",
-        "--stream", "parcel", "--len-sample", "2",
-    )  # fmt: skip
-    assert (parcels / "a.bin").read_bytes() == (parcels / "b.bin").read_bytes()
+def test_a_table_becomes_the_same_stream(python: Path, parcels: Path) -> None:
+    run(python, parcels, "-m", "parcels", "convert", "day.bin", "table.csv")
+    run(python, parcels, "-m", "parcels", "convert", "table.csv", "back.bin")
+    assert (parcels / "day.bin").read_bytes() == (parcels / "back.bin").read_bytes()
 
 
 def test_the_stream_of_another_format_is_refused(python: Path, parcels: Path) -> None:
@@ -104,7 +95,7 @@ def test_check_reports_a_stale_package(python: Path, parcels: Path) -> None:
     path = parcels / "parcels.yaml"
     text = path.read_text()
     try:
-        path.write_text(text.replace("Weight in kilograms", "Weight in grams"))
+        path.write_text(text.replace("The reading.", "A reading."))
         assert "stale" in run(python, parcels, *arguments, "--check", status=1)
     finally:
         path.write_text(text)
@@ -127,3 +118,8 @@ def test_only_some_kinds_are_written(python: Path, parcels: Path, tmp_path: Path
     )  # fmt: skip
     files = [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()]
     assert files == ["parcels/include/parcels.h"]
+
+
+def test_the_wheel_tells_type_checkers_that_it_is_typed(python: Path) -> None:
+    (site,) = python.parent.parent.glob("lib/python*/site-packages")
+    assert (site / "evstream" / "py.typed").read_text() == ""

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from evstream.cli.program import main
+from golden_files import GOLDEN
 from support import child_environment
-from test_oracle import GOLDEN
 
 SHARED = {
     "file", "stream", "source", "aggregation", "header", "widths", "bytes", "events", "blocks",

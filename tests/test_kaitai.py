@@ -8,6 +8,7 @@ wherever EVSTREAM_KAITAI says that its node_modules are.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import itertools
 import json
@@ -15,6 +16,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +26,10 @@ from typing import Any
 import pytest
 import yaml
 
+from codegen.__main__ import main as generate_own
 from codegen.load import load_spec
+from codegen.outputs import OWN
+from codegen.render import render
 from oracle import DEFAULT_WIDTHS, Bits, Decoded, Row, Widths, bits_float, decode, encode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,8 +43,15 @@ SMALL_ENTRIES = [entry for entry in LEGAL_ENTRIES if entry["bytes"] <= 1000]
 MALFORMED_ENTRIES = [entry for entry in ENTRIES if entry["error"]]
 CHOICES = [("i4", "i8"), ("f4", "f8"), ("u4", "u8")]
 WIDTHS = [dict(zip(DEFAULT_WIDTHS, chosen, strict=True)) for chosen in itertools.product(*CHOICES)]
-FILES = sorted(FOLDER.glob("*.ksy"))
-SPEC = load_spec(ROOT / "spec" / "oasis.yaml")
+SPEC_PATH = ROOT / "spec" / "oasis.yaml"
+SPEC = load_spec(SPEC_PATH)
+DESCRIPTIONS = {
+    Path(path).stem: text
+    for path, text in render(
+        SPEC, SPEC_PATH, dataclasses.replace(OWN, all_widths=True), only=("kaitai",)
+    ).items()
+}
+"""Those of all widths, which `python -m codegen --kaitai-widths all` writes."""
 
 # Written here by hand, as the oracle has its types: what is what is not taken from the spec.
 PAIR = ["sidx", "loss"]
@@ -70,17 +82,41 @@ def description_of(stream: str, widths: Widths) -> str:
 # What they are like; no compiler needed
 
 
-def test_there_is_a_description_of_each_stream_at_each_of_its_widths() -> None:
+def test_each_stream_has_a_description_at_each_width() -> None:
     names = {description_of(entry["stream"] or "loss", entry["widths"]) for entry in ENTRIES}
-    assert {path.stem for path in FILES} == names
+    assert set(DESCRIPTIONS) == names
     assert {entry["stream"] for entry in LEGAL_ENTRIES} == set(SPEC.streams)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_description_is_whole(path: Path) -> None:
+def test_docs_have_the_descriptions_of_the_default_widths() -> None:
+    names = {description_of(stream, DEFAULT_WIDTHS) for stream in SPEC.streams}
+    kept = {path.stem: path.read_text() for path in FOLDER.glob("*.ksy")}
+    assert kept == {name: DESCRIPTIONS[name] for name in names}
+
+
+def test_all_widths_are_generated_on_demand(tmp_path: Path) -> None:
+    command = ["--kaitai-widths", "all", "--root", str(tmp_path)]
+    assert generate_own(command) == 0
+    assert {path.stem for path in (tmp_path / "docs/kaitai").iterdir()} == set(DESCRIPTIONS)
+
+
+@pytest.mark.parametrize("widths", ["default", "all"])
+def test_a_package_has_the_widths_that_are_asked_for(widths: str, tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "evstream", "generate", str(SPEC_PATH), "--package", "mine",
+         "--out", str(tmp_path), "--only", "kaitai", "--widths", widths],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    names = {path.stem for path in (tmp_path / "mine/kaitai").iterdir()}
+    own = {description_of(stream, DEFAULT_WIDTHS) for stream in SPEC.streams}
+    assert names == (own if widths == "default" else set(DESCRIPTIONS))
+
+
+@pytest.mark.parametrize("name", DESCRIPTIONS)
+def test_a_description_is_whole(name: str) -> None:
     """Its id is its file's name, and every type and enum that it uses is in it or built in."""
-    description = yaml.safe_load(path.read_text())
-    assert description["meta"]["id"] == path.stem
+    description = yaml.safe_load(DESCRIPTIONS[name])
+    assert description["meta"]["id"] == name
     assert description["meta"]["endian"] == "le"
     types, enums = description["types"], description.get("enums", {})
     assert description["seq"][-1]["id"] == "blocks"
@@ -94,9 +130,9 @@ def test_a_description_is_whole(path: Path) -> None:
     assert used <= set(types) | set(PRIMITIVES)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_description_has_the_records_of_the_spec(path: Path) -> None:
-    types = yaml.safe_load(path.read_text())["types"]
+@pytest.mark.parametrize("description", DESCRIPTIONS)
+def test_a_description_has_the_records_of_the_spec(description: str) -> None:
+    types = yaml.safe_load(DESCRIPTIONS[description])["types"]
     records = [name for name in types if name in SPEC.records]
     assert records
     for name in records:
@@ -127,7 +163,7 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
         pytest.skip(reason)
     result = subprocess.run(
         ["node", str(ROOT / "tests" / "kaitai_compile.js")],
-        input=json.dumps({path.stem: yaml.safe_load(path.read_text()) for path in FILES}),
+        input=json.dumps({name: yaml.safe_load(text) for name, text in DESCRIPTIONS.items()}),
         env=os.environ | {"NODE_PATH": str(MODULES)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -143,7 +179,7 @@ def readers(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
         module = importlib.util.module_from_spec(module_spec)
         module_spec.loader.exec_module(module)
         modules[path.stem] = module
-    assert set(modules) == {path.stem for path in FILES}
+    assert set(modules) == set(DESCRIPTIONS)
 
     def reader(name: str) -> Any:
         return getattr(modules[name], "".join(part.capitalize() for part in name.split("_")))
@@ -241,7 +277,7 @@ def test_a_golden_file_is_read_as_the_oracle_reads_it(
 
 
 @pytest.mark.parametrize("entry", SMALL_ENTRIES, ids=file_name)
-def test_the_values_of_a_golden_file_are_read_at_every_width_that_holds_them(
+def test_golden_values_are_read_at_every_width_that_fits(
     entry: dict[str, Any], readers: Callable[[str], Any]
 ) -> None:
     decoded = decode((GOLDEN / entry["file"]).read_bytes(), entry["stream"], entry["widths"])

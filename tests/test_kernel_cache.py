@@ -189,7 +189,7 @@ def test_another_numba_may_lack_the_internals_of_the_cache(warm: tuple[Path, str
     assert (result.stdout.strip(), result.stderr) == (warm[1], "")
 
 
-def test_kernels_beside_the_package_serve_who_cannot_write_there(tmp_path: Path) -> None:
+def test_kernels_of_the_package_serve_readers_of_its_folder(tmp_path: Path) -> None:
     package, home = tmp_path / "evstream", tmp_path / "home"
     shutil.copytree(ROOT / "src/evstream", package, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {"PYTHONPATH": str(tmp_path), "HOME": str(home)}
@@ -202,7 +202,7 @@ def test_kernels_beside_the_package_serve_who_cannot_write_there(tmp_path: Path)
     # As to somebody who may only read it, root included: a name that nothing can be made under.
     code = READ.replace(
         "import evstream\n",
-        "import evstream, evstream.kernel_cache as k\n    def no(*_):\n"
+        "import evstream, evstream._support.kernel_cache as k\n    def no(*_):\n"
         "        raise PermissionError(13, 'Permission denied')\n    k._write = no\n", 1,
     )  # fmt: skip
     second = subprocess.run(

@@ -20,7 +20,8 @@ from evstream.cli.program import main
 from support import ROOT, run_python
 
 SMALL_TESTS = [
-    "tests/test_kernels.py",
+    "tests/test_kernels_decode.py",
+    "tests/test_kernels_encode.py",
     "tests/test_conformance.py",
     "-k",
     "small_stream or small_matrix or (digest and i4_f4) or (written_back and i4_f4)",
@@ -67,7 +68,7 @@ def imported_by(statement: str) -> set[str]:
     return set(result.stdout.split())
 
 
-def test_the_package_needs_neither_the_generator_nor_optional_packages() -> None:
+def test_the_package_needs_no_optional_packages() -> None:
     """What numba itself imports, yaml where it is installed, does not count."""
     imported = imported_by("import evstream, evstream.event_stream") - imported_by("import numba")
     assert "evstream" in imported

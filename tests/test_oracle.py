@@ -8,24 +8,34 @@ a parser of its own. The product is compared with the oracle elsewhere.
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import sys
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from golden_files import (
+    CORPUS,
+    CORPUS_ERRORS,
+    DELIMITER_WITH_LOSS,
+    ENTRIES,
+    GOLDEN,
+    LEGAL,
+    Entry,
+    corpus_entries,
+    decode_golden,
+    encode_again,
+    expected_cut,
+    file_name,
+    golden_bytes,
+)
 from oracle import (
-    BLOCK_HEADERS,
     DEFAULT_WIDTHS,
-    PAIR,
     STREAM_HEADERS,
     Bits,
-    Decoded,
     bits_float,
     decode,
     encode,
@@ -33,54 +43,11 @@ from oracle import (
     records_sha256,
 )
 
-GOLDEN = Path(__file__).parent / "golden"
-CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
-
 SMALL = 1000  # bytes; larger files are not cut at every length
-ENTRIES: list[dict[str, Any]] = json.loads((GOLDEN / "manifest.json").read_text())["files"]
+
 SMALL_ENTRIES = [entry for entry in ENTRIES if entry["bytes"] <= SMALL]
-LEGAL_ENTRIES = [entry for entry in ENTRIES if not entry["error"]]
+
 LEGAL_SMALL_ENTRIES = [entry for entry in SMALL_ENTRIES if not entry["error"]]
-DELIMITER_WITH_LOSS = "loss_delimiter_with_loss.bin"
-CORPUS_ERRORS = {
-    None: None,
-    "short_header": "short_header",
-    "unknown_source": "unknown_type",
-    "unknown_agg": "unknown_type",
-    "negative_nbins": "negative_count",
-    "truncated_pair": "truncated",
-    "block_header_without_data": "block_without_entries",
-}
-
-Entry = dict[str, Any]
-
-
-def file_name(entry: Entry) -> str:
-    return str(entry["file"])
-
-
-def corpus_entries() -> list[Entry]:
-    manifest = CORPUS / "manifest.json"
-    if not manifest.is_file():
-        return []
-    entries: list[Entry] = json.loads(manifest.read_text())["files"]
-    return entries
-
-
-def golden_bytes(entry: Entry) -> bytes:
-    return (GOLDEN / file_name(entry)).read_bytes()
-
-
-def decode_golden(entry: Entry, data: bytes | None = None) -> Decoded:
-    stream = "event_ids" if entry["stream"] == "event_ids" else None
-    return decode(golden_bytes(entry) if data is None else data, stream, entry["widths"])
-
-
-def encode_again(decoded: Decoded) -> bytes:
-    assert decoded.stream is not None
-    closed = decoded.final_delimiter is not False
-    blocks = decoded.block_entries()
-    return encode(decoded.stream, decoded.header, blocks, decoded.widths, closed)
 
 
 def as_bits(rows: list[list[Any]], decoded_rows: list[tuple[int, ...]], width: str) -> Any:
@@ -92,9 +59,6 @@ def as_bits(rows: list[list[Any]], decoded_rows: list[tuple[int, ...]], width: s
         )
         for row, decoded_row in zip(rows, decoded_rows, strict=True)
     ]
-
-
-# The golden files
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=file_name)
@@ -122,7 +86,7 @@ def test_golden_file_is_decoded_as_the_manifest_says(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", SMALL_ENTRIES, ids=file_name)
-def test_every_value_of_a_golden_file_is_the_one_in_the_manifest(entry: Entry) -> None:
+def test_the_values_of_a_golden_file_are_in_its_manifest(entry: Entry) -> None:
     decoded = decode_golden(entry)
     width = entry["widths"]["oasis_float"]
     records, blocks = decoded.raw_records, decoded.blocks
@@ -130,7 +94,7 @@ def test_every_value_of_a_golden_file_is_the_one_in_the_manifest(entry: Entry) -
     assert as_bits(entry["block_list"], blocks, width) == blocks
 
 
-@pytest.mark.parametrize("entry", LEGAL_ENTRIES, ids=file_name)
+@pytest.mark.parametrize("entry", LEGAL, ids=file_name)
 def test_a_legal_golden_file_is_encoded_to_the_same_bytes(entry: Entry) -> None:
     same = encode_again(decode_golden(entry)) == golden_bytes(entry)
     # A delimiter is always written as (0, 0).
@@ -168,6 +132,7 @@ def width_files(stream: str) -> list[str]:
 
 
 SAMPLE_WIDTHS = ["i4_f4", "i4_f8", "i8_f4", "i8_f8"]
+
 CDF_WIDTHS = [f"{width}_{areaperil}" for width in SAMPLE_WIDTHS for areaperil in ("u4", "u8")]
 
 
@@ -188,50 +153,8 @@ def test_the_records_of_a_stream_are_the_same_at_every_width(stream: str) -> Non
     assert all(records == first for records in others)
 
 
-# A stream cut at every length
-
-
-def expected_cut(full: Decoded, size: int, length: int) -> tuple[str | None, int | None, int]:
-    """(error, error_offset, whole records) of the first `length` bytes of a legal stream.
-
-    A cut is legal at the start of a block header, at the end of the stream, and in a
-    stream with delimiters after each whole pair of a block, where the end of the block is
-    missing. Everywhere else it is an error:
-        in the stream header            short_header            at the length
-        in a block header               truncated               at its start
-        after a block header            block_without_entries   at the start of that header
-        in a pair, delimiter or bin     truncated               at its start
-        between two bins of a block     truncated               at the length
-    """
-    assert full.stream is not None
-    widths = {name: int(width[1]) for name, width in full.widths.items()}
-    header_size = sum(widths[name] for name in BLOCK_HEADERS[full.stream])
-    entry_size = sum(widths[name] for name in PAIR)
-    if full.stream == "cdf":
-        entry_size = 2 * widths["oasis_float"]
-    starts = [block[0] for block in full.blocks] + [size]
-    if length < starts[0]:
-        return "short_header", length, 0
-    n_records = 0
-    for block, start, end in zip(full.blocks, starts, starts[1:], strict=False):
-        if length >= end:
-            n_records += max(block[-1], full.stream == "event_ids")
-        elif start < length < start + header_size:
-            return "truncated", start, n_records
-        elif length == start + header_size:
-            return "block_without_entries", start, n_records
-        elif length > start:
-            n_entries, rest = divmod(length - start - header_size, entry_size)
-            n_records += n_entries
-            if rest:
-                return "truncated", length - rest, n_records
-            if full.stream == "cdf":
-                return "truncated", length, n_records
-    return None, None, n_records
-
-
 @pytest.mark.parametrize("entry", LEGAL_SMALL_ENTRIES, ids=file_name)
-def test_a_legal_stream_cut_at_any_length_is_an_error_or_ends_between_records(
+def test_a_cut_legal_stream_ends_between_records_or_is_an_error(
     entry: Entry,
 ) -> None:
     data = golden_bytes(entry)
@@ -247,7 +170,7 @@ def test_a_legal_stream_cut_at_any_length_is_an_error_or_ends_between_records(
 
 
 @pytest.mark.parametrize("entry", SMALL_ENTRIES, ids=file_name)
-def test_a_cut_stream_never_has_a_record_that_the_whole_has_not(entry: Entry) -> None:
+def test_a_cut_stream_has_no_record_that_the_whole_lacks(entry: Entry) -> None:
     data = golden_bytes(entry)
     full = decode_golden(entry)
     for length in range(len(data)):
@@ -264,9 +187,6 @@ def test_a_cut_without_error_is_a_whole_stream_itself(entry: Entry) -> None:
         cut = decode_golden(entry, data[:length])
         if cut.error is None and entry["file"] != DELIMITER_WITH_LOSS:
             assert encode_again(cut) == data[:length]
-
-
-# The corpus of real streams
 
 
 def test_the_corpus_is_at_hand() -> None:
@@ -294,9 +214,6 @@ def test_a_real_stream_is_decoded_as_its_independent_parser_did(entry: Entry) ->
         assert decoded.final_delimiter == entry["final_delimiter"]
         assert decoded.header.get("len_sample") == entry["sample_size"]
         assert decoded.header.get("summary_set_id") == entry["summary_set_id"]
-
-
-# The oracle itself
 
 
 def test_a_loss_stream_starts_01_00_00_02() -> None:
@@ -332,7 +249,9 @@ def test_floats_are_compared_by_their_bits(value: float | str, width: str, bits:
 
 
 INT4 = st.integers(-(2**31), 2**31 - 1)
+
 SIDX = INT4.filter(lambda sidx: sidx != 0)
+
 LOSS = st.integers(0, 2**32 - 1).map(Bits)
 
 

@@ -196,27 +196,27 @@ def told(write, *arguments, **named):
 
 LOSSES = """\
 event_id,item_id,currency_id,sidx,loss
-1,1,5,-9,3
-1,1,5,-3,9
-1,1,5,-1,0
-1,1,5,1,1
-1,2,6,-9,3
-1,2,6,-3,8
-1,2,6,-1,4
-1,2,6,1,2
-1,2,6,2,3
+1,1,5,-9,3.0
+1,1,5,-3,9.0
+1,1,5,-1,0.0
+1,1,5,1,1.0
+1,2,6,-9,3.0
+1,2,6,-3,8.0
+1,2,6,-1,4.0
+1,2,6,1,2.0
+1,2,6,2,3.0
 2,3,7,-9,1.5
-2,3,7,-3,2
-2,3,7,-1,2
+2,3,7,-3,2.0
+2,3,7,-1,2.0
 2,3,7,1,2.5
 """
 
 CLAIMS = """\
 event_id,item_id,currency_id,sidx,day,gross,net
-1,3,8,-1,5,10,1
-1,3,8,1,6,20,2
-1,3,8,2,7,30,3
-2,3,8,1,8,40,4
+1,3,8,-1,5,10.0,1.0
+1,3,8,1,6,20.0,2.0
+1,3,8,2,7,30.0,3.0
+2,3,8,1,8,40.0,4.0
 """
 
 TABLES = {"loss": LOSSES, "claim": CLAIMS}
@@ -393,7 +393,7 @@ print(open("table.bin", "rb").read() == open("claim.bin", "rb").read())
     assert printed == "TypeError: a claim stream needs portfolio_id\nTrue\n"
 
 
-def test_entries_may_have_no_value_and_blocks_no_id_beside_the_event(package: Path) -> None:
+def test_entries_may_have_no_value_and_blocks_no_second_id(package: Path) -> None:
     printed = python(
         package,
         """

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import evstream
-from test_oracle import GOLDEN
+from golden_files import GOLDEN
 
 STREAMS = {
     "loss_i4_f4.bin": None, "loss_empty_blocks_between.bin": None, "cdf_i4_f4_u4.bin": None,

@@ -94,6 +94,7 @@ time.sleep(100)
 def test_a_clean_up_that_waits_is_ended_by_a_second_signal(wait: str, tmp_path: Path) -> None:
     body = f"""
 from evstream.transport.sink import Sink
+os.__dict__.pop("O_TMPFILE", None)  # so that the file has a hidden name
 sink = Sink("{tmp_path / "out.bin"}")
 sink.write(memoryview(b"text"))
 print(len(os.listdir("{tmp_path}")), flush=True)
@@ -120,7 +121,7 @@ time.sleep(100)
     assert end_of(run_command(body)) == (143, "", "")
 
 
-def test_an_error_in_the_clean_up_after_a_signal_is_not_reported() -> None:
+def test_an_error_while_a_signal_cleans_up_is_not_reported() -> None:
     body = """
 try:
     raise_signals("SIGINT")
@@ -132,14 +133,18 @@ finally:
 
 def test_a_file_that_no_object_owns_yet_is_removed(tmp_path: Path) -> None:
     body = f"""
-import evstream.transport.sink
-def opened(*arguments, real=os.open):
-    real(*arguments)
-    raise_signals("SIGTERM")
-evstream.sinks.os.open = opened
-evstream.sinks.Sink("{tmp_path / "out.bin"}")
+from evstream.transport.sink import Sink
+os.__dict__.pop("O_TMPFILE", None)  # so that the file has a hidden name
+def opened(path, flags, *arguments, real=os.open):
+    descriptor = real(path, flags, *arguments)
+    if flags & os.O_CREAT:
+        print(len(os.listdir("{tmp_path}")), flush=True)
+        raise_signals("SIGTERM")
+    return descriptor
+os.open = opened
+Sink("{tmp_path / "out.bin"}")
 """
-    assert end_of(run_command(body)) == (143, "", "")
+    assert end_of(run_command(body)) == (143, "1\n", "")
     assert os.listdir(tmp_path) == []
 
 
@@ -211,7 +216,7 @@ def test_a_traceback_comes_on_demand() -> None:
     assert done.stderr.splitlines()[-1].startswith("evstream: unexpected KeyError: 'name'")
 
 
-def test_the_command_line_without_its_process_has_the_same_status() -> None:
+def test_main_returns_the_exit_status_of_the_command() -> None:
     code = COMMAND.replace("{body}", "    raise MemoryError").replace("{before}", "")
     code = code.replace("console()", "__import__('evstream.cli.program').cli.program.main()")
     done = subprocess.run(
@@ -276,12 +281,12 @@ evstream.convert("{GOLDEN}", "{tmp_path / "out.csv"}")
 
 DROPIN = """
 import signal, sys
-from evstream import dropin
+from evstream.dropin import launcher
 def install(*arguments, **named):
     {body}
-dropin.install = install
+launcher.install = install
 sys.argv = ["dropin", "--", "{program}"]
-dropin.run_as_process()
+launcher.run_as_process()
 """
 
 
@@ -293,7 +298,7 @@ def run_dropin(body: str, program: str) -> tuple[int, str, str]:
     ))  # fmt: skip
 
 
-def test_the_switch_has_the_same_statuses_until_its_program_begins() -> None:
+def test_dropin_has_the_same_statuses_before_its_program_runs() -> None:
     line = "evstream.dropin: out of memory\n"
     assert run_dropin("raise MemoryError", "true") == (70, "", line)
     line = "evstream.dropin: unexpected RecursionError (EVSTREAM_TRACEBACK=1 prints where)\n"

@@ -62,7 +62,11 @@ def test_write_columns_names_a_ragged_column(values: Any, column: str) -> None:
         stream.write_columns(1, 1, 1, 1.0)
 
 
-@pytest.mark.parametrize("values", [*RAGGED.values(), "1", 1.5, [None], [1, "a"]], ids=str)
+@pytest.mark.parametrize(
+    "values",
+    [*RAGGED.values(), "1", 1.5, [None], [1, "a"]],
+    ids=[*RAGGED, "text", "a float", "a list of None", "a list with text"],
+)
 @pytest.mark.parametrize("argument", ["events", "sidx"])
 def test_a_selection_is_of_integers(values: Any, argument: str) -> None:
     data = encode("loss", {"len_sample": 2}, [((1, 1), [(1, 1.0)])])

@@ -65,8 +65,3 @@ def cut_stream_raises_the_line_of_the_readme(folder):
     with pytest.raises(evstream.TruncatedStreamError) as caught:
         list(evstream.open("gul.bin"))
     assert str(caught.value) == line
-
-
-@pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)]+)\)", README))
-def test_every_link_of_the_readme_leads_somewhere(path):
-    assert (Path(__file__).resolve().parent.parent / path).exists()

@@ -151,9 +151,7 @@ def test_whatever_is_encoded_is_read_bit_by_bit(stream: str, data: st.DataObject
 @pytest.mark.parametrize("stream", STREAMS)
 @QUICK
 @given(data=st.data())
-def test_a_stream_with_a_changed_byte_or_cut_is_judged_as_the_oracle_judges_it(
-    stream: str, data: st.DataObject
-) -> None:
+def test_a_damaged_stream_ends_as_the_oracle_says(stream: str, data: st.DataObject) -> None:
     encoded, widths = data.draw(any_streams(stream))
     assume(len(encoded) > 4)
     broken = bytearray(encoded[: data.draw(st.integers(4, len(encoded)))])
@@ -192,9 +190,7 @@ def cuts(data: st.DataObject, length: int) -> list[int]:
 @pytest.mark.parametrize("stream", STREAMS)
 @QUICK
 @given(data=st.data())
-def test_rows_are_decoded_to_what_was_written_in_whatever_pieces(
-    stream: str, data: st.DataObject
-) -> None:
+def test_rows_are_decoded_as_written_in_any_pieces(stream: str, data: st.DataObject) -> None:
     """A counted block has to come in one piece; the others may be cut anywhere."""
     widths = data.draw(all_widths())
     rows = data.draw(valid_rows(stream, widths))

@@ -15,8 +15,8 @@ import pytest
 import evstream
 from evstream import EvstreamError
 from evstream.transport.same_file import refuse_same_file
+from golden_files import GOLDEN
 from support import child_environment
-from test_oracle import GOLDEN
 
 DATA = (GOLDEN / "loss_i4_f4.bin").read_bytes()
 

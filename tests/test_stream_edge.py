@@ -19,11 +19,11 @@ from evstream import TruncatedStreamError
 from evstream import event_stream as es
 from evstream.reading.stream import EventStream
 from evstream.transport.sink import Sink
-from evstream.wire.header import build_header
+from evstream.wire.header_bytes import build_header
 from evstream.wire.stream_edge import Edge, give_up, given_up_mark
+from row_reader import RowReader
 from support import read_all
-from test_defects import RowReader
-from test_writer import HEADERS, NARROW_AND_WIDE, expected_bytes, good_rows, later_rows, new_writer
+from writer_cases import HEADERS, NARROW_AND_WIDE, expected_bytes, good_rows, later_rows, new_writer
 
 GAVE_UP = "the stream is not complete: its writer gave up here"
 PAGE = 4096

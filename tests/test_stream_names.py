@@ -10,9 +10,9 @@ import pytest
 import evstream
 from evstream import StreamMismatchError
 from evstream._generated import layout
+from evstream._support.format import bound_format
 from evstream.cli.program import main
-from evstream.wire.header import stream_named
-from test_oracle import GOLDEN
+from golden_files import GOLDEN
 
 ALIASES = {
     "gul": "loss", "fm": "loss", "il": "loss", "ri": "loss", "summarycalc": "summary",
@@ -35,7 +35,7 @@ def test_the_spec_has_the_names_that_users_type() -> None:
 def test_an_alias_means_its_stream_everywhere(alias: str, tmp_path: Path) -> None:
     name = ALIASES[alias]
     path = SOURCES[name]
-    assert stream_named(alias).name == name
+    assert bound_format().stream(alias).name == name
     with evstream.open(path, alias) as stream:
         assert stream.header.stream == name
         header = stream.header

@@ -43,7 +43,7 @@ def test_tee_passes_a_whole_stream_on_unchanged(tmp_path: Path) -> None:
         assert Seal.read(seal).complete
 
 
-def test_a_stream_without_final_delimiter_is_not_sealed_complete(tmp_path: Path) -> None:
+def test_an_unclosed_stream_is_not_sealed_complete(tmp_path: Path) -> None:
     seal = str(tmp_path / "loss.seal")
     result, data = passed(UNCLOSED, seal=seal)
     assert result.problem is None

@@ -91,7 +91,7 @@ def test_what_breaks_a_rule_is_found_at_its_byte(rule):
     )
 
 
-@pytest.mark.parametrize("rule", set(BROKEN) - {"stream-not-deprecated"})
+@pytest.mark.parametrize("rule", sorted(BROKEN.keys() - {"stream-not-deprecated"}))
 @pytest.mark.parametrize("chunk", [256, 257, 300])
 def test_findings_do_not_depend_on_where_the_stretches_end(rule, chunk, monkeypatch):
     """The broken stream behind many good blocks, so that stretches end all through it."""
@@ -208,7 +208,7 @@ def test_counts_agree_with_plain_loops(blocks):
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("loss_i4_f4*.bin")), ids=lambda p: p.name)
-def test_a_byte_changed_anywhere_never_ends_in_anything_but_a_report(path):
+def test_a_byte_changed_anywhere_ends_in_a_report(path):
     data = bytearray(path.read_bytes())
     rng = random.Random(path.name)
     for _ in range(300):
@@ -301,7 +301,7 @@ def test_validation_leaves_the_warning_filters_alone():
     assert set(seen) == {0}
 
 
-def test_the_command_line_leaves_the_warnings_of_its_caller_alone(tmp_path, capsys):
+def test_the_command_line_leaves_warning_filters_alone(tmp_path, capsys):
     path = tmp_path / "loss.bin"
     path.write_bytes(loss(((1, 1), GOOD)))
     before, shown = list(warnings.filters), warnings.showwarning

@@ -116,7 +116,7 @@ _HOME = {
 __all__ = list(_HOME)
 
 
-_MODULES = {"dropin", "event_stream", "seal"}
+_MODULES = {"dropin", "event_stream"}
 """Modules that the documentation names as attributes of the package."""
 
 

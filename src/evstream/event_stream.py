@@ -43,7 +43,7 @@ from evstream.compat.open_inputs import (
     read_stream_info,
     stream_info_to_bytes,
 )
-from evstream.transport.sink import write_all
+from evstream.transport.file_objects import write_all
 from evstream.wire.kernels import record_functions
 
 _WIDTHS = layout.FORMAT.choose_widths()

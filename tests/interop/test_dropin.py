@@ -46,7 +46,7 @@ def test_too_late_is_refused() -> None:
     assert "before the first import" in result.stderr
 
 
-def test_installed_again_after_uninstall_imports_nothing_of_the_reference() -> None:
+def test_installed_again_it_imports_nothing_of_the_reference() -> None:
     result = python("from evstream import dropin; dropin.install(); import sys; print(sys.modules)")
     assert result.returncode == 0, result.stderr
     assert "'oasislmf" not in result.stdout
@@ -115,8 +115,8 @@ def test_modules_and_console_scripts_run_in_this_process(arguments: list[str]) -
 @pytest.mark.parametrize(
     ("arguments", "environment", "status", "said"),
     [
-        (["--", "nosuch"], {}, 127, "nosuch: there is no such command"),
-        (["--", "nosuch.py"], {}, 2, "nosuch.py: there is no such file"),
+        (["--", "nosuch"], {}, 127, "nosuch: no such command"),
+        (["--", "nosuch.py"], {}, 2, "nosuch.py: no such file"),
         (["--", "-m", "nosuchmod"], {}, 2, "no module named nosuchmod"),
         (["--", "-m", "email"], {}, 2, "email, or it is a package without a __main__"),
         (["--", "summarypy"], {"OASIS_INT": "zz"}, 2, "OASIS_INT is 'zz', expected i4 or i8"),

@@ -31,6 +31,8 @@ class Format:
         special_parameters: keyword of the writer -> special sidx, ascending.
         type_word: what opens a stream.
         default_stream: what a writer writes where no stream is named; None where it must be.
+        given_up: in place of an id, a sidx or (as bits) a probability: a writer gave its stream
+            up here. No valid stream has this number there.
     """
 
     package: str
@@ -46,6 +48,7 @@ class Format:
     special_parameters: Mapping[str, int]
     type_word: TypeWord
     default_stream: str | None
+    given_up: int
 
     def choose_widths(self, asked: Mapping[str, str] | None = None) -> dict[str, str]:
         """One width per scalar; see schema.choose_widths."""

@@ -63,28 +63,3 @@ def jit_closure(function: Callable[..., Any]) -> Any:
 def _numba() -> Any:
     importlib.import_module("evstream._support.intrinsics")  # before anything is compiled
     return importlib.import_module("numba")
-
-
-# What a kernel keeps and returns.
-HEADER, ENTRIES = 0, 1
-"""Phase: a block header comes next, or entries of the open block do."""
-
-NEED_INPUT, OUTPUT_FULL, BAD_COUNT = 0, 1, 2
-"""Status: no whole record is left, no output row is left, a count below zero."""
-
-REFUSED = -2
-"""Status of a read_buffer: a callback must not see the entry at the cursor."""
-
-STATE_FIELDS = (
-    "phase",
-    "start",
-    "entries",
-    "left",
-    "in_event",
-    "limit",
-    "beyond",
-    "rare",
-    "common",
-    "odd",
-)
-"""What a kernel keeps of the open block besides its header: see `kernels.new_state`."""

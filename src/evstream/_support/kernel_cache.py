@@ -40,7 +40,7 @@ _DIGEST = hashlib.sha256().digest_size
 _MOST = 1 << 26
 """Bytes of a file that could be a kernel; the largest have 100 kB."""
 
-_SHARED = ("memory.py", "intrinsics.py", "jit.py")
+_SHARED = ("memory.py", "intrinsics.py", "jit.py", "protocol.py")
 """Sources that the compiler puts into every kernel, besides those next to its own."""
 
 

@@ -27,7 +27,8 @@ from evstream.reading.block_tracker import BlockTracker
 from evstream.transport.sink import Sink
 from evstream.transport.source import Source
 from evstream.wire.columns import Array, differ, run_starts
-from evstream.wire.header import StreamHeader, read_header
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import read_header
 
 RANGE = 1 << 20
 """Bytes per checksum."""

@@ -32,6 +32,10 @@ def add_parser(commands: Any, format: Format) -> None:
         "--only", metavar="KIND[,KIND]", type=_kinds, default=KINDS,
         help=f"some of {', '.join(KINDS)}",
     )  # fmt: skip
+    parser.add_argument(
+        "--widths", choices=("default", "all"), default="default",
+        help="Kaitai files for the default widths, or for every combination (code serves all)",
+    )  # fmt: skip
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
     parser.add_argument("--force", action="store_true", help="write over files edited by hand")
     parser.set_defaults(run=run)
@@ -47,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
     outputs = importlib.import_module(f"{generator}.outputs")
     generate = importlib.import_module(f"{generator}.generate")
     status: int = generate.generate(
-        options.spec, options.out, outputs.package_outputs(options.package),
+        options.spec, options.out,
+        outputs.package_outputs(options.package, all_widths=options.widths == "all"),
         only=options.only, check=options.check, force=options.force, pretty=False,
     )  # fmt: skip
     return status

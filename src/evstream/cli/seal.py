@@ -84,7 +84,7 @@ def _seal(file: str, options: argparse.Namespace) -> None:
 def run_tee(options: argparse.Namespace) -> int:
     """Pass on and seal; a problem is reported at the end, when all has been passed on."""
     from evstream.checking.tee import tee
-    from evstream.reading.stream_end import tell_unclosed
+    from evstream.reading.stream_end import report_unclosed
 
     refuse_same_file(["-"], [options.output, options.seal])
     if is_same_place(options.seal, options.output):
@@ -102,7 +102,7 @@ def run_tee(options: argparse.Namespace) -> int:
         durable=False if options.no_fsync else None,
     )
     if passed.problem is None:
-        tell_unclosed(passed.unclosed, strict=False)
+        report_unclosed(passed.unclosed, strict=False)
         return 0
     for finding in passed.report.findings if passed.report is not None else []:
         say(f"{finding.severity}: {finding.text}")

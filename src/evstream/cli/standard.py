@@ -12,7 +12,8 @@ from typing import Any
 
 from evstream import process
 from evstream.errors import WriteError
-from evstream.transport.sink import Sink, flush_all
+from evstream.transport.file_objects import flush_all
+from evstream.transport.sink import Sink
 
 
 class Output:

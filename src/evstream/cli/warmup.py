@@ -87,7 +87,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     sealer.finish()
     columns = header.row_columns
     text = RowPrinter(columns).text(events[0].to_rows())
-    RowParser(list(columns), columns, lambda line, number: []).rows(text, 1)
+    RowParser(list(columns), columns, lambda line, number: line.split(",")).rows(text, 1)
     with create(io.BytesIO(), stream, widths=widths, format=format, **values) as out:
         for event in events:
             out.write(event)

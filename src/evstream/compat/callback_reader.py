@@ -11,36 +11,39 @@
     reader = SumReader(np.zeros(1))
     for event_id in reader.read("gul.bin"): ...
 
-The loop around the callbacks is generated, resumes at any byte, and is compiled together
-with them, so that a callback costs no call.
+The loop around the callbacks is generated and compiled together with them, so that a callback
+costs no call. It goes on at any byte: what lies between two calls is in the `walk` of the feed.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numba
 
 from evstream._support.format import Format, bound_format
-from evstream._support.jit import REFUSED
+from evstream._support.protocol import REFUSED
 from evstream.compat.event_reader import EventReader
 from evstream.compat.feed import Feed, learn
 from evstream.compat.known_stream import KNOWN, KnownStream
 from evstream.errors import ReaderError, StreamMismatchError
 from evstream.transport.compression import may_be_compressed
-from evstream.transport.source import Source, name_of
+from evstream.transport.file_objects import name_of, read_fully
+from evstream.transport.source import Source
 from evstream.wire.entry_limits import entry_limits, limits_of_values, outside
-from evstream.wire.header import StreamHeader, read_header
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import read_header
 from evstream.wire.kernels import block_kernels, new_state
 
 
 class CallbackReader(EventReader):
-    """Base of the classes that `reader_class` makes; also an EventReader in every way.
+    """Base of the classes that `reader_class` makes; an EventReader in every other way.
 
     Attributes:
-        state: what the callbacks get as their first argument.
+        state: the first argument of the callbacks.
     """
 
     buffer_size = 1 << 19  # fewer calls per byte, and still in the processor's cache
@@ -56,31 +59,32 @@ class CallbackReader(EventReader):
         self._skips: list[int] = []
 
     def read(self, *sources: Any) -> Iterator[int]:
-        """Open sources (whatever evstream.open takes), read all their events, close them.
+        """Open sources of any kind that evstream.open takes, read all their events, close them.
 
         Yields:
-            event_id, when on_block_end has been called for the event's last block. With
+            event_id, after on_block_end was called for the last block of the event. With
             several sources, one event at a time from each in turn.
 
         Raises:
-            StreamMismatchError: two sources have different headers, or one is not of this
-                reader's type.
-            CorruptStreamError: an entry breaks a rule that bounds it; see reader_class.
+            StreamMismatchError: two sources have different headers, or one is not of the type
+                of this reader.
+            CorruptStreamError: an entry breaks a limit; see reader_class.
         """
         streams: list[Source] = []
         first: StreamHeader | None = None
         try:
             bare = self.header.spec.type_word is None
             name = self.header.stream if bare else None
-            # All are opened before any is read: their writer may open all before it writes.
+            # Open all before any is read: one program may write them all, and open all first.
             for source in sources:
                 streams.append(Source(source, expand=False, timeout=self.timeout))
             for source, stream in zip(sources, streams, strict=True):
                 if may_be_compressed(source, bare):
                     stream.expand()
                 header = read_header(
-                    _exact(stream), stream.name, name, self.header.widths, self.header.format
-                )
+                    partial(read_fully, stream.readinto), stream.name, name,
+                    self.header.widths, self.header.format,
+                )  # fmt: skip
                 learn(stream, KnownStream(header, header.size))
                 first = first or header
                 _check_same(header, stream.name, first, streams[0].name)
@@ -90,10 +94,10 @@ class CallbackReader(EventReader):
                 stream.close()
 
     def read_streams(self, streams_in: Sequence[Any]) -> Iterator[int]:
-        """See EventReader.read_streams; the streams must be of this reader's type.
+        """See EventReader.read_streams; the streams must be of the type of this reader.
 
         Raises:
-            StreamMismatchError: a stream has other blocks or widths than this reader's.
+            StreamMismatchError: a stream has other blocks or widths than this reader.
         """
         self._headers = []
         for stream in streams_in:
@@ -103,14 +107,14 @@ class CallbackReader(EventReader):
         return super().read_streams(streams_in)
 
     def _check(self, stream: Any, found: StreamHeader | None) -> StreamHeader:
-        """Refuse a stream whose blocks are not this reader's, or not at its widths."""
+        """Refuse a stream with other blocks or other widths than this reader."""
         ours = self.header
         if found is None or found.block != ours.block:
             problem = f"this is a stream of type {found.stream if found else 'unknown'}"
-            expected = f"one with the blocks of a {ours.stream} stream, its header read by evstream"
+            expected = f"the blocks of a {ours.stream} stream, and a header read by evstream"
         elif found.used_widths != ours.used_widths:
-            problem = f"this stream is read with {_told(found.used_widths)}"
-            expected = f"{_told(ours.used_widths)} as this reader has them"
+            problem = f"this stream is read with {_listed(found.used_widths)}"
+            expected = f"{_listed(ours.used_widths)}, the widths of this reader"
         else:
             return found
         raise StreamMismatchError(problem, source=name_of(stream), offset=0, expected=expected)
@@ -124,7 +128,7 @@ class CallbackReader(EventReader):
         for feed in feeds:
             if feed.walk is None and feed.tracker and feed.tracker.ids_at(feed.base):
                 raise ReaderError(
-                    "another reader has left this stream inside a block",
+                    "another reader left this stream inside a block",
                     source=feed.name, offset=feed.base, ids=feed.tracker.ids_at(feed.base),
                 )  # fmt: skip
             if feed.walk is None:
@@ -132,7 +136,7 @@ class CallbackReader(EventReader):
         self._walks = [feed.walk for feed in feeds]
 
     def _check_yield(self, feed: Feed, event_id: int, cursor: int) -> None:
-        """Nothing: the loop around the callbacks is generated."""
+        """Do nothing: the loop around the callbacks is generated and cannot go astray."""
 
     def read_buffer(
         self, byte_mv: Any, cursor: int, valid_buff: int, event_id: int, item_id: int,
@@ -152,7 +156,7 @@ class CallbackReader(EventReader):
             offset = feed.base + feed.part + cursor
             ids = feed.tracker.ids_at(offset) if feed.tracker else {}
             error = outside(header, byte_mv[cursor:], feed.name, offset, ids)
-            feed.refused = copy.copy(error)  # one without a traceback, which would hold the stream
+            feed.refused = copy.copy(error)  # without a traceback, which would hold the stream
             raise error
         in_event = self._walks[file_idx]["in_event"]
         return cursor, int(event) if status or in_event else 0, 0, bool(status)
@@ -168,24 +172,24 @@ def reader_class(
     format: Format | None = None,
     check: bool = True,
 ) -> type[CallbackReader]:
-    """Make a reader class from njit callbacks; each may be left out.
+    """Make a reader class from njit callbacks, each of which is optional.
 
     Args:
-        stream: the type to read, e.g. "loss"; streams with the same blocks are read too.
+        stream: the type to read, e.g. "loss"; it also reads streams with the same blocks.
         on_block: on_block(state, event_id, item_id) at a block header, with all its
             fields in wire order: (state, event_id, summary_id, exposure_value) for a
             summary stream, (state, event_id, areaperil_id, vulnerability_id, no_of_bins)
             for cdf.
         on_entry: on_entry(state, sidx, loss), or (state, prob_to, bin_mean) for cdf.
-        on_block_end: on_block_end(state), once per block that is closed.
+        on_block_end: on_block_end(state), at the end of each block.
         widths, format: as for evstream.open.
-        check: refuse, before a callback sees it, an entry with a sidx above the len_sample of
-            the stream header, or below 1 and not one of the stream's special ones, so that a
-            callback may use it as an index. False saves the check (docs/reliability.md).
+        check: refuse an entry, before a callback sees it, whose sidx is above the len_sample of
+            the stream header, or below 1 and not one of the special ones of the stream. So a
+            callback can use the sidx as an index. False skips this check (docs/reliability.md).
 
     Returns:
-        A class; its constructor takes the state, anything that njit code takes: an array,
-        a record, a tuple of arrays.
+        A class; its constructor takes the state: any argument of njit code, such as an array,
+        a record, or a tuple of arrays.
     """
     format = format or bound_format()
     stream = format.stream(stream).name
@@ -214,7 +218,7 @@ def _nothing(*_):  # type: ignore[no-untyped-def]
 
 
 def _check_same(header: StreamHeader, name: str, first: StreamHeader, first_name: str) -> None:
-    """Refuse a stream that is of another type, or bounds its entries otherwise, than the first."""
+    """Refuse a stream with another type, or other limits of its entries, than the first one."""
     ours, theirs = limits_of_values(header), limits_of_values(first)
     if (header.stream, ours) == (first.stream, theirs):
         return
@@ -228,19 +232,5 @@ def _with(values: Mapping[str, int]) -> str:
     return "".join(f" with {name} {value}" for name, value in values.items())
 
 
-def _told(widths: Mapping[str, str]) -> str:
+def _listed(widths: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {width}" for name, width in widths.items())
-
-
-def _exact(source: Source) -> Callable[[int], bytes]:
-    """A read(n) that gives fewer than n bytes only at the end."""
-
-    def read(size: int) -> bytes:
-        data = bytearray(size)
-        view = memoryview(data)
-        done = 0
-        while done < size and (got := source.readinto(view[done:])):
-            done += got
-        return bytes(data[:done])
-
-    return read

@@ -18,9 +18,11 @@ from evstream.compat.known_stream import KnownStream, position_of
 from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
 from evstream.transport.compression import compression, unread_compression
 from evstream.transport.environment import timeout_of
+from evstream.transport.file_objects import checked_read, name_of
 from evstream.transport.polling import descriptor_of, is_waitable, wait_readable
-from evstream.transport.source import checked_read, name_of, open_without_waiting
-from evstream.wire.header import StreamHeader, stream_by_source
+from evstream.transport.source import open_without_waiting
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import stream_by_source
 
 _WIDTHS = layout.FORMAT.choose_widths()
 _sample_header = layout.FORMAT.record_dtype("sample_stream_header", _WIDTHS)
@@ -175,7 +177,9 @@ def _wait_if_non_blocking(stream: Any, timeout: float | None, offset: int) -> bo
     if descriptor is None or os.get_blocking(descriptor) or not is_waitable(descriptor):
         return False
     if not wait_readable([descriptor], timeout):
-        raise StallError(f"no byte came for {timeout:g} s", source=name_of(stream), offset=offset)
+        raise StallError(
+            f"no data received for {timeout:g} s", source=name_of(stream), offset=offset
+        )
     return True
 
 

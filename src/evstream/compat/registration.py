@@ -1,6 +1,7 @@
-"""The streams of an EventReader: what is registered of each, and which arguments a subclass takes.
+"""Register the streams of an EventReader, and find out which arguments a subclass takes.
 
-Subclasses are older and newer than one another: `file_idx` came late, `feed` is ours alone.
+Subclasses were written for different versions of the reference: older ones do not take
+`file_idx`, and none but ours takes `feed`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from evstream.compat.feed import feed_of
+from evstream.compat.feed import Feed, feed_of
+from evstream.compat.parse_window import ParseWindow
+from evstream.compat.selector import InputSelector
+from evstream.transport.polling import wait_readable
+
+READ_SIZE = 1 << 19
+"""Bytes of a stream that are read at once: several windows, which still fit in the cache."""
+
+READ_SIZES = 1 << 26
+"""Limit for the windows of all streams together, in bytes."""
 
 
 def register(
     selector_class: type[selectors.BaseSelector], streams_in: Sequence[Any], size: int
 ) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
-    """The main selector, and for each stream a selector, a window of `size` bytes and a feed."""
+    """Make the main selector, and for each stream a selector, a window of `size` bytes, a feed."""
     main_selector = selector_class()
     stream_data = []
     for file_idx, stream_in in enumerate(streams_in):
@@ -39,6 +49,35 @@ def register(
     return main_selector, stream_data
 
 
+def register_wide(
+    streams_in: Sequence[Any], smallest: int
+) -> tuple[selectors.BaseSelector, list[dict[str, Any]]]:
+    """Register the streams with windows for large reads, of `smallest` bytes or more."""
+    size = min(READ_SIZE, READ_SIZES // max(len(streams_in), 1))
+    return register(InputSelector, streams_in, max(size, smallest))
+
+
+def has_event(mv: memoryview, cursor: int, valid_buff: int, feed: Feed, **_: Any) -> bool:
+    """Whether to start on an event: reading it will not wait, or waiting first is of no use."""
+    one = feed.input
+    if one.descriptor is None or one.ended or valid_buff - cursor == len(mv):
+        return True
+    if feed.tracker is None:
+        return one.has_input or bool(wait_readable([one.descriptor], 0))
+    return feed.tracker.event_ends_after(feed.base + cursor)
+
+
+def refill(data: dict[str, Any]) -> None:
+    """Read on into the window of a registered stream."""
+    window = ParseWindow(
+        data["feed"], data["mv"], data["byte_mv"], data["cursor"], data["valid_buff"]
+    )
+    try:
+        window.refill()
+    finally:
+        data["cursor"], data["valid_buff"] = window.cursor, window.valid
+
+
 def registered(main_selector: selectors.BaseSelector, stream_in: Any) -> dict[str, Any]:
     """The data that a stream was registered with."""
     try:
@@ -47,16 +86,13 @@ def registered(main_selector: selectors.BaseSelector, stream_in: Any) -> dict[st
         return {}
 
 
-def arguments(reader: Any, data: dict[str, Any]) -> dict[str, Any]:
-    """Of a stream's data what read_event takes; a subclass may have the reference's."""
-    left_out = [name for name in ("file_idx", "feed") if not takes(reader, "read_event", name)]
-    if not left_out:
-        return data
-    return {name: value for name, value in data.items() if name not in left_out}
+def missing_arguments(reader: Any) -> list[str]:
+    """The registered data that the read_event of a subclass does not take."""
+    return [name for name in ("file_idx", "feed") if not takes(reader, "read_event", name)]
 
 
 def takes(reader: Any, method: str, name: str) -> bool:
-    """Whether a method of a subclass takes an argument that older ones do not have."""
+    """Whether a method of a subclass takes an argument; looked up once per reader."""
     known = reader.__dict__.setdefault("_evstream_takes", {})
     if (method, name) not in known:
         parameters = inspect.signature(getattr(reader, method)).parameters

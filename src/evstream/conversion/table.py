@@ -19,7 +19,8 @@ from evstream.tables.arrow import header_of, numbers_of
 from evstream.tables.arrow_columns import plain_numbers
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
-from evstream.wire.header import StreamHeader, build_header
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import build_header
 from evstream.writing.conversion import legal_range, lost
 
 if TYPE_CHECKING:

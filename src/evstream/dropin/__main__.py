@@ -1,6 +1,6 @@
 """`python -m evstream.dropin -- PROGRAM ...`."""
 
-from evstream.dropin import run_as_process
+from evstream.dropin.launcher import run_as_process
 
 if __name__ == "__main__":
     run_as_process()

@@ -1,4 +1,4 @@
-"""Which names one module lacks that another has, told without importing the other."""
+"""Find the names of one module that another lacks, without importing the first."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from evstream.dropin import source_of
+from evstream.dropin.source_file import source_of
 
 
 def missing_names(module: str, stand_in: str) -> dict[str, list[str]]:
     """Names that `stand_in` lacks -> where they are used.
 
-    These are the functions, classes and variables that `module` defines, and what the other
-    modules of its package import from it.
+    The names are the functions, classes and variables that `module` defines, and those that the
+    other modules of its package import from it.
     """
     found: dict[str, list[str]] = {}
     if (source := source_of(module)) is None:
@@ -36,8 +36,8 @@ def missing_names(module: str, stand_in: str) -> dict[str, list[str]]:
 
 
 def _names_of(module: str) -> set[str]:
-    """What a module of this package defines or imports at its top; read, since importing it
-    would import numba into a process that may only start others."""
+    """The names that a module of this package defines or imports at its top. They are read from
+    the source: importing it would load numba in a process that may only start others."""
     spec = importlib.util.find_spec(module)
     assert spec is not None
     assert spec.origin is not None

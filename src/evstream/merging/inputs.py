@@ -11,13 +11,9 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format
-from evstream.errors import (
-    ChangedSourceError,
-    CorruptStreamError,
-    StreamMismatchError,
-    plain_id,
-)
+from evstream.errors import CorruptStreamError, StreamMismatchError, plain_id
 from evstream.reading.stream import EventStream
+from evstream.transport.reopened_file import ReopenedFile
 from evstream.transport.source import CHUNK
 from evstream.wire.columns import Array, Chunk, differ, plain, run_starts
 from evstream.wire.header import StreamHeader
@@ -249,7 +245,7 @@ class Input:
 
     def _opened(self, chunk: int, **more: Any) -> EventStream:
         options = self._options
-        source = self._source if self._path is None else _OpenWhileRead(self._path)
+        source = self._source if self._path is None else ReopenedFile(self._path)
         return EventStream(
             source, options.stream, widths=options.widths, strict=options.strict,
             timeout=options.timeout, format=options.format, chunk=chunk, **more,
@@ -269,30 +265,6 @@ class Input:
     ) -> None:
         if self._stream is not None:
             self._stream.close()
-
-
-class _OpenWhileRead:
-    """A regular file that is open only while a piece of it is read, so that a merge needs one
-    descriptor, whatever the number of its inputs. It must stay the same file."""
-
-    def __init__(self, path: str) -> None:
-        self.name = path
-        self._at = 0
-        self._file: tuple[int, ...] | None = None
-
-    def readinto(self, view: memoryview) -> int:
-        with open(self.name, "rb", buffering=0) as file:
-            found = os.fstat(file.fileno())
-            state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-            if self._file not in {None, state}:
-                raise ChangedSourceError(
-                    "the file was changed while it was read", source=self.name, offset=self._at
-                )
-            self._file = state
-            file.seek(self._at)
-            size = file.readinto(view)
-        self._at += size
-        return size
 
 
 def first_look(inputs: list[Input], check_order: bool) -> tuple[StreamHeader, str | None]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.jit import BAD_COUNT, ENTRIES, HEADER
+from evstream._support.protocol import AT_HEADER, BAD_COUNT, IN_ENTRIES
 from evstream.errors import CorruptStreamError, TruncatedStreamError
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.stream_end import bad_count, block_ids, check_end
@@ -123,7 +123,7 @@ class BlockTracker:
         if refused is not None:
             start, refusal = refused
             if refusal is None:  # what follows decides, so this block header comes again
-                self.state["phase"] = HEADER
+                self.state["phase"] = AT_HEADER
                 used = start - base
             elif error is None or start <= (error.offset or 0):
                 error = refusal
@@ -158,7 +158,7 @@ class BlockTracker:
     @property
     def is_open(self) -> bool:
         """Whether the last byte seen lies inside a block."""
-        return bool(self.state["phase"] == ENTRIES)
+        return bool(self.state["phase"] == IN_ENTRIES)
 
     @property
     def open_event(self) -> Any:

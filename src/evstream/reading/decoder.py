@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evstream._support.jit import BAD_COUNT, ENTRIES, HEADER
+from evstream._support.protocol import AT_HEADER, BAD_COUNT, IN_ENTRIES
 from evstream.errors import CorruptStreamError, TruncatedStreamError
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.stream_end import bad_count, check_end
@@ -48,7 +48,7 @@ class Decoder:
         stays in the window until what follows it is there.
         """
         start = int(self._state["start"])
-        continues = bool(self._state["phase"] == ENTRIES)
+        continues = bool(self._state["phase"] == IN_ENTRIES)
         skipped = int(self._state["entries"]) if continues else 0
         offset = window.offset
         blocks = window.left // self._header_size + 1
@@ -74,7 +74,7 @@ class Decoder:
             kept(offsets, b + 1),
             tuple(kept(column, n) for column in entry),
         )
-        is_open = bool(self._state["phase"] == ENTRIES)
+        is_open = bool(self._state["phase"] == IN_ENTRIES)
         chunk = Chunk(columns, continues, skipped, is_open, offset)
         if self.checks.take_odd(self._state) or self._state["beyond"]:
             return self._checked(chunk, start, window, ended)
@@ -111,7 +111,7 @@ class Decoder:
             block, error = refused
             if error is None:
                 window.cursor = start_of(block) - window.base
-                self._state["phase"] = HEADER
+                self._state["phase"] = AT_HEADER
             self._error = error or self._error
             return _cut(chunk, block, int(columns.offsets[block]))
         if second is not None:

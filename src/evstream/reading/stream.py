@@ -1,9 +1,14 @@
-"""`evstream.open`: a stream header and an iterator of events, in bounded memory."""
+"""`evstream.open`: a stream header and an iterator of events, in bounded memory.
+
+One generator reads chunks: it fills the window, decodes the whole records in it, and judges the end
+of the stream. Another generator, built on the first, puts events together. Both exist from the
+start and each is handed out again at every call, so that no event can be read twice or lost between
+two loops. Two flags say which of them still have something to give.
+"""
 
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
@@ -13,27 +18,28 @@ from evstream.errors import CorruptStreamError, EvstreamError, SecondStreamError
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.decoder import Decoder
 from evstream.reading.listed_text import is_text
-from evstream.reading.stream_end import tell_unclosed
+from evstream.reading.stream_end import report_unclosed
 from evstream.reading.window import Window
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.environment import strict_of
 from evstream.transport.source import CHUNK, Source
 from evstream.wire.columns import Chunk
 from evstream.wire.event import Event
-from evstream.wire.header import StreamHeader, read_header
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import read_header
 
 
 class EventStream:
     """An open stream: `header`, and the events by iteration, each once, in wire order.
 
-    Memory holds one chunk and the event that is being read. What the bytes say comes out
-    as it is; only what cannot be parsed raises, naming source, byte, event and item.
+    Memory holds one chunk and the event that is being read. Values come out as they are; only
+    bytes that cannot be parsed raise an error, which names source, byte, event and item.
 
-    `evstream.open` makes one, and says what the arguments are. Those it does not have:
+    Use `evstream.open`, which documents the arguments. These are additional:
 
-        chunk: bytes decoded at once.
-        tap: is shown all bytes of the stream, in order, as they are read.
-        warn: False gives no warnings, of a missing final delimiter (see `clean_end`) or a hole.
+        chunk: bytes to decode at once.
+        tap: called with all bytes of the stream, in order, as they are read.
+        warn: False suppresses warnings of a missing final delimiter (see `clean_end`) or a hole.
 
     Attributes:
         header: the StreamHeader.
@@ -71,12 +77,14 @@ class EventStream:
             raise
         self._error: EvstreamError | OSError | None = None
         self._closed = False
-        self._chunks = self._read_chunks()
-        self._events = self._read_events()
+        self._chunks_left = self._events_left = True
+        self._builds_events = False
+        self._chunks: Generator[Chunk] = _started(self._read_chunks())
+        self._events: Generator[Event] = _started(self._read_events())
 
     @property
     def size(self) -> int | None:
-        """Bytes of the whole stream, None where the end is not known before it is reached."""
+        """Size of the whole stream in bytes; None where it is not known before the end."""
         return self._source.size
 
     @property
@@ -85,7 +93,7 @@ class EventStream:
         return self._window.offset
 
     def peek_back(self, offset: int, size: int) -> bytes:
-        """Bytes of the stretch that was decoded last, b"" where they are not in memory."""
+        """Bytes of the chunk that was decoded last, b"" if they are not in memory."""
         return self._window.peek_back(offset, size)
 
     @property
@@ -96,23 +104,24 @@ class EventStream:
     def __iter__(self) -> Iterator[Event]:
         """The events that have not been read yet.
 
-        Raises EvstreamError when the stream was read to its end, the error that ended it
-        before, ValueError when it was closed: none of these is a stream without events.
-        ChangedSourceError in a process that was forked since the stream was opened.
+        A stream that has nothing left raises an error instead of looking empty.
+
+        Raises:
+            EvstreamError: the stream was read to its end; or the error that ended it before.
+            ValueError: the stream was closed.
+            ChangedSourceError: the process was forked since the stream was opened.
         """
         self._source.check_process()
-        events, chunks = map(inspect.getgeneratorstate, (self._events, self._chunks))
-        taken_by_chunks = events == inspect.GEN_CREATED and chunks == inspect.GEN_CLOSED
-        if events == inspect.GEN_CLOSED or taken_by_chunks:
+        if not self._events_left or not (self._chunks_left or self._builds_events):
             self._refuse_reading()
         return self._events
 
     def chunks(self) -> Iterator[Chunk]:
-        """The stream in stretches as they are decoded, for programs that do their own
-        grouping: faster than events where these are small. Use this or events, not both.
-        Raises as iterating over the events does."""
+        """The stream in chunks as they are decoded, for programs that group blocks themselves;
+        faster than events where these are small. Use either chunks or events. Raises the same
+        errors as iterating over the events."""
         self._source.check_process()
-        if inspect.getgeneratorstate(self._chunks) == inspect.GEN_CLOSED:
+        if not self._chunks_left:
             self._refuse_reading()
         return self._chunks
 
@@ -126,9 +135,10 @@ class EventStream:
             expected="one pass, or another evstream.open",
         )  # fmt: skip
 
-    def _read_chunks(self) -> Generator[Chunk]:
+    def _read_chunks(self) -> Generator[Any]:
         window, decoder = self._window, self._decoder
         try:
+            yield  # see _started
             while True:
                 if window.left:
                     self._refuse_text()
@@ -141,7 +151,7 @@ class EventStream:
                 decoder.refuse()
             missing = decoder.finish(window)
             if self._strict or self._warn:
-                tell_unclosed(missing, self._strict)
+                report_unclosed(missing, self._strict)
                 decoder.checks.finish()
         except (EvstreamError, OSError) as error:
             if self._warn and not self._strict:
@@ -149,6 +159,7 @@ class EventStream:
             self._error = copy.copy(error)  # without its traceback, which leads back here
             raise
         finally:
+            self._chunks_left = False
             self._source.close()
 
     def _refuse_text(self) -> None:
@@ -162,25 +173,30 @@ class EventStream:
                 " LIST.csv LIST.bin` makes it",
             )  # fmt: skip
 
-    def _read_events(self) -> Generator[Event]:
+    def _read_events(self) -> Generator[Any]:
         assembler = EventAssembler(self.header)
         try:
-            for chunk in self._chunks:
-                yield from assembler.push(chunk)
-        except CorruptStreamError as error:
-            is_second = isinstance(error, SecondStreamError)
-            # The event before it is whole.
-            if is_second or self._event_of(error) not in (None, plain_id(assembler.event_key)):
-                yield from assembler.finish()
-            raise
-        yield from assembler.finish()
+            yield  # see _started
+            self._builds_events = True
+            try:
+                for chunk in self._chunks:
+                    yield from assembler.push(chunk)
+            except CorruptStreamError as error:
+                is_second = isinstance(error, SecondStreamError)
+                # The event before the error is whole.
+                if is_second or self._event_of(error) not in (None, plain_id(assembler.event_key)):
+                    yield from assembler.finish()
+                raise
+            yield from assembler.finish()
+        finally:
+            self._events_left = False
 
     def _event_of(self, error: EvstreamError) -> Any:
         return error.ids.get(self.header.event_column)
 
     def close(self) -> None:
-        """Close what was opened for this stream, as its end does too; an object that was
-        passed in stays open."""
+        """Close the file that was opened for this stream, as its end does too; an object that
+        was passed in stays open."""
         self._closed = True
         self._events.close()
         self._chunks.close()
@@ -201,6 +217,13 @@ class EventStream:
 _SMALLEST_CHUNK = 256  # must hold one record of any kind
 
 
+def _started(generator: Generator[Any]) -> Generator[Any]:
+    """Run a generator to its first, empty yield. Python skips the `finally` of a generator that is
+    closed before it has started, and ours must run."""
+    next(generator)
+    return generator
+
+
 def open(
     source: Any,
     stream: str | None = None,
@@ -214,26 +237,25 @@ def open(
 
     Args:
         source: a path, "-" for stdin, a file descriptor, a pipe or socket, or any binary
-            file object, io.BytesIO included. gzip and zstd are told by their first bytes.
-        stream: the type to expect, e.g. "loss"; needed for "event_ids", which has no
-            stream header to tell it.
-        widths: scalar type -> width, e.g. {"oasis_float": "f8"}; what is not named comes
-            from the environment (OASIS_INT, OASIS_FLOAT, OASIS_AREAPERIL_TYPE), else i4,
-            f4 and u4.
-        strict: a missing final delimiter is an error instead of a warning, and so is a block of
-            zero bytes alone. None takes EVSTREAM_STRICT from the environment, else False.
-        timeout: seconds that a pipe, FIFO or socket may go without giving a byte (or, for a
-            FIFO, a writer). None takes EVSTREAM_TIMEOUT from the environment, else waits for
-            ever, as math.inf does.
-
+            file object, io.BytesIO included. gzip and zstd are detected by their first bytes.
+        stream: the type to expect, e.g. "loss"; required for "event_ids", which has no stream
+            header that names its type.
+        widths: scalar type -> width, e.g. {"oasis_float": "f8"}. Widths that are not named come
+            from the environment (OASIS_INT, OASIS_FLOAT, OASIS_AREAPERIL_TYPE), else they are
+            i4, f4 and u4.
+        strict: True makes a missing final delimiter, or a block of zero bytes alone, an error
+            instead of a warning. None takes EVSTREAM_STRICT from the environment, else False.
+        timeout: seconds to wait for data from a pipe, FIFO or socket, or for somebody to open a
+            FIFO for writing. None takes EVSTREAM_TIMEOUT from the environment, else waits
+            forever, as math.inf does.
         format: the format of the stream; that of evstream by default.
 
     Raises:
         StreamHeaderError, StreamMismatchError: here.
-        TruncatedStreamError, CorruptStreamError: while iterating, after the events before.
-        ChangedSourceError: while iterating, when a file is written to, cut or extended meanwhile,
-            or in a process that was forked since.
-        SecondStreamError: likewise, where two streams were joined byte by byte.
-        StallError: here or while iterating, when no byte came for `timeout` seconds.
+        TruncatedStreamError, CorruptStreamError: while iterating, after the events before it.
+        SecondStreamError: while iterating, where two streams were joined byte by byte.
+        ChangedSourceError: while iterating, if the file was changed since it was opened, or the
+            process was forked.
+        StallError: here or while iterating, when no data received for `timeout` seconds.
     """
     return EventStream(source, stream, widths=widths, strict=strict, timeout=timeout, format=format)

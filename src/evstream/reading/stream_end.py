@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evstream._support.jit import HEADER
+from evstream._support.protocol import AT_HEADER
 from evstream.errors import (
     CorruptStreamError,
     MissingDelimiterWarning,
@@ -43,10 +43,10 @@ def check_end(
     """Judge the end of a stream: `rest` are its last bytes, from `offset` on, in no whole record.
 
     None when it is clean; what only misses its final delimiter is not raised but returned,
-    for `tell_unclosed`. Raises TruncatedStreamError for any other end.
+    for `report_unclosed`. Raises TruncatedStreamError for any other end.
     """
     block = header.block
-    at_header = int(state["phase"]) == HEADER
+    at_header = int(state["phase"]) == AT_HEADER
     ids = {} if at_header else block_ids(header, state)
     left = len(rest)
     if rest and rest == given_up_mark(header):
@@ -88,7 +88,7 @@ def check_end(
     )
 
 
-def tell_unclosed(missing: TruncatedStreamError | None, strict: bool) -> None:
+def report_unclosed(missing: TruncatedStreamError | None, strict: bool) -> None:
     """Raise what `check_end` returned, or warn of it unless `strict`."""
     if missing is not None and strict:
         raise missing

@@ -19,7 +19,8 @@ from evstream.extras import import_arrow
 from evstream.reading.stream import EventStream
 from evstream.tables.rows import Ids, iter_rows, join_rows
 from evstream.wire.columns import Array
-from evstream.wire.header import StreamHeader, build_header
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import build_header
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,7 +19,8 @@ from evstream.tables.column_names import fill_exposures, has_impacted_exposure, 
 from evstream.tables.inputs import as_table, batches_of
 from evstream.tables.rows import whole_blocks
 from evstream.wire.columns import Array
-from evstream.wire.header import StreamHeader, build_header
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import build_header
 from evstream.writing.writer import Writer
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import numpy as np
 from evstream._support.jit import jit_inline
 from evstream._support.memory import store
 from evstream.text.digits import ONE, U0, U1, write_places, write_unsigned
+from evstream.text.limits import MOST_DECIMALS
 from evstream.text.powers import SMALL
-from evstream.text.rows import MOST_DECIMALS
 from evstream.text.wide import leading_zeros, multiply_high
 
 WORD = 64

@@ -27,9 +27,9 @@ from evstream.text.digits import (
     write_signed,
     write_unsigned,
 )  # fmt: skip
+from evstream.text.limits import KINDS, MOST_DECIMALS, SLACK
 from evstream.text.parsing import nearest_f4, nearest_f8
 from evstream.text.powers import SMALL
-from evstream.text.rows import KINDS, MOST_DECIMALS, SLACK
 from evstream.text.shortest import write_shortest
 
 I1, I2, I4, U2, U4 = (np.dtype(f"<{kind}") for kind in ("i1", "i2", "i4", "u2", "u4"))

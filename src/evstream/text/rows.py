@@ -14,19 +14,14 @@ import numpy.typing as npt
 
 from evstream._support.jit import is_enabled
 from evstream.text.exact import text_of
+from evstream.text.limits import KINDS, MOST_DECIMALS, SLACK
 
 Array = npt.NDArray[Any]
 Dtypes = Mapping[str, np.dtype[Any]]
 
-KINDS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
-"""The dtypes of columns; the kernels know them by their number."""
 
 ALIGNMENT = 8
-SLACK = 32
-"""Bytes after a text that kernels may load and store."""
 
-MOST_DECIMALS = 16
-"""As many decimals the kernels print."""
 
 USUAL = 16
 """Bytes of a number and its comma that the first output has room for."""

@@ -19,73 +19,13 @@ from typing import Any
 
 from evstream.errors import WriteError
 from evstream.transport.environment import durable_of
+from evstream.transport.file_objects import flush_all, name_of, write_all
 from evstream.transport.polling import (
     descriptor_of,
-    is_waitable,
     is_writable,
-    wait_writable,
     widen_pipe,
 )
-from evstream.transport.source import MOST_IDLE, is_count, name_of
 from evstream.transport.whole_file import WholeFile
-
-
-def write_all(
-    write: Callable[[memoryview], int | None],
-    view: memoryview,
-    stream: Any,
-    count: Callable[[int], None] = lambda size: None,
-) -> None:
-    """Write every byte of `view`, waiting on `stream` where a write takes only a part.
-
-    `write` returns the number of bytes taken. None means "would block, nothing was taken" from
-    the raw streams of `io`, whose contract this is, and "all was taken" from any other object,
-    as the many wrappers without a return statement have it.
-
-    `count` is called with the size of each part that was taken. Raises WriteError for a result
-    that cannot be a number of bytes taken.
-    """
-    would_block = isinstance(stream, io.RawIOBase)
-    idle = 0
-    while view:
-        try:
-            size = write(view)
-        except BlockingIOError as full:
-            size = getattr(full, "characters_written", 0)
-        else:
-            if size is None:
-                size = 0 if would_block else len(view)
-        if isinstance(size, bool) or not is_count(size, len(view)):
-            raise WriteError(
-                f"write returned {size!r}", source=name_of(stream),
-                expected=f"the number of bytes taken, 0 to {len(view)}",
-            )  # fmt: skip
-        if size:
-            count(size)
-            view = view[size:]
-            idle = 0
-        else:
-            idle += 1
-            _wait(stream, idle)
-
-
-def flush_all(stream: Any) -> None:
-    """Flush a buffered stream to its end, non-blocking ones included."""
-    while True:
-        try:
-            stream.flush()
-            return
-        except BlockingIOError:
-            _wait(stream)
-
-
-def _wait(stream: Any, idle: int = 0) -> None:
-    """Wait until `stream` takes bytes. Raises BlockingIOError where that cannot be waited for, or
-    where it took none so many times (`idle`) though it was ready."""
-    descriptor = descriptor_of(stream)
-    if descriptor is None or not is_waitable(descriptor) or idle > MOST_IDLE:
-        raise BlockingIOError(f"{name_of(stream)} takes no data and there is nothing to wait on")
-    wait_writable(descriptor)
 
 
 class Sink:

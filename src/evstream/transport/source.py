@@ -7,7 +7,6 @@ least one byte and returns 0 at the end only. It closes what it opened, nothing 
 from __future__ import annotations
 
 import io
-import operator
 import os
 import socket
 import sys
@@ -15,9 +14,10 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from evstream.errors import EvstreamError, StallError
+from evstream.errors import StallError
 from evstream.transport.compression import MAGIC_SIZE, Expander, compression
 from evstream.transport.environment import timeout_of
+from evstream.transport.file_objects import MOST_IDLE, name_of, read_fully, reader_of
 from evstream.transport.guard import Guard, position_to_read_at
 from evstream.transport.polling import (
     descriptor_of,
@@ -26,9 +26,6 @@ from evstream.transport.polling import (
     wait_readable,
     widen_pipe,
 )
-
-MOST_IDLE = 1000
-"""Reads or writes without progress on a pipe that is ready: others may be faster each time."""
 
 CHUNK = 1 << 20
 """Bytes asked for at once."""
@@ -147,12 +144,8 @@ class Source:
 
     def expand(self) -> None:
         """Read the first bytes and put an expander in place if they are compressed."""
-        while len(self._start) < MAGIC_SIZE:
-            piece = bytearray(MAGIC_SIZE - len(self._start))
-            size = self._read_plain(memoryview(piece))
-            if size == 0:
-                break
-            self._start += piece[:size]
+        if (missing := MAGIC_SIZE - len(self._start)) > 0:
+            self._start += read_fully(self._read_plain, missing)
         kind = compression(self._start)
         if kind is not None:
             self._expander = Expander(kind, self._read_bytes, self.name)
@@ -179,7 +172,7 @@ class Source:
             except BlockingIOError:
                 size = None
             except TimeoutError as error:  # a socket's own
-                problem = f"no byte came: {error}"
+                problem = f"no data received: {error}"
                 raise StallError(problem, source=self.name, offset=self._count) from None
             except OSError as error:
                 if error.errno is not None:
@@ -210,7 +203,7 @@ class Source:
         if self._descriptor is None or not waits or idle > MOST_IDLE:
             raise BlockingIOError(f"{self.name} has no data and nothing to wait on")
         if not wait_readable([self._descriptor], self._timeout):
-            problem, offset = f"no byte came for {self._timeout:g} s", self._count
+            problem, offset = f"no data received for {self._timeout:g} s", self._count
             if self._expander is not None:
                 problem += f", after {self._count} compressed bytes"
             raise StallError(problem, source=self.name, offset=None if self._expander else offset)
@@ -224,83 +217,6 @@ def open_without_waiting(path: str, flags: int) -> int:
 def _is_wrapped(stream: Any) -> bool:
     """Whether an object's descriptor is of something below it, as in a GzipFile."""
     return not isinstance(stream, (io.FileIO, io.BufferedReader, io.BufferedRandom, socket.socket))
-
-
-def reader_of(stream: Any) -> Callable[[memoryview], int | None]:
-    """The object's way to fill a view with what is there, without waiting for all of it.
-
-    The result is the number of bytes, 0 at the end, None where nothing is there yet. Raises
-    EvstreamError for another result: an object that counts wrongly would lose or invent bytes.
-    """
-    for method in ("readinto1", "recv_into", "readinto"):
-        if hasattr(stream, method):
-            fill = getattr(stream, method)
-            # Those of Python itself are believed.
-            return fill if type(stream).__module__ in _OWN else _checked(fill, stream, method)
-    if not hasattr(stream, "read"):
-        raise TypeError(f"cannot read {stream!r}: expected a path, descriptor or binary file")
-
-    def read_into(view: memoryview) -> int | None:
-        data = checked_read(stream, len(view))
-        if data is None:
-            return None
-        view[: len(data)] = data
-        return len(data)
-
-    return read_into
-
-
-_OWN = {"_io", "io", "socket"}
-
-
-def _checked(
-    fill: Callable[[memoryview], int | None], stream: Any, method: str
-) -> Callable[[memoryview], int | None]:
-    def fill_checked(view: memoryview) -> int | None:
-        size = fill(view)
-        if size is None or (not isinstance(size, bool) and is_count(size, len(view))):
-            return size
-        raise EvstreamError(
-            f"{method} returned {size!r}", source=name_of(stream),
-            expected=f"the number of bytes read, 0 to {len(view)}",
-        )  # fmt: skip
-
-    return fill_checked
-
-
-def checked_read(stream: Any, size: int) -> Any:
-    """`stream.read(size)`: up to `size` bytes, or None where nothing is there yet.
-
-    Raises TypeError for what is not bytes, EvstreamError for more of them.
-    """
-    data = stream.read(size)
-    if data is None:
-        return None
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"{stream!r} reads {type(data).__name__}, expected bytes")
-    data = memoryview(data).cast("B")
-    if len(data) > size:
-        raise EvstreamError(
-            f"read({size}) returned {len(data)} bytes", source=name_of(stream),
-            expected=f"{size} or fewer",
-        )  # fmt: skip
-    return data
-
-
-def is_count(size: object, limit: int) -> bool:
-    """Whether `size` is a whole number from 0 to `limit`."""
-    try:
-        return 0 <= operator.index(size) <= limit  # type: ignore[arg-type]
-    except TypeError:
-        return False
-
-
-def name_of(stream: Any) -> str:
-    """What an open stream is called in messages: its path, else its kind."""
-    name = getattr(stream, "name", None)
-    if isinstance(name, int) and not isinstance(name, bool):
-        return f"<fd {name}>"
-    return name if isinstance(name, str) and name else f"<{type(stream).__name__}>"
 
 
 def _name(source: Any, stream: Any) -> str:

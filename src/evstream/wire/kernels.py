@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format
-from evstream._support.jit import STATE_FIELDS
+from evstream._support.protocol import STATE_FIELDS
 from evstream.wire.header import StreamHeader
 
 

@@ -21,11 +21,6 @@ from collections.abc import Callable
 from evstream.transport.sink import Sink
 from evstream.wire.header import StreamHeader
 
-GIVEN_UP = -7_654_321
-"""In place of an id, a sidx or (as bits) a probability: a writer gave its stream up here. The
-format allows no such value, so no part of a valid stream looks like this."""
-
-
 ATOMIC = 4096
 """Bytes of a write that a pipe takes whole or not at all."""
 
@@ -39,9 +34,9 @@ def record_sizes(header: StreamHeader) -> list[int]:
 
 def given_up_mark(header: StreamHeader) -> bytes:
     """What a writer that gives up leaves after the last whole record: the beginning of a record
-    whose first number is GIVEN_UP. Empty where a record has no room for it."""
+    whose first number is `Format.given_up`. Empty where a record has no room for it."""
     size = min(record_sizes(header)) - 1
-    return GIVEN_UP.to_bytes(size, "little", signed=True) if size >= 4 else b""
+    return header.format.given_up.to_bytes(size, "little", signed=True) if size >= 4 else b""
 
 
 class Edge:

@@ -17,11 +17,12 @@ from typing import Any, TypeVar, cast
 import numpy.typing as npt
 
 from evstream._support.format import Format
-from evstream._support.jit import ENTRIES, HEADER
+from evstream._support.protocol import AT_HEADER, IN_ENTRIES
 from evstream.errors import WriteError
 from evstream.wire.columns import Array, Columns, differ
 from evstream.wire.event import Event
-from evstream.wire.header import StreamHeader, build_header
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import build_header
 from evstream.wire.kernels import block_kernels, new_state, record_functions
 from evstream.writing.checker import WriteChecker
 from evstream.writing.conversion import as_rows, group_rows
@@ -149,7 +150,7 @@ class Writer:
         keys = list(self.header.key_columns)
         if not len(rows[keys[0]]):
             return
-        is_open = self._state["phase"] == ENTRIES
+        is_open = self._state["phase"] == IN_ENTRIES
         continues = bool(
             is_open and not any(differ(rows[n][0], self._state[f"{n}_"]) for n in keys)
         )
@@ -195,9 +196,9 @@ class Writer:
         any row, and after `write` or `write_event`.
         """
         self._out.refuse_closed()
-        if self._state["phase"] != ENTRIES:
+        if self._state["phase"] != IN_ENTRIES:
             raise ValueError(f"{self.name}: no block is open that could be left so")
-        self._state["phase"] = HEADER
+        self._state["phase"] = AT_HEADER
         self.close()
 
     @_one_at_a_time
@@ -294,8 +295,8 @@ class Writer:
 
     def _close_block(self) -> None:
         """Write the delimiter of the block that write_columns left open."""
-        if self._state["phase"] == ENTRIES:
-            self._state["phase"] = HEADER
+        if self._state["phase"] == IN_ENTRIES:
+            self._state["phase"] = AT_HEADER
             if len(self._out.buffer) - self._out.cursor < self._delimiter_size:
                 self._out.drain()
             write = getattr(self._records, f"mv_write_{self.header.block.delimiter}")

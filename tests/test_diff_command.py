@@ -1,0 +1,114 @@
+"""`evstream diff` prints where two streams differ, what and how much."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+import evstream
+from diff_cases import INF, NAN, TWO_EVENTS, encoded
+from evstream.cli import diff as command
+from evstream.comparison import compare
+
+
+def run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers(required=True))
+    options = parser.parse_args(["diff", *map(str, arguments)])
+    return int(options.run(options))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    one, other = tmp_path / "a.bin", tmp_path / "b.bin"
+    one.write_bytes(encoded([((1, 7, 9.0), [(1, 120.1), (2, 3.0)])], "summary").getvalue())
+    blocks = [((1, 7, 9.0), [(1, 120.2)]), ((2, 7, 9.0), [(1, 1.0)])]
+    other.write_bytes(encoded(blocks, "summary").getvalue())
+    return one, other
+
+
+def test_the_command_prints_place_field_and_amount(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*files, "--first", 2) == 1
+    assert (
+        capsys.readouterr().out
+        == f"""\
+A {files[0]}
+B {files[1]}
+event_id 1, summary_id 7, sidx 1: loss 120.1 in A, 120.2 in B
+event_id 1, summary_id 7, sidx 2: only in A (loss 3.0)
+1 more
+                 compared          differ       only in A       only in B       reordered
+events                  1               1               0               1               0
+items                   1               1               0               0               0
+records                 1               1               1               0               0
+values differ by up to 0.0999985, relative 0.000832
+different
+"""
+    )
+
+
+def test_the_command_is_short_where_nothing_differs(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(files[0], files[0]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "equal"
+
+
+def test_the_command_takes_the_tolerance_and_the_choices(tmp_path: Path) -> None:
+    one, other = tmp_path / "a.bin", tmp_path / "b.bin"
+    one.write_bytes(encoded(TWO_EVENTS).getvalue())
+    near = [((1, 8), [(-1, 5.0), (2, 5.01)]), ((1, 7), [(-1, 2.0), (1, 1.0), (2, 3.0), (3, 0.0)])]
+    other.write_bytes(encoded([*near, TWO_EVENTS[2]]).getvalue())
+    choices = ["--ignore-order", "--zeros", "--absolute=0.1"]
+    assert run(one, other, *choices) == 0
+    assert run(one, other, "--ignore-order", "--zeros", "--relative=1e-2") == 0
+    for left_out in choices:
+        assert run(one, other, *(choice for choice in choices if choice != left_out)) == 1
+
+
+def test_the_json_of_a_report_is_one_object(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*files, "--json") == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["equal"], told["found"], told["stream"]) == (False, 3, "summary")
+    assert told["counts"]["event"]["only_in_b"] == 1
+    ids = {"event_id": 1, "summary_id": 7, "sidx": 1}
+    assert told["differences"][0] == {
+        "kind": "value", "ids": ids, "field": "loss", "a": 120.1, "b": 120.2
+    }  # fmt: skip
+    assert told["differences"][2]["b"] == 1
+
+
+def test_json_has_no_nan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = []
+    for name, value in (("a", NAN), ("b", INF)):
+        paths.append(tmp_path / name)
+        paths[-1].write_bytes(encoded([((1, 7), [(1, value)])]).getvalue())
+    assert run(*paths, "--json") == 1
+    first = json.loads(capsys.readouterr().out)["differences"][0]
+    assert (first["a"], first["b"]) == ("nan", "inf")
+
+
+def test_the_command_raises_what_reading_raises(files: tuple[Path, Path]) -> None:
+    files[1].write_bytes(files[1].read_bytes()[:-3])
+    with pytest.raises(evstream.TruncatedStreamError, match=files[1].name):
+        run(*files)
+
+
+def test_both_streams_cannot_be_stdin() -> None:
+    with pytest.raises(ValueError, match="stdin"):
+        run("-", "-")
+    with pytest.raises(ValueError, match="stdin"):
+        compare("-", "-")
+
+
+@pytest.mark.parametrize("wrong", ["--absolute=-1", "--relative=nan", "--first=x"])
+def test_a_wrong_number_is_a_wrong_command_line(wrong: str, files: tuple[Path, Path]) -> None:
+    with pytest.raises(SystemExit):
+        run(*files, wrong)
