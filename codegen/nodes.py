@@ -17,6 +17,7 @@ import yaml
 
 from .language import LONGEST_NAME
 from .problems import Place, Problem, SpecError, shown
+from .yaml_errors import explained
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
@@ -91,8 +92,7 @@ class _Tree:
         try:
             root = self.document()
         except yaml.MarkedYAMLError as error:
-            message = f"not YAML: {', '.join(filter(None, (error.context, error.problem)))}"
-            mark = error.problem_mark
+            message, mark = explained(error)
             place = _place(mark) if isinstance(mark, yaml.Mark) else self.place
             raise self.stop("", place, _one_line(message)) from None
         except (ValueError, OverflowError):

@@ -272,6 +272,27 @@ def test_tables_and_back(gauges: Any, tmp_path: Path, stream: str, extension: st
     assert Path(again).read_bytes() == Path(source).read_bytes()
 
 
+@pytest.mark.parametrize("extension", ["csv", "jsonl", "parquet"])
+def test_a_csv_name_may_be_another_column(gauges: Any, tmp_path: Path, extension: str) -> None:
+    """SampleId is what CSV calls sidx here, and there is a column sample_id."""
+    source, table, again = (str(tmp_path / f"a.{e}") for e in ("bin", extension, "again.bin"))
+    with gauges.create(source, "numbered") as out:
+        out.write_columns(1, 2, [1, 2], [20, 10])
+    gauges.convert(source, table, stream="numbered")
+    for stream in ("numbered", None):
+        gauges.convert(table, again, stream=stream)
+        assert Path(again).read_bytes() == Path(source).read_bytes()
+
+
+def test_tee_asks_for_the_name_of_an_untyped_stream(gauges: Any, tmp_path: Path) -> None:
+    tee = importlib.import_module("evstream.checking.tee").tee
+    data = bytes_of(gauges, "tide", [0.5], [1])
+    passed = tee(io.BytesIO(data), io.BytesIO(), format=gauges.FORMAT)
+    assert "--stream for a type without a type word: numbered, counted, tide" in str(passed.problem)
+    passed = tee(io.BytesIO(data), io.BytesIO(), format=gauges.FORMAT, stream="tide")
+    assert (passed.problem, passed.seal.blocks) == (None, 1)
+
+
 def test_commands_take_any_event(gauges: Any, folder: Path) -> None:
     (folder / "m.bin").write_bytes(bytes_of(gauges, "moment", *MOMENT))
     printed = command(folder, "cat", "m.bin", "--event", "0.75")

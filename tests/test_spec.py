@@ -66,6 +66,32 @@ def schema() -> Any:
     return json.loads(SCHEMA.read_text())
 
 
+def limits() -> list[tuple[str, str, str]]:
+    """(path, value, message) of what spec/README.md says cannot be said."""
+    _, section = README.read_text().split("## What cannot be said")
+    section = section.partition("## Recipes")[0]
+    return re.findall(r"(?m)^\| [^|]* \| `([^`]*)` is `([^`]*)` \| (.*) \|$", section)
+
+
+@pytest.mark.parametrize(("path", "value", "message"), limits())
+def test_what_cannot_be_said_has_its_message(
+    path: str, value: str, message: str, tmp_path: Path
+) -> None:
+    spec = yaml.safe_load("".join(re.findall(r"(?ms)^```yaml\n(.*?)^```", README.read_text())))
+    *parts, last = path.split(".")
+    place = spec
+    for part in parts:
+        place = place[int(part)] if isinstance(place, list) else place[part]
+    place[last] = json.loads(value)
+    found = load_text(json.dumps(spec, ensure_ascii=False), tmp_path)
+    assert [problem for problem in found if f": {message}" in problem], found
+
+
+def test_readme_lists_what_cannot_be_said() -> None:
+    _, section = README.read_text().split("## What cannot be said")
+    assert len(limits()) == section.partition("## Recipes")[0].count("\n| ") - 1
+
+
 # What is accepted.
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..draft import Draft, Problems, repeated
 from ..language import (
     MAX_COMBINATIONS,
@@ -21,7 +23,7 @@ def scalars(draft: Draft) -> Problems:
         combinations *= len(scalar.widths)
         for i, width in enumerate(scalar.widths):
             if width not in WIDTHS:
-                yield draft.problem(f"{path}[{i}]", unknown("width", width, WIDTHS))
+                yield draft.problem(f"{path}[{i}]", _unknown_width(width))
         kinds = {WIDTHS[w].kind for w in scalar.widths if w in WIDTHS}
         if len(kinds) > 1:
             mixed = " and ".join(sorted(kinds))
@@ -29,6 +31,14 @@ def scalars(draft: Draft) -> Problems:
     if combinations > MAX_COMBINATIONS:
         message = f"{combinations} combinations of widths; at most {MAX_COMBINATIONS} are generated"
         yield draft.problem("scalars", message)
+
+
+def _unknown_width(width: str) -> str:
+    if width.startswith(">"):
+        return f"width {width!r} is big-endian; all numbers of a format are little-endian"
+    if re.fullmatch("[sS][0-9]*|str|string|text|char|bytes", width):
+        return f"width {width!r} is text; the fields of a record are numbers"
+    return unknown("width", width, WIDTHS)
 
 
 def enums(draft: Draft) -> Problems:

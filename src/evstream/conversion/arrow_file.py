@@ -43,7 +43,7 @@ def read(source: Source, options: Options) -> Table:
             reader = pa.ipc.open_file(copy) if is_file else pa.ipc.open_stream(copy)
         carried = carried_header(reader.schema, options, source.name)
         given = reader.schema.names
-        names = given if carried else stream_names(given, options.format)
+        names = given if carried else stream_names(given, options.format, options.stream)
         header = carried or guess_header(names, options, source.name)
     except BaseException:
         copy.close()
@@ -58,7 +58,7 @@ def read(source: Source, options: Options) -> Table:
                 yield conform(renamed(batch, names), header, row, source.name)
                 row += batch.num_rows
 
-    gaps = carried is None and has_impacted_exposure(given)
+    gaps = carried is None and has_impacted_exposure(given, header)
     table = Table(
         header, batches(), source.name, carried is not None, exposure_gaps=gaps, close=copy.close
     )

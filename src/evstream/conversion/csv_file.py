@@ -34,7 +34,7 @@ def read(source: Source, options: Options) -> Table:
     given = _values(text, 1, source.name)
     if len(given) == 1:
         _refuse_other_delimiters(text, source.name)
-    names = stream_names(given, options.format)
+    names = stream_names(given, options.format, options.stream)
     header = guess_header(names, options, source.name)
     dtypes = header.row_columns
     in_text = {name: dtypes[name] for name in names}
@@ -43,7 +43,7 @@ def read(source: Source, options: Options) -> Table:
         blocks = chain([memoryview(rest)], blocks)
     parsed = in_order(lambda block: parser.rows(*block), numbered(blocks, 2))
     batches = guard.watch_end((rows for _, rows in parsed), strict=strict_of(options.strict))
-    gaps = has_impacted_exposure(given)
+    gaps = has_impacted_exposure(given, header)
     return Table(header, batches, source.name, False, first_line=2, exposure_gaps=gaps)
 
 

@@ -44,11 +44,11 @@ def read(source: Source, options: Options) -> Table:
     if first is None:
         return _without_rows(source, options)
     given = list(next(_records([opening_line(first, source.name)], 1, source.name)))
-    names = stream_names(given, options.format)
+    names = stream_names(given, options.format, options.stream)
     header = guess_header(names, options, source.name)
     parse = _parser(header, given, names, source.name)
     batches = (rows for _, rows in in_order(parse, numbered(chain([first], blocks), 1)))
-    gaps = has_impacted_exposure(given)
+    gaps = has_impacted_exposure(given, header)
     return Table(header, batches, source.name, False, first_line=1, exposure_gaps=gaps)
 
 

@@ -54,7 +54,7 @@ def read(source: Source, options: Options) -> Table:
             guard.check_parquet_pages(copy, file.metadata)
         carried = carried_header(found, options, source.name)
         given = found.names
-        names = given if carried else stream_names(given, options.format)
+        names = given if carried else stream_names(given, options.format, options.stream)
         header = carried or guess_header(names, options, source.name)
     except BaseException:
         copy.close()
@@ -69,7 +69,7 @@ def read(source: Source, options: Options) -> Table:
                 row += batch.num_rows
         table.clean_end = metadata.get(FINAL_DELIMITER) != b"false"
 
-    gaps = carried is None and has_impacted_exposure(given)
+    gaps = carried is None and has_impacted_exposure(given, header)
     table = Table(
         header, batches(), source.name, carried is not None, exposure_gaps=gaps, close=copy.close
     )

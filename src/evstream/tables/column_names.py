@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,29 +33,68 @@ HELD_ROWS = 1 << 24
 """Rows of loss 0 after which a block of a SELT whose exposure is still unknown is refused."""
 
 
-def stream_names(names: Iterable[str], format: Format | None = None) -> list[str]:
-    """The names as a stream has them; a name that no stream has stays as it is."""
-    known = _known(format or bound_format())
-    return [known.get(_bare(name), name.strip()) for name in names]
+def stream_names(
+    names: Iterable[str], format: Format | None = None, stream: str | None = None
+) -> list[str]:
+    """The names as a stream has them; a name that no stream has stays as it is.
+
+    What one stream calls a column in CSV may be a column of its own in another. So the names are
+    those of the one stream that has all of them, of `stream` if it is given; only if there is
+    none, each is looked up by itself.
+    """
+    given = list(names)
+    format = format or bound_format()
+    for known in _streams(format, stream):
+        if (found := _all_of(known, given)) is not None:
+            return found
+    return [_known(format).get(_bare(name), name.strip()) for name in given]
 
 
-def has_impacted_exposure(names: Iterable[str]) -> bool:
+def has_impacted_exposure(names: Iterable[str], header: StreamHeader) -> bool:
     """Whether the columns of a table are those of a SELT, whose exposures have gaps."""
-    return any(_bare(name) == _IMPACTED for name in names)
+    titles = set(map(_bare, csv_columns(header).values()))
+    return {_IMPACTED, _LOSS} <= titles and any(_bare(name) == _IMPACTED for name in names)
+
+
+def _all_of(header: StreamHeader, given: Sequence[str]) -> list[str] | None:
+    """The columns of a stream, in the order of their given names; None unless these are all."""
+    titles = {title: name for name, title in csv_columns(header).items()}
+    stripped = [name.strip() for name in given]
+    for found in (
+        [titles.get(name, "") for name in stripped],
+        [_names_of(header).get(_bare(name), "") for name in given],
+    ):
+        if sorted(found) == sorted(header.row_columns):
+            return found
+    return None
 
 
 def _bare(name: str) -> str:
     return name.lower().replace(" ", "").replace("_", "")
 
 
+def _streams(format: Format, stream: str | None) -> list[StreamHeader]:
+    """The streams that a table may become, those that are not deprecated first."""
+    if stream is not None:
+        return [StreamHeader(format.stream(stream).name, format=format)]
+    streams = sorted(format.streams.values(), key=lambda s: s.deprecated is not None)
+    return [StreamHeader(s.name, format=format) for s in streams]
+
+
+def _names_of(header: StreamHeader) -> dict[str, str]:
+    """Bare name -> column of one stream; its own names before those that others have for them."""
+    own = {_bare(name): name for name in header.row_columns}
+    titles = {_bare(title): name for name, title in csv_columns(header).items()}
+    others = {bare: name for bare, name in _OTHER_NAMES.items() if name in header.row_columns}
+    return {**titles, **others, **own}
+
+
 @cache
 def _known(format: Format) -> Mapping[str, str]:
-    headers = [StreamHeader(stream, format=format) for stream in format.streams]
-    own = {
-        _bare(name): name for name in chain.from_iterable(header.row_columns for header in headers)
-    }
-    pairs = chain.from_iterable(csv_columns(header).items() for header in headers)
-    return {**{_bare(other): name for name, other in pairs}, **_OTHER_NAMES, **own}
+    headers = _streams(format, None)
+    own = {_bare(name): name for header in headers for name in header.row_columns}
+    others = {bare: name for header in headers for bare, name in _names_of(header).items()}
+    return {**others, **own}
 
 
 def fill_exposures(

@@ -69,7 +69,8 @@ def write_arrow(
     header = build_header(name, values, widths or (carried.widths if carried else None), format)
     places = _columns_of(header, table.schema)
     batches = _converted(header, batches_of(table), places)
-    if carried is None and has_impacted_exposure(table.schema.names[i] for i in places.values()):
+    given = [table.schema.names[i] for i in places.values()]
+    if carried is None and has_impacted_exposure(given, header):
         batches = fill_exposures(batches, header)
     with Writer(target, header, validate=validate, durable=durable) as out:
         written = 0
@@ -93,7 +94,7 @@ def _columns_of(header: StreamHeader, schema: pa.Schema) -> dict[str, int]:
     """
     names = header.row_columns
     given = list(schema.names)
-    known = stream_names(given, header.format)
+    known = stream_names(given, header.format, header.stream)
     places = {}
     for name in names:
         found = [i for i, column in enumerate(given) if column == name]

@@ -168,9 +168,10 @@ def _known(format: Format, word: bytes, source: str, expected: Stream | None = N
             problem = f"the file is compressed with {unread[0]}"
             legal = f"gzip, zstd, or the output of {unread[1]}"
             raise StreamHeaderError(problem, source=source, offset=0, expected=legal)
-        raise StreamHeaderError(
-            problem, source=source, offset=0, expected=f"source/aggregation {legal}"
-        )
+        expected_types = f"source/aggregation {legal}"
+        if untyped := [s.name for s in format.streams.values() if not s.type_word]:
+            expected_types += f", or --stream for a type without a type word: {', '.join(untyped)}"
+        raise StreamHeaderError(problem, source=source, offset=0, expected=expected_types)
     return found
 
 
