@@ -22,6 +22,7 @@ from evstream.reading.row_decoder import RowDecoder, RowOutput
 from evstream.reading.stream_end import report_unclosed
 from evstream.reading.window import Window
 from evstream.transport.compression import may_be_compressed
+from evstream.transport.endpoints import SourceLike
 from evstream.transport.environment import strict_of
 from evstream.transport.source import CHUNK, Source
 from evstream.wire.columns import Chunk
@@ -49,7 +50,7 @@ class EventStream:
 
     def __init__(
         self,
-        source: Any,
+        source: SourceLike | Source,
         stream: str | None = None,
         *,
         widths: Mapping[str, str] | None = None,
@@ -232,7 +233,7 @@ def _started(generator: Generator[Any]) -> Generator[Any]:
 
 
 def open(
-    source: Any,
+    source: SourceLike,
     stream: str | None = None,
     *,
     widths: Mapping[str, str] | None = None,

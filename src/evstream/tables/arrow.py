@@ -18,6 +18,7 @@ from evstream.errors import TableError, WriteError
 from evstream.extras import import_arrow
 from evstream.reading.stream import EventStream
 from evstream.tables.rows import BATCH_ROWS, Ids, iter_rows
+from evstream.transport.endpoints import SourceLike
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
@@ -107,7 +108,7 @@ def numbers_of(column: pa.Array) -> Array:
 
 
 def iter_batches(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
@@ -164,7 +165,7 @@ def _schema_and_batches(
 
 
 def arrow_reader(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
@@ -186,7 +187,7 @@ def arrow_reader(
 
 
 def read_arrow(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     sidx: Ids = None,
     *,

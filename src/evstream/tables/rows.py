@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from evstream.errors import AbsentEventWarning, warn
 from evstream.reading.row_decoder import BatchOutput, RowOutput
 from evstream.reading.stream import EventStream
 from evstream.reading.unshown_blocks import UnshownBlocks
+from evstream.transport.endpoints import SourceLike
 from evstream.wire.columns import Array, Chunk, Columns, to_rows
 from evstream.wire.header import StreamHeader
 
@@ -145,7 +145,7 @@ def join_rows(batches: list[dict[str, Array]]) -> dict[str, Array]:
 
 
 def read_columns(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     sidx: Ids = None,
     *,

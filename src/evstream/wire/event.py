@@ -6,7 +6,7 @@ An event owns its memory, so a list of events stays valid after the stream has g
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -60,6 +60,11 @@ class Event:
         offsets = self.columns.offsets[self._first : self._last + 1]
         from_zero: Array = offsets - offsets[0]
         return from_zero
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Array:
+            """The columns, by the names that the classes of each block have for them."""
 
     def __len__(self) -> int:
         """Number of blocks."""
