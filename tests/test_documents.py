@@ -26,6 +26,7 @@ def test_documents_name_what_exists(path: Path):
         ("```\nevstream info --wide x\n```", "no option --wide of `evstream info`"),
         ("`python -m benchmarks.absent`", "no module benchmarks.absent"),
         ("`python tests/fuzz/absent.py`", "no file tests/fuzz/absent.py"),
+        ("`pytest tests/absent_*.py`", "no file tests/absent_*.py"),
         ("`pytest tests/test_documents.py -k 'name or absent'`", "no test has 'absent'"),
         ("`reading/absent`", "no module 'absent' in reading/"),
     ],
