@@ -1,8 +1,8 @@
 """`python -m benchmarks.convert_1gb [--megabytes N]`: convert a large stream in little memory.
 
-Writes a loss stream of 1 GB to a temporary folder, converts it to Parquet and CSV and both
-back, and checks that the results are the same. Each conversion runs in a process that may use 600 MB more
-than its imports.
+Writes a loss stream of 1 GB to a temporary folder, converts it to Parquet and CSV and both back,
+and checks that the results are the same. Each conversion runs in a process that may use 600 MB
+more than its imports.
 
 The limit is RLIMIT_DATA: private writable memory, which a program fills when it keeps a file in
 memory. RLIMIT_AS would count address space, of which allocators and thread stacks reserve several

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import oracle
-from evstream.comparison import Difference, Report, compare
+from evstream.comparison import Comparison, Difference, compare
 
 NAN, INF = math.nan, math.inf
 
@@ -48,7 +48,7 @@ def differences(a: Blocks, b: Blocks, stream: str = "loss", **options: Any) -> l
     return report(a, b, stream, **options).differences
 
 
-def report(a: Blocks, b: Blocks, stream: str = "loss", **options: Any) -> Report:
+def report(a: Blocks, b: Blocks, stream: str = "loss", **options: Any) -> Comparison:
     return compare(encoded(a, stream), encoded(b, stream), stream=stream, **options)
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evstream.conversion import convert
+from evstream.conversion.convert import convert
 from evstream.errors import TableError
 
 ROWS = 1 << 17

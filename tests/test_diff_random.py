@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import oracle
 from diff_cases import HEADERS, ID_NAMES, INF, NAN, changed, encoded, report, where
-from evstream.comparison import Difference, Report, compare
+from evstream.comparison import Comparison, Difference, compare
 from evstream.reading.stream import EventStream
 from support import Trickle
 
@@ -168,7 +168,7 @@ def test_random_streams_differ_as_their_dicts_do(
 ) -> None:
     stream, one, other = streams
 
-    def listing(first: int) -> Report:
+    def listing(first: int) -> Comparison:
         return compare(
             EventStream(Trickle(one, 256 + step_a), stream, chunk=256),
             EventStream(Trickle(other, 256 + step_b), stream, chunk=512),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def test_documents_name_what_exists(path: Path):
         ("```\nevstream info --wide x\n```", "no option --wide of `evstream info`"),
         ("`python -m benchmarks.absent`", "no module benchmarks.absent"),
         ("`python tests/fuzz/absent.py`", "no file tests/fuzz/absent.py"),
+        ("`pytest tests/absent_*.py`", "no file tests/absent_*.py"),
         ("`pytest tests/test_documents.py -k 'name or absent'`", "no test has 'absent'"),
         ("`reading/absent`", "no module 'absent' in reading/"),
     ],
@@ -52,3 +54,22 @@ def test_headings_have_the_anchors_of_github():
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_package_is_in_the_table_of_rooms(room: str):
     assert f"| `{room}/` |" in (ROOT / "ARCHITECTURE.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("figure", "row"),
+    [
+        (
+            r"more than (\d+) GB/s into columns",
+            r"\| decode to four columns, in chunks \| ([\d.]+) GB",
+        ),
+        (
+            r"runs (\d+) times as fast as the reference's",
+            r"\| mv_read in an njit loop \|[^|]*\| reference \|[^|]*\| ([\d.]+)x",
+        ),
+    ],
+)
+def test_figures_of_the_readme_are_measured(figure: str, row: str):
+    (said,) = re.findall(figure, " ".join((ROOT / "README.md").read_text().split()))
+    measured = re.findall(row, (ROOT / "docs" / "performance.md").read_text())
+    assert float(said) <= float(measured[0])

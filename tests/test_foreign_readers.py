@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import evstream
-from evstream.conversion import convert
+from evstream.conversion.convert import convert
 from evstream.errors import TableError
 from evstream.wire.columns import csv_columns
 from golden_files import LEGAL, Entry, golden_bytes

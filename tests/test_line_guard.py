@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import evstream
-from evstream.conversion import convert
+from evstream.conversion.convert import convert
 from evstream.conversion.line_guard import MAX_LINE, LineGuard
 from evstream.conversion.text_file import read_blocks
 from evstream.errors import CutLineWarning, TableError

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 import evstream
-from evstream.conversion import convert
+from evstream.conversion.convert import convert
 from oracle import encode
 
 BLOCKS = [((event, item), [(-1, 1.0), (1, 2.0), (2, 3.0)]) for event in (1, 2) for item in (5, 6)]

@@ -14,7 +14,14 @@ TYPE_CHECKING = False  # not from typing, whose import takes longer than all of 
 if TYPE_CHECKING:
     from typing import Any
 
+    from evstream._support.format import Format as Format
+    from evstream.checking.seal import Seal as Seal
+    from evstream.checking.validation import Finding as Finding
+    from evstream.checking.validation import Report as Report
     from evstream.checking.validation import validate as validate
+    from evstream.comparison import Comparison as Comparison
+    from evstream.comparison import Counts as Counts
+    from evstream.comparison import Difference as Difference
     from evstream.comparison import compare as compare
     from evstream.compat.callback_reader import CallbackReader as CallbackReader
     from evstream.compat.callback_reader import reader_class as reader_class
@@ -55,6 +62,10 @@ if TYPE_CHECKING:
     from evstream.tables.dense import read_dense as read_dense
     from evstream.tables.rows import read_columns as read_columns
     from evstream.tables.write import write_arrow as write_arrow
+    from evstream.transport.endpoints import SourceLike as SourceLike
+    from evstream.transport.endpoints import TargetLike as TargetLike
+    from evstream.wire.columns import Chunk as Chunk
+    from evstream.wire.columns import Columns as Columns
     from evstream.wire.event import Dense as Dense
     from evstream.wire.event import Event as Event
     from evstream.wire.header import StreamHeader as StreamHeader
@@ -64,33 +75,44 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AbsentEventWarning": "errors",
     "AggregationWarning": "errors",
     "CacheWarning": "errors",
-    "AbsentEventWarning": "errors",
     "CallbackReader": "compat.callback_reader",
     "ChangedSourceError": "errors",
+    "Chunk": "wire.columns",
+    "Columns": "wire.columns",
+    "Comparison": "comparison",
     "CorruptStreamError": "errors",
+    "Counts": "comparison",
     "CutLineWarning": "errors",
     "Dense": "wire.event",
     "DenseTable": "tables.dense",
+    "Difference": "comparison",
     "Event": "wire.event",
     "EventReader": "compat.event_reader",
     "EventStream": "reading.stream",
     "EvstreamError": "errors",
+    "Finding": "checking.validation",
+    "Format": "_support.format",
     "HoleWarning": "errors",
     "MissingDelimiterWarning": "errors",
     "MissingExtraError": "errors",
     "ReaderError": "errors",
+    "Report": "checking.validation",
     "RowsWarning": "errors",
+    "Seal": "checking.seal",
     "SealError": "errors",
     "SecondStreamError": "errors",
     "SkippedEventWarning": "errors",
+    "SourceLike": "transport.endpoints",
     "StallError": "errors",
     "StreamHeader": "wire.header",
     "StreamHeaderError": "errors",
     "StreamMismatchError": "errors",
     "SuspectWarning": "errors",
     "TableError": "errors",
+    "TargetLike": "transport.endpoints",
     "TruncatedStreamError": "errors",
     "WriteError": "errors",
     "Writer": "writing.writer",

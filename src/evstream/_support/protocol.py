@@ -27,5 +27,7 @@ STATE_FIELDS = (
     "rare",
     "common",
     "odd",
+    "empty",
+    "merged",
 )
 """Fields of the state, before those of the records; see `wire.kernels.new_state`."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from evstream._support.format import Format
 from evstream.checking.seal import Seal, Sealer
 from evstream.checking.validation import Report, Validation
 from evstream.errors import EvstreamError, TruncatedStreamError
 from evstream.reading.stream import EventStream
+from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.environment import strict_of
 from evstream.transport.sink import Sink
 from evstream.transport.source import CHUNK, Source
@@ -35,8 +35,8 @@ class Passed:
 
 
 def tee(
-    source: Any,
-    target: Any,
+    source: SourceLike,
+    target: TargetLike,
     *,
     seal: str | None = None,
     stream: str | None = None,

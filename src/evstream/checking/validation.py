@@ -21,6 +21,7 @@ from evstream.checking.rules import Checker
 from evstream.checking.seal import Seal, Sealer
 from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError, plain_id
 from evstream.reading.stream import EventStream
+from evstream.transport.endpoints import SourceLike
 from evstream.wire.columns import Array, Chunk
 
 CONTEXT = 8
@@ -104,7 +105,7 @@ class Report:
 
 
 def validate(
-    source: Any,
+    source: SourceLike,
     *,
     expect_events: Iterable[Any] | None = None,
     seal: str | bool = True,
@@ -140,7 +141,7 @@ def validate(
         return Validation(opened, first, sealed, sealer).run(expect_events)
 
 
-def _seal_of(source: Any, seal: str | bool, timeout: float | None) -> Seal | None:
+def _seal_of(source: SourceLike, seal: str | bool, timeout: float | None) -> Seal | None:
     if isinstance(seal, (str, os.PathLike)):
         return Seal.read(os.fspath(seal), timeout)
     if seal and isinstance(source, (str, os.PathLike)) and source != "-":

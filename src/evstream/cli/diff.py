@@ -15,7 +15,7 @@ from evstream.cli.progress import Progress
 from evstream.cli.standard import tell
 
 if TYPE_CHECKING:
-    from evstream.comparison import Difference, Report
+    from evstream.comparison import Comparison, Difference
 
 
 def add_parser(commands: Any, format: Format) -> None:
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     return int(not report.equal)
 
 
-def lines(report: Report) -> Iterator[str]:
+def lines(report: Comparison) -> Iterator[str]:
     """The report for people."""
     yield f"A {report.a}"
     yield f"B {report.b}"

@@ -13,7 +13,7 @@ it may be wrong.
 
 from __future__ import annotations
 
-from evstream.comparison.report import Counts, Difference, Report
+from evstream.comparison.report import Comparison, Counts, Difference
 from evstream.comparison.streams import compare
 
-__all__ = ["Counts", "Difference", "Report", "compare"]
+__all__ = ["Comparison", "Counts", "Difference", "compare"]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evstream.comparison.report import Difference, Options, Report
+from evstream.comparison.report import Comparison, Difference, Options
 from evstream.errors import plain_id
 from evstream.wire.columns import Array, Columns, differ
 from evstream.wire.header import StreamHeader
@@ -49,7 +49,7 @@ class Comparer:
     """Compares what belongs together and reports it. Of the columns of a block and its
     entries, the keys are ids, the others values."""
 
-    def __init__(self, report: Report, header: StreamHeader, options: Options) -> None:
+    def __init__(self, report: Comparison, header: StreamHeader, options: Options) -> None:
         self.report = report
         self._header, self._options = header, options
         columns = [(i, *item) for i, item in enumerate(header.block_columns.items())]
@@ -101,7 +101,7 @@ class Comparer:
         would not stand in their order.
         """
         if count > 1 and not self.list_is_full:
-            trial = Comparer(Report("", "", ""), self._header, replace(self._options, first=0))
+            trial = Comparer(Comparison("", "", ""), self._header, replace(self._options, first=0))
             if trial.events(count, a, b):
                 self._take_over(trial.report)
                 return True
@@ -141,7 +141,7 @@ class Comparer:
         counts["event"].differ += len(np.unique(differing_events))
         return self.report.found == found
 
-    def _take_over(self, equal: Report) -> None:
+    def _take_over(self, equal: Comparison) -> None:
         """Count what another report counts, which found no difference."""
         report = self.report
         for level, counts in equal.counts.items():
@@ -250,7 +250,7 @@ class Comparer:
         a: Array | None = None,
         b: Array | None = None,
     ) -> None:
-        """Report differences: what is in `index`, and for each the value of either stream."""
+        """Comparison differences: what is in `index`, and for each the value of either stream."""
         self.report.found += len(index)
         room = max(self._options.first - len(self.report.differences), 0)
         columns = ids(index[:room])

@@ -41,7 +41,7 @@ class Counts:
 
 
 @dataclass
-class Report:
+class Comparison:
     """What `compare` found.
 
     Attributes:

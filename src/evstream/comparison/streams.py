@@ -12,9 +12,10 @@ import numpy as np
 
 from evstream._support.format import Format
 from evstream.comparison.matched import Comparer
-from evstream.comparison.report import Options, Report
+from evstream.comparison.report import Comparison, Options
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.stream import EventStream
+from evstream.transport.endpoints import SourceLike
 from evstream.wire.columns import Array, Columns, differ, plain, run_starts
 
 LOOK_AHEAD_EVENTS = 1000
@@ -23,8 +24,8 @@ _MIXED_BATCH = 256  # enough to hide the cost of a call, few enough to narrow do
 
 
 def compare(
-    a: Any,
-    b: Any,
+    a: SourceLike | EventStream,
+    b: SourceLike | EventStream,
     *,
     ignore_order: bool = False,
     zeros: bool = False,
@@ -37,7 +38,7 @@ def compare(
     timeout: float | None = None,
     format: Format | None = None,
     progress: Callable[[int], object] | None = None,
-) -> Report:
+) -> Comparison:
     """Compare two streams to their end, in bounded memory.
 
     Values are equal when they differ by at most absolute + relative * max(|a|, |b|). NaN
@@ -63,7 +64,7 @@ def compare(
         raise ValueError("only one of two streams can be stdin")
     with contextlib.ExitStack() as stack:
 
-        def opened(source: Any) -> EventStream:
+        def opened(source: SourceLike | EventStream) -> EventStream:
             if isinstance(source, EventStream):
                 return source
             opened = EventStream(
@@ -72,7 +73,7 @@ def compare(
             return stack.enter_context(opened)
 
         one, other = opened(a), opened(b)
-        report = Report(one.name, other.name, one.header.stream)
+        report = Comparison(one.name, other.name, one.header.stream)
         options = Options(ignore_order, zeros, absolute, relative, first)
         comparer = Comparer(report, one.header, options)
         comparer.headers(one.header, other.header)

@@ -18,6 +18,7 @@ from evstream.errors import EvstreamError, TableError
 from evstream.tables.column_names import fill_exposures
 from evstream.tables.rows import join_rows
 from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
+from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.same_file import refuse_same_file
 from evstream.transport.sink import Sink, SinkFile
 from evstream.transport.source import Source
@@ -31,8 +32,8 @@ BATCH_ROWS = 1 << 17
 
 
 def convert(
-    source: Any,
-    target: Any,
+    source: SourceLike,
+    target: TargetLike,
     *,
     from_: str | None = None,
     to: str | None = None,
@@ -128,7 +129,7 @@ def _refuse_idle(options: Options, output_format: str) -> None:
         )
 
 
-def _expands(source: Any, input_format: str, options: Options) -> bool:
+def _expands(source: SourceLike, input_format: str, options: Options) -> bool:
     """Whether the source may be compressed: a list of event ids has no header, so its first
     bytes can look like anything."""
     bare = (
@@ -139,7 +140,7 @@ def _expands(source: Any, input_format: str, options: Options) -> bool:
 
 
 @contextmanager
-def _compressed(file: SinkFile, target: Any) -> Generator[Any]:
+def _compressed(file: SinkFile, target: TargetLike) -> Generator[Any]:
     """The file, behind the compression that the name of the target says."""
     kind = compression_by_name(target)
     if kind is None:

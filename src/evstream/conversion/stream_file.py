@@ -12,8 +12,7 @@ import numpy as np
 from evstream.conversion.table import Options, Table, complete_header, missing_fields
 from evstream.errors import RowsWarning, TableError, WriteError, warn
 from evstream.reading.stream import EventStream
-from evstream.tables.arrow import BATCH_ROWS, rebatch
-from evstream.tables.rows import iter_rows
+from evstream.tables.rows import BATCH_ROWS, iter_rows
 from evstream.transport.sink import SinkFile
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
@@ -32,7 +31,7 @@ def read(source: Source, options: Options) -> Table:
         raise
 
     def batches() -> Iterator[dict[str, Array]]:
-        yield from rebatch(iter_rows(stream), BATCH_ROWS)
+        yield from iter_rows(stream, rows=BATCH_ROWS)
         table.clean_end = stream.clean_end is not False
 
     table = Table(stream.header, batches(), stream.name, True, close=stream.close)

@@ -19,6 +19,7 @@ from evstream._support.format import Format
 from evstream.errors import EvstreamError
 from evstream.merging.event_ids import EventIds
 from evstream.merging.inputs import Input, ReadOptions, first_look, refuse_twice
+from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.same_file import refuse_same_file
 from evstream.wire.columns import differ
 from evstream.wire.header import StreamHeader
@@ -32,8 +33,8 @@ MEMORY = 1 << 26
 
 
 def merge(
-    sources: Iterable[Any],
-    target: Any,
+    sources: Iterable[SourceLike],
+    target: TargetLike,
     *,
     same_event: str = "refuse",
     order: str = "auto",

@@ -13,6 +13,7 @@ import numpy as np
 from evstream._support.format import Format
 from evstream.errors import CorruptStreamError, StreamMismatchError, plain_id
 from evstream.reading.stream import EventStream
+from evstream.transport.endpoints import SourceLike
 from evstream.transport.reopened_file import ReopenedFile
 from evstream.transport.source import CHUNK
 from evstream.wire.columns import Array, Chunk, differ, plain, run_starts
@@ -306,7 +307,7 @@ def descent_in(events: Array, last: Any) -> int | None:
     return int(falls[0]) + 1 if len(falls) else None
 
 
-def refuse_twice(sources: list[Any]) -> None:
+def refuse_twice(sources: list[SourceLike]) -> None:
     """Raise ValueError where stdin is to be read twice."""
     if sum(isinstance(source, str) and source == "-" for source in sources) > 1:
         raise ValueError("stdin can be read only once")

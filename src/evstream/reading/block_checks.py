@@ -33,6 +33,7 @@ class BlockChecks:
         strict: whether a hole is an error.
         holes: number of blocks of zero bytes alone.
         reserved: number of other blocks with an id that stands for none.
+        was_odd: whether the last stretch had a block that was to be looked at.
     """
 
     def __init__(self, header: StreamHeader, source: str, strict: bool = False) -> None:
@@ -46,7 +47,7 @@ class BlockChecks:
         self._first_hole: int | None = None
         self._first_reserved = ""
         self._bare = header.block.entry is None  # few, and no kernel looks at them
-        self._was_odd = False
+        self.was_odd = False
         self._first = header.size
 
     def look_at(
@@ -123,7 +124,7 @@ class BlockChecks:
     def take_odd(self, state: Any) -> bool:
         """Whether a kernel saw a block that is to be looked at, in this stretch or the last."""
         found, state["odd"] = bool(state["odd"]), self._bare
-        look, self._was_odd = found or self._was_odd, found
+        look, self.was_odd = found or self.was_odd, found
         return look
 
     @property

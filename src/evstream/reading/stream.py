@@ -11,16 +11,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from evstream._support.format import Format, bound_format
 from evstream.errors import CorruptStreamError, EvstreamError, SecondStreamError, plain_id
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.decoder import Decoder
 from evstream.reading.listed_text import is_text
+from evstream.reading.row_decoder import RowDecoder, RowOutput
 from evstream.reading.stream_end import report_unclosed
 from evstream.reading.window import Window
 from evstream.transport.compression import may_be_compressed
+from evstream.transport.endpoints import SourceLike
 from evstream.transport.environment import strict_of
 from evstream.transport.source import CHUNK, Source
 from evstream.wire.columns import Chunk
@@ -48,7 +50,7 @@ class EventStream:
 
     def __init__(
         self,
-        source: Any,
+        source: SourceLike | Source,
         stream: str | None = None,
         *,
         widths: Mapping[str, str] | None = None,
@@ -72,6 +74,7 @@ class EventStream:
                 self._window.take, self.name, stream, widths, format
             )
             self._decoder = Decoder(self.header, self.name, self._strict)
+            self._decode: Callable[[Window, bool], Any] = self._decoder.decode
         except BaseException:
             self._source.close()
             raise
@@ -125,6 +128,14 @@ class EventStream:
             self._refuse_reading()
         return self._chunks
 
+    def decode_rows(self, out: RowOutput) -> Iterator[None]:
+        """Decode a stream that nobody has read from into rows, a chunk at each step; instead of
+        `chunks` or events. Raises as `chunks` does."""
+        chunks = self.chunks()
+        decoder = RowDecoder(self.header, self.name, self._strict, out)
+        self._decoder, self._decode = decoder, decoder.decode_rows
+        return cast(Iterator[None], chunks)
+
     def _refuse_reading(self) -> NoReturn:
         if self._error is not None:
             raise copy.copy(self._error)
@@ -136,18 +147,18 @@ class EventStream:
         )  # fmt: skip
 
     def _read_chunks(self) -> Generator[Any]:
-        window, decoder = self._window, self._decoder
         try:
             yield  # see _started
+            window, decoder, decode = self._window, self._decoder, self._decode
             while True:
                 if window.left:
                     self._refuse_text()
-                    yield decoder.decode(window)
+                    yield decode(window, False)
                     decoder.refuse()
                 if window.fill() == 0:
                     break
             if window.left:  # less than a record, or a block header that looked like a stream's
-                yield decoder.decode(window, ended=True)
+                yield decode(window, True)
                 decoder.refuse()
             missing = decoder.finish(window)
             if self._strict or self._warn:
@@ -225,7 +236,7 @@ def _started(generator: Generator[Any]) -> Generator[Any]:
 
 
 def open(
-    source: Any,
+    source: SourceLike,
     stream: str | None = None,
     *,
     widths: Mapping[str, str] | None = None,

@@ -17,7 +17,8 @@ from evstream._support.format import Format
 from evstream.errors import TableError, WriteError
 from evstream.extras import import_arrow
 from evstream.reading.stream import EventStream
-from evstream.tables.rows import Ids, iter_rows, join_rows
+from evstream.tables.rows import BATCH_ROWS, Ids, iter_rows
+from evstream.transport.endpoints import SourceLike
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
@@ -31,8 +32,6 @@ METADATA = b"evstream"
 
 FINAL_DELIMITER = b"evstream.final_delimiter"
 """Metadata of what was written at the end: "false" for a stream without its last delimiter."""
-
-BATCH_ROWS = 1 << 17
 
 
 def arrow_schema(header: StreamHeader) -> pa.Schema:
@@ -108,26 +107,8 @@ def numbers_of(column: pa.Array) -> Array:
     return np.frombuffer(data, dtype, len(column), column.offset * dtype.itemsize if data else 0)
 
 
-def rebatch(batches: Iterator[dict[str, Array]], rows: int) -> Iterator[dict[str, Array]]:
-    """The same rows in batches of `rows`, the last one smaller."""
-    waiting: list[dict[str, Array]] = []
-    count = 0
-    for batch in batches:
-        waiting.append(batch)
-        count += len(next(iter(batch.values())))
-        if count < rows:
-            continue
-        joined = join_rows(waiting)
-        for at in range(0, count - rows + 1, rows):
-            yield {n: column[at : at + rows] for n, column in joined.items()}
-        count %= rows
-        waiting = [{n: column[len(column) - count :] for n, column in joined.items()}]
-    if count:
-        yield join_rows(waiting)
-
-
 def iter_batches(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
@@ -173,7 +154,7 @@ def _schema_and_batches(
             schema = arrow_schema(stream.header)
             yield schema
             is_empty = True
-            for batch in rebatch(iter_rows(stream, events, sidx), rows):
+            for batch in iter_rows(stream, events, sidx, rows):
                 is_empty = False
                 yield batch_of(schema, batch)
             if is_empty:  # the header is in the schema of a batch
@@ -184,7 +165,7 @@ def _schema_and_batches(
 
 
 def arrow_reader(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
@@ -206,7 +187,7 @@ def arrow_reader(
 
 
 def read_arrow(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     sidx: Ids = None,
     *,

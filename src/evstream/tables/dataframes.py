@@ -16,6 +16,7 @@ from evstream.extras import import_extra
 from evstream.reading.stream import EventStream
 from evstream.tables.arrow import arrow_schema, read_arrow
 from evstream.tables.rows import Ids, keep_blocks, named_rows, read_columns, watched_chunks
+from evstream.transport.endpoints import SourceLike
 from evstream.wire.columns import row_count
 
 CHUNK = 1 << 22
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def read_polars(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
@@ -58,7 +59,7 @@ def read_polars(
 
 
 def read_pandas(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
@@ -84,7 +85,7 @@ def read_pandas(
 
 
 def scan_polars(
-    source: Any,
+    source: SourceLike,
     *,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,

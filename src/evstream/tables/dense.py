@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from evstream._support.format import Format
 from evstream.reading.stream import EventStream
 from evstream.tables.rows import Ids, Selection
+from evstream.transport.endpoints import SourceLike
 from evstream.wire.columns import Array, Chunk, Columns
 from evstream.wire.event import densify, no_matrix
 from evstream.wire.header import StreamHeader
@@ -37,7 +38,7 @@ class DenseTable(NamedTuple):
 
 
 def read_dense(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     *,
     stream: str | None = None,

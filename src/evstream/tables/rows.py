@@ -1,8 +1,8 @@
 """A stream as rows: one numpy column per field, a row per entry.
 
-Rows cannot say everything that a stream can: a block without entries has no row, and two
-blocks of the same ids that follow one another look like one. Where that happens a warning
-says so, since the way back would give another stream.
+All rows come from the kernel that writes rows, without a copy. Where only the rows of some
+events are wanted, blocks are decoded first, so that the others are left out before they become
+rows. A warning reports blocks that rows do not show (`reading.unshown_blocks`).
 """
 
 from __future__ import annotations
@@ -14,21 +14,19 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format
-from evstream.errors import AbsentEventWarning, RowsWarning, warn
+from evstream.errors import AbsentEventWarning, warn
+from evstream.reading.row_decoder import BatchOutput, RowOutput
 from evstream.reading.stream import EventStream
-from evstream.wire.columns import (
-    Array,
-    Chunk,
-    Columns,
-    differ,
-    kept,
-    to_rows,
-)
+from evstream.reading.unshown_blocks import UnshownBlocks
+from evstream.transport.endpoints import SourceLike
+from evstream.wire.columns import Array, Chunk, Columns, to_rows
 from evstream.wire.header import StreamHeader
 
 Ids = int | float | Iterable[int] | Iterable[float] | None
 
 _INTEGER = np.dtype(np.int64)
+
+BATCH_ROWS = 1 << 17
 
 
 class Selection:
@@ -150,7 +148,7 @@ def join_rows(batches: list[dict[str, Array]]) -> dict[str, Array]:
 
 
 def read_columns(
-    source: Any,
+    source: SourceLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
@@ -179,48 +177,54 @@ def read_columns(
     with EventStream(
         source, stream, widths=widths, strict=strict, timeout=timeout, format=format
     ) as opened:
-        columns = _Growing(opened, opened.size if events is None and sidx is None else None)
-        for rows in iter_rows(opened, events, sidx):
-            columns.append(rows)
-    return columns.kept()
+        return whole_rows(opened, events, sidx)
 
 
-class _Growing:
-    """Columns that rows are added to. For all rows of a file, of `size` bytes, they begin as long
-    as these can be: memory that is never written to is not taken, and nothing is moved later."""
+def whole_rows(stream: EventStream, events: Ids = None, sidx: Ids = None) -> dict[str, Array]:
+    """All rows of a stream that nobody has read from; warnings as of `iter_rows`.
 
-    def __init__(self, stream: EventStream, size: int | None) -> None:
-        dtypes = stream.header.row_columns
-        header = stream.header
-        record = header.record_dtype(header.block.entry or header.block.header)
-        rows = (size or 1 << 20) // record.itemsize
-        self._columns = {name: np.empty(rows, dtype) for name, dtype in dtypes.items()}
-        self._used = 0
-
-    def append(self, rows: dict[str, Array]) -> None:
-        first, last = self._used, self._used + len(next(iter(rows.values())))
-        for name, column in self._columns.items():
-            if last > len(column):
-                grown = np.empty(2 * last, column.dtype)
-                grown[:first] = column[:first]
-                self._columns[name] = grown
-            self._columns[name][first:last] = rows[name]
-        self._used = last
-
-    def kept(self) -> dict[str, Array]:
-        """The columns; copies where they would hold on to much more than they show."""
-        return {name: kept(column, self._used) for name, column in self._columns.items()}
+    Columns for all rows of a file are at once as long as these can be: memory that is never
+    written to is not taken, and nothing is moved later.
+    """
+    header, is_all = stream.header, events is None and sidx is None
+    record = header.record_dtype(header.block.entry or header.block.header)
+    size = stream.size if is_all else None
+    out = RowOutput(header, (size or 1 << 20) // record.itemsize)
+    if is_all:
+        for _ in stream.decode_rows(out):
+            pass
+        out.unshown.warn(stream.name)
+    else:
+        for rows in _selected_rows(stream, Selection(header, events, sidx)):
+            out.append(rows)
+    return out.rows()
 
 
 def iter_rows(
-    stream: EventStream, events: Ids = None, sidx: Ids = None
+    stream: EventStream, events: Ids = None, sidx: Ids = None, rows: int = BATCH_ROWS
 ) -> Iterator[dict[str, Array]]:
-    """The rows of an open stream, a stretch at a time, as they are decoded.
+    """The rows of a stream that nobody has read from, in batches of `rows`, the last smaller.
 
-    Warns with RowsWarning at the end if the stream has blocks that rows cannot say, and with
+    Warns with RowsWarning at the end if the stream has blocks that rows do not show, and with
     AbsentEventWarning if it does not have all of `events`.
     """
-    selection = Selection(stream.header, events, sidx)
+    if events is None and sidx is None:
+        return _decoded_rows(stream, rows)
+    return rebatch(_selected_rows(stream, Selection(stream.header, events, sidx)), rows)
+
+
+def _decoded_rows(stream: EventStream, rows: int) -> Iterator[dict[str, Array]]:
+    """All rows, as the kernel writes them."""
+    out = BatchOutput(stream.header, rows)
+    for _ in stream.decode_rows(out):
+        yield from out.take_full()
+    out.unshown.warn(stream.name)
+    if out.used:
+        yield out.rows()
+
+
+def _selected_rows(stream: EventStream, selection: Selection) -> Iterator[dict[str, Array]]:
+    """The rows of wanted blocks and sidx, a chunk at a time."""
     for chunk in watched_chunks(stream):
         kept = selection.blocks(chunk)
         rows = selection.rows(to_rows(stream.header, kept.columns, kept.skipped))
@@ -232,57 +236,31 @@ def iter_rows(
 def watched_chunks(stream: EventStream) -> Iterator[Chunk]:
     """The chunks of an open stream, for programs that make rows of them.
 
-    Warns with RowsWarning at the end if the stream has blocks that rows cannot say.
+    Warns with RowsWarning at the end if the stream has blocks that rows do not show.
     """
-    unsaid = _Unsaid(stream.header)
+    unshown = UnshownBlocks(stream.header)
     for chunk in stream.chunks():
-        unsaid.look_at(chunk)
+        unshown.count_chunk(chunk)
         yield chunk
-    unsaid.warn(stream.name)
+    unshown.warn(stream.name)
 
 
-class _Unsaid:
-    """Counts the blocks of a stream that leave no trace in its rows."""
-
-    def __init__(self, header: StreamHeader) -> None:
-        self._has_entries = header.block.entry is not None
-        self._counted = header.block.index is not None
-        names = header.block_columns
-        self._keys = [i for i, name in enumerate(names) if name in header.key_columns]
-        self._last: list[Any] | None = None
-        self._last_entries = 0
-        self.empty = 0
-        self.merged = 0
-
-    def look_at(self, chunk: Chunk) -> None:
-        columns = chunk.columns
-        counts = np.diff(columns.offsets)
-        if not self._has_entries or not len(counts):
-            return
-        keys = [columns.block[i] for i in self._keys]
-        first = [key[0] for key in keys]
-        if chunk.continues:
-            counts[0] += chunk.skipped
-        elif self._last is not None:
-            self.empty += self._last_entries == 0
-            self.merged += not any(map(differ, first, self._last))
-        self.empty += int((counts[:-1] == 0).sum())
-        same = ~np.logical_or.reduce([differ(key[1:], key[:-1]) for key in keys])
-        self.merged += int(same.sum())
-        self._last = [key[-1] for key in keys]
-        self._last_entries = int(counts[-1])
-
-    def warn(self, source: str) -> None:
-        if self._last is not None:
-            self.empty += self._last_entries == 0
-        said = []
-        if self.empty:
-            said.append(f"{self.empty} blocks without entries, which have no row")
-        if self.merged and not self._counted:
-            said.append(f"{self.merged} blocks that rows cannot tell from the one before")
-        if said:
-            text = f"{source}: the stream has {' and '.join(said)}"
-            warn(text, RowsWarning)
+def rebatch(batches: Iterable[dict[str, Array]], rows: int) -> Iterator[dict[str, Array]]:
+    """The same rows in batches of `rows`, the last one smaller."""
+    waiting: list[dict[str, Array]] = []
+    count = 0
+    for batch in batches:
+        waiting.append(batch)
+        count += len(next(iter(batch.values())))
+        if count < rows:
+            continue
+        joined = join_rows(waiting)
+        for at in range(0, count - rows + 1, rows):
+            yield {n: column[at : at + rows] for n, column in joined.items()}
+        count %= rows
+        waiting = [{n: column[len(column) - count :] for n, column in joined.items()}]
+    if count:
+        yield join_rows(waiting)
 
 
 def _ids(name: str, values: Ids, dtype: np.dtype[Any] = _INTEGER) -> Array | None:

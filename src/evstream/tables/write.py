@@ -18,6 +18,7 @@ from evstream.tables.arrow_columns import is_numeric, plain_numbers
 from evstream.tables.column_names import fill_exposures, has_impacted_exposure, stream_names
 from evstream.tables.inputs import as_table, batches_of
 from evstream.tables.rows import whole_blocks
+from evstream.transport.endpoints import TargetLike
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 def write_arrow(
     table: Any,
-    target: Any,
+    target: TargetLike,
     stream: str | None = None,
     *,
     widths: Mapping[str, str] | None = None,

@@ -53,7 +53,7 @@ class Event:
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """The columns, which the classes of the generated packages have."""
+            """The event and the columns, by the names that the class of each block has for them."""
 
     @property
     def event_key(self) -> Any:

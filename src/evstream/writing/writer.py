@@ -19,6 +19,7 @@ import numpy.typing as npt
 from evstream._support.format import Format
 from evstream._support.protocol import AT_HEADER, IN_ENTRIES
 from evstream.errors import WriteError
+from evstream.transport.endpoints import TargetLike
 from evstream.wire.columns import Array, Columns, differ
 from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader
@@ -59,7 +60,7 @@ class Writer:
 
     def __init__(
         self,
-        target: Any,
+        target: TargetLike,
         header: StreamHeader,
         *,
         validate: bool = True,
@@ -304,7 +305,7 @@ class Writer:
 
 
 def create(
-    target: Any,
+    target: TargetLike,
     stream: str | None = None,
     *,
     widths: Mapping[str, str] | None = None,
