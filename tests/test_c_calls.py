@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from c_programs import COMPILERS, INCLUDE, SANITIZERS, compile_with
 from oracle import encode
-from test_c_header import COMPILERS, INCLUDE, SANITIZERS, compile_with
 
 HEADER = (INCLUDE / "evstream.h").read_text()
 NEXT = re.compile(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from c_programs import WIDTHS, Job, compile_with, program, run
 from oracle import encode
-from test_c_header import WIDTHS, Job, compile_with, program, run
 
 __all__ = ["program"]  # a fixture
 

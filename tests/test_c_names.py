@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from c_programs import INCLUDE, MORE_WARNINGS, compile_with
 from codegen.generate import generate
 from codegen.outputs import package_outputs
 from codegen.plan_c import TAKEN
 from support import ROOT
-from test_c_header import INCLUDE, MORE_WARNINGS, compile_with
 
 SYSTEM_HEADERS = """
 assert.h ctype.h errno.h fenv.h inttypes.h limits.h locale.h math.h setjmp.h

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 import evstream
+from c_programs import compile_with
 from evstream._support.format import bound_format
-from evstream.wire.header import build_header
+from evstream.wire.header_bytes import build_header
 from evstream.wire.stream_edge import given_up_mark
 from support import read_all
-from test_c_header import compile_with
-from test_stream_edge import Steps
-from test_writer import HEADERS, NARROW_AND_WIDE, good_rows, new_writer
+from writer_cases import HEADERS, NARROW_AND_WIDE, Steps, good_rows, new_writer
 
 BLOCKS = {
     "gul_item": "item", "gul_coverage": "coverage", "loss": "item", "summary": "summary",

@@ -22,12 +22,12 @@ import numba
 import numpy as np
 
 import evstream
+from c_programs import Found, Job, end_of, program, run
 from documented import row_parser
 from evstream import event_stream as es
+from kaitai_readers import Values, blocks_of, description_of, read, readers, records_of
 from oracle import Bits, records_sha256
 from support import read_all
-from test_c_header import Found, Job, end_of, program, run
-from test_kaitai import Values, blocks_of, description_of, read, readers, records_of
 
 __all__ = ["program", "readers"]  # fixtures
 

@@ -69,7 +69,7 @@ def test_no_callback_sees_a_sidx_outside_of_the_stream(
     assert (error.event_id, error.item_id) == (2, 7)
     assert error.offset == 8 + (2 + len(good) + 1 + at) * size
     assert error.problem == f"sidx is {sidx}"
-    limit = "3 at most, the len_sample of the stream header"
+    limit = "at most 3, the len_sample of the stream header"
     special = "from 1, or a special one: -5, -4, -3, -2, -1"
     assert error.expected == (limit if sidx > 0 else special)
 
@@ -97,7 +97,7 @@ def test_an_entry_is_refused_again_when_it_is_read_again() -> None:
     state = np.zeros(LEN_SAMPLE)
     reader = evstream.reader_class("loss", on_entry=on_entry)(state)
     for _ in range(2):
-        with pytest.raises(CorruptStreamError, match="sidx is 9, expected 3 at most"):
+        with pytest.raises(CorruptStreamError, match="sidx is 9, expected at most 3"):
             list(reader.read_streams([source]))
         assert state.tolist() == [1, 1, 0]
 

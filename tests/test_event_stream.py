@@ -176,7 +176,7 @@ def test_unused_widths_do_not_keep_an_event_from_being_written():
 
 def test_input_that_is_not_an_event_stream_is_refused(tmp_path):
     for start, said in [
-        (b"y\n" * 10, "this is no event stream: it begins with 79 0a 79 0a"),
+        (b"y\n" * 10, "not an event stream: it begins with 79 0a 79 0a"),
         (gzip.compress(LOSS), r"compressed with gzip, expected .* evstream\.open"),
         (
             struct.pack("<III", 4 << 24 | 1, 3, 0),

@@ -18,7 +18,8 @@ import pytest
 import evstream
 from evstream.reading.stream import EventStream
 from evstream.tables.arrow import FINAL_DELIMITER, header_of
-from evstream.tables.rows import iter_rows, whole_blocks
+from evstream.tables.batches import whole_blocks
+from evstream.tables.rows import iter_rows
 from evstream.wire.header import StreamHeader
 from frame_cases import FAITHFUL, READERS, REAL, SAID_BY_NO_ROW, SAMPLE_COUNT, options, write_back
 from golden_files import (

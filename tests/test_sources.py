@@ -265,7 +265,7 @@ def test_the_size_of_a_compressed_file_is_not_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_bytes_are_refused_with_the_way_to_read_them(kind: type) -> None:
-    with pytest.raises(TypeError, match=r"a source of bytes in memory is io\.BytesIO\(data\)"):
+    with pytest.raises(TypeError, match=r"expected io\.BytesIO\(data\)"):
         evstream.open(kind(SMALL))
 
 

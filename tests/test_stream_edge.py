@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import os
 import random
 from collections.abc import Callable
@@ -23,33 +22,17 @@ from evstream.wire.header_bytes import build_header
 from evstream.wire.stream_edge import Edge, give_up, given_up_mark
 from row_reader import RowReader
 from support import read_all
-from writer_cases import HEADERS, NARROW_AND_WIDE, expected_bytes, good_rows, later_rows, new_writer
+from writer_cases import (
+    HEADERS,
+    NARROW_AND_WIDE,
+    Steps,
+    expected_bytes,
+    good_rows,
+    later_rows,
+    new_writer,
+)
 
 GAVE_UP = "the stream is not complete: its writer gave up here"
-PAGE = 4096
-
-
-class Steps:
-    """A target that remembers how long it was after each write."""
-
-    def __init__(self) -> None:
-        self.data = b""
-        self.sizes = [0]
-
-    def write(self, view: memoryview) -> int:
-        self.data += bytes(view)
-        self.sizes.append(len(self.data))
-        return len(view)
-
-    @property
-    def killed_at(self) -> list[int]:
-        """Sizes at which the stream may end if its writer is killed: between two writes, and
-        where the kernel cuts a long one, counted in pages from its start or its end."""
-        places = set(self.sizes)
-        for start, end in itertools.pairwise(self.sizes):
-            if end - start > PAGE:
-                places |= set(range(start, end, PAGE)) | set(range(end, start, -PAGE))
-        return sorted(places - {len(self.data)})
 
 
 def one_entry_blocks(stream: str, events: int) -> dict[str, Any]:

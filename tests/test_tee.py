@@ -168,7 +168,7 @@ def test_the_environment_makes_every_reader_strict(
     with pytest.warns(evstream.MissingDelimiterWarning):
         assert len(list(evstream.open(path, strict=False))) == 3
     monkeypatch.setenv("EVSTREAM_STRICT", "maybe")
-    with pytest.raises(ValueError, match="EVSTREAM_STRICT: 'maybe', expected 1 or 0"):
+    with pytest.raises(ValueError, match="EVSTREAM_STRICT is 'maybe', expected 1 or 0"):
         evstream.open(path)
 
 
@@ -188,7 +188,7 @@ def test_the_environment_gives_every_reader_a_timeout(monkeypatch: pytest.Monkey
             os.close(writer)
     for text in ("soon", "0", "-1", "nan"):
         monkeypatch.setenv("EVSTREAM_TIMEOUT", text)
-        with pytest.raises(ValueError, match=f"EVSTREAM_TIMEOUT: '{text}', expected seconds"):
+        with pytest.raises(ValueError, match=f"EVSTREAM_TIMEOUT is '{text}', expected seconds"):
             evstream.open(io.BytesIO(STREAM))
         assert len(list(evstream.open(io.BytesIO(STREAM), timeout=5))) == 3
 

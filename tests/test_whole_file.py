@@ -298,7 +298,7 @@ def test_durability_can_be_switched_off(
     assert "replace" in {call for call, _ in calls.made}
     assert "fsync" not in {call for call, _ in calls.made}
     monkeypatch.setenv("EVSTREAM_FSYNC", "perhaps")
-    with pytest.raises(ValueError, match="EVSTREAM_FSYNC: 'perhaps', expected 1 or 0"):
+    with pytest.raises(ValueError, match="EVSTREAM_FSYNC is 'perhaps', expected 1 or 0"):
         evstream.create(tmp_path / "d.bin", len_sample=1)
     assert not (tmp_path / "d.bin").exists()
 

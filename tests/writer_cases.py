@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from itertools import chain
 from typing import Any
 
@@ -125,3 +126,29 @@ NARROW_AND_WIDE = [
         ("i4", "f4", "u8"),
     ]
 ]
+
+
+PAGE = 4096
+
+
+class Steps:
+    """A target that remembers how long it was after each write."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.sizes = [0]
+
+    def write(self, view: memoryview) -> int:
+        self.data += bytes(view)
+        self.sizes.append(len(self.data))
+        return len(view)
+
+    @property
+    def killed_at(self) -> list[int]:
+        """Sizes at which the stream may end if its writer is killed: between two writes, and
+        where the kernel cuts a long one, counted in pages from its start or its end."""
+        places = set(self.sizes)
+        for start, end in itertools.pairwise(self.sizes):
+            if end - start > PAGE:
+                places |= set(range(start, end, PAGE)) | set(range(end, start, -PAGE))
+        return sorted(places - {len(self.data)})

@@ -1,7 +1,7 @@
 """The public functions of evstream, bound to another format.
 
-A generated package is a facade: its `open`, `create` and the rest are those of evstream with its
-own `Format` filled in. What is not a function of streams (errors, classes) is the same in both.
+A generated package is a facade: its `open`, `create` and other functions are those of evstream with
+its own `Format` filled in. Errors and classes are the same objects in both.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from evstream._support.format import Format
 
 
 def bound_names() -> list[str]:
-    """The public names of a facade: those of evstream but for the documented module's."""
+    """The public names of a facade: those of evstream except the ones of the documented module."""
     evstream = importlib.import_module("evstream")
     return [name for name in evstream.__all__ if name not in _OASIS_ONLY]
 
 
 def bound_value(format: Format, name: str, module: str) -> Any:
-    """The value of a public name in the facade `module`.
+    """The object with a public name in the facade `module`.
 
     Raises AttributeError for a name that facades do not have.
     """
@@ -41,4 +41,4 @@ def bound_value(format: Format, name: str, module: str) -> Any:
 
 
 _OASIS_ONLY = {"EventReader"}
-"""Names whose contract is that of the documented module."""
+"""Names that belong to the documented module, and so to the Oasis format."""

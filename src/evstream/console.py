@@ -1,4 +1,4 @@
-"""The `evstream` command as a process of its own."""
+"""The process of the `evstream` command."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from evstream import process
 
 
 def console(package: str | None = None) -> int:
-    """Run the command line of this process, for the format of a generated package; its exit
-    status."""
+    """Run the command line of this process, for the format of a generated package, and return its
+    exit status."""
     return process.run(lambda: _command(package))
 
 
 def _make_numpy_safe() -> None:
-    """Take from OpenBLAS, which comes with numpy, its ways to end this process.
+    """Keep OpenBLAS, which comes with numpy, from ending this process.
 
-    It interrupts the process if its threads cannot start, which nothing here needs, and exits
+    It interrupts the process if its threads cannot start, which evstream does not need, and exits
     with status 1 if its buffer does not fit into memory.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -29,11 +29,11 @@ def _make_numpy_safe() -> None:
 
 
 _ROOM = 160 << 20
-"""Bytes of memory that a process needs to load numpy at the least."""
+"""Bytes of memory that a process needs at least to load numpy."""
 
 
 def _command(package: str | None) -> int:
-    # Imported here, where a signal is handled already.
+    # Imported here, after signals are handled.
     _make_numpy_safe()
     from evstream._support.format import format_of
     from evstream.cli import standard

@@ -1,7 +1,7 @@
-"""Everything evstream raises on account of its input or output.
+"""The errors and warnings of evstream.
 
-Each error says in one line where it happened (source, byte, ids) and what was expected,
-and carries the same as attributes, so that an operator reads it and a program uses it.
+Each error states in one line where it happened (source, byte, ids), the problem, and what was
+expected. An operator reads the line; a program uses the attributes, which hold the same.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class EvstreamError(Exception):
     """Base of all errors of the package.
 
     Attributes:
-        source: name of the file, pipe or object; None when there is none.
-        offset: byte offset in the (decompressed) stream; None when it has no place.
+        source: name of the file, pipe or object; None if there is none.
+        offset: byte offset in the (decompressed) stream; None if it is not known.
         ids: ids of the block concerned, e.g. {"event_id": 3, "item_id": 7}.
-        event_id, item_id: the first and second of them; None when unknown.
-        expected: what would have been right; "" when the problem says it.
+        event_id, item_id: the first and second of them; None if unknown.
+        expected: the correct input; "" if the problem implies it.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class EvstreamError(Exception):
 
 
 class StreamHeaderError(EvstreamError):
-    """The stream header is cut short, or is none that the format has."""
+    """The stream header is cut short, or has a type that the format does not define."""
 
 
 class TruncatedStreamError(EvstreamError):
@@ -65,28 +65,28 @@ class TruncatedStreamError(EvstreamError):
 
 
 class CorruptStreamError(EvstreamError):
-    """The bytes cannot mean anything: a negative count, a sample outside its event."""
+    """The bytes cannot be valid: a negative count, a sample outside its event."""
 
 
 class ChangedSourceError(EvstreamError):
     """A source changed while it was read: its file was overwritten, cut or extended, another
-    reader moved it, or a forked process reads what its parent opened."""
+    reader moved its position, or a forked process reads a source that its parent opened."""
 
 
 class SecondStreamError(CorruptStreamError):
-    """Another stream begins before the end: files were joined byte by byte. What lies before it
-    is whole."""
+    """Another stream starts before the end: files were joined byte by byte. The stream before it
+    is complete."""
 
 
 class StreamMismatchError(EvstreamError, OSError):
-    """A stream is of another type than the one expected, or than its neighbours.
+    """A stream has another type than expected, or than the other inputs.
 
     Also an OSError, because that is what the documented module raises here.
     """
 
 
 class StallError(EvstreamError, TimeoutError):
-    """No byte came for as long as the timeout allows.
+    """No data received within the timeout.
 
     Attributes:
         streams: names of all the streams that were waited for; `source` is the first.
@@ -105,15 +105,15 @@ class StallError(EvstreamError, TimeoutError):
 
 
 class ReaderError(EvstreamError):
-    """A subclass's read_buffer raised, or left bytes of the stream unread."""
+    """read_buffer of a subclass raised, or left bytes of the stream unread."""
 
 
 class WriteError(EvstreamError):
-    """What is to be written breaks a rule of the stream, or could not be written.
+    """The data break a rule of the stream, or could not be written.
 
     Attributes:
-        row: row number, from 0, in the columns that were to be written; None if unknown.
-        rule: id of the rule that is broken; None where it is not one of the spec's.
+        row: row number, from 0, in the columns to write; None if unknown.
+        rule: id of the broken rule; None if it is not a rule of the spec.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class SealError(EvstreamError):
 
 
 class MissingDelimiterWarning(UserWarning):
-    """The last block of a stream is not closed; the C++ tools write streams so."""
+    """The last block of a stream is not closed, as in streams of the C++ tools."""
 
 
 class CutLineWarning(UserWarning):
@@ -172,7 +172,7 @@ class CutLineWarning(UserWarning):
 
 
 class AbsentEventWarning(UserWarning):
-    """An event that was asked for by its id is not in the stream."""
+    """An event that was requested by its id is not in the stream."""
 
 
 class SuspectWarning(UserWarning):
@@ -180,12 +180,12 @@ class SuspectWarning(UserWarning):
 
 
 class HoleWarning(SuspectWarning):
-    """A stretch of zero bytes stands where blocks should be: a write was lost, or a copy."""
+    """Zero bytes where blocks should be: a write or a copy was lost."""
 
 
 class RowsWarning(UserWarning):
-    """A stream has blocks that rows cannot say: empty ones, or the same ids twice running; or
-    rows that break a rule are written as they are, since they carry a stream header."""
+    """A stream has blocks that rows cannot represent (empty ones, or the same ids twice in a row),
+    or rows with a stream header break a rule and are written as they are."""
 
 
 class AggregationWarning(UserWarning):
@@ -197,12 +197,12 @@ class SkippedEventWarning(UserWarning):
 
 
 class CacheWarning(UserWarning):
-    """Compiled kernels cannot be read from disk or kept there; they are compiled anew."""
+    """Compiled kernels cannot be read from or written to the disk; they are compiled again."""
 
 
 def warn(text: str, category: type[Warning]) -> None:
-    """Warn at the line of the program that called the package, and each time: two streams
-    without a name have the same text, and the second is as cut as the first."""
+    """Warn at the line of the program that called the package, and warn each time: two streams
+    without a name have the same text, and the second one is as bad as the first."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_ours(frame):
         frame = frame.f_back
@@ -216,4 +216,4 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 class MissingExtraError(EvstreamError, ImportError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra to install."""

@@ -1,8 +1,8 @@
 """The documented event-stream module: the same names, signatures and behaviour.
 
-A program that imports these names from the reference runs by changing only the import, and
-gets errors where the reference was silent. What follows from the format is generated; the
-widths are those of the environment when this module is imported.
+A program that imports these names from the reference only changes the import, and gets errors
+where the reference was silent. The facts of the format are generated; the widths are those of the
+environment when this module is imported.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def mv_write(byte_mv: Any, cursor: Any, _dtype: Any, itemsize: Any, value: Any) 
 def _mv_read(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
     is_class = isinstance(_dtype, types.NumberClass)
     number = as_dtype(_dtype.dtype)
-    is_integer = number.kind == "i"  # once per pair is enough: with its sidx
+    is_integer = number.kind == "i"  # one prefetch per pair is enough, with its sidx
 
     def read_number(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
         if is_integer:
@@ -155,11 +155,11 @@ def mv_write_sidx_loss_cached(  # type: ignore[no-untyped-def]
 
 @jit
 def reservation_overflows(idx, reservation, capacity, name):  # type: ignore[no-untyped-def]
-    """Whether `reservation` more rows do not fit behind the `idx` rows of an output buffer.
+    """Whether `reservation` more rows do not fit after the `idx` rows of an output buffer.
 
     Raises:
-        ValueError: they would not fit into an empty buffer either, so that flushing it
-            would never help. (The one exception raised inside njit code: it is documented.)
+        ValueError: they do not fit into an empty buffer either, so that flushing it would not
+            help. (The only exception raised inside njit code, since it is documented.)
     """
     fits = idx + reservation <= capacity
     if not fits and idx == 0:
@@ -182,7 +182,7 @@ def write_mv_to_stream(stream: Any, byte_mv: Any, cursor: int) -> None:
     if isinstance(stream, (io.FileIO, io.BufferedWriter, io.BufferedRandom, io.BytesIO)):
         write_all(stream.write, view, stream)
     else:
-        # An object of somebody's own may keep what it is given, and byte_mv is reused.
+        # Another object may keep the bytes that it gets, and byte_mv is reused.
         write_all(lambda part: stream.write(bytes(part)), view, stream)
 
 

@@ -1,4 +1,4 @@
-"""Modules that `pip install evstream` does not bring."""
+"""Import optional modules, which `pip install evstream` does not install."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from evstream import process
 from evstream.errors import MissingExtraError
 
 _EXTRAS = {"jinja2": "codegen", "pyarrow": "arrow", "yaml": "codegen", "zstandard": "zstd"}
-"""Module -> the extra that brings it, where its name is another one."""
+"""Module -> the extra that installs it, if the names differ."""
 
 
 def import_extra(module: str) -> Any:
-    """A module that an extra brings. Raises MissingExtraError, which names the extra, and
-    MemoryError where there is no room to load it."""
+    """Import a module of an extra. Raises MissingExtraError, which names the extra, and MemoryError
+    if the module does not fit into memory."""
     try:
         imported = importlib.import_module(module)
     except ImportError as error:
@@ -28,8 +28,8 @@ def import_extra(module: str) -> Any:
             text = f"{module} cannot be loaded ({reason}): install it again"
         raise MissingExtraError(text) from None
     if module == "polars":
-        # Its import puts a handler of SIGINT before Python's, behind which the system goes on
-        # with a read that waits: nobody could interrupt a program that waits for a pipe.
+        # Its import installs a handler of SIGINT that restarts a waiting read, so that a program
+        # which waits for a pipe could not be interrupted.
         with contextlib.suppress(AttributeError, OSError, ValueError):
             signal.siginterrupt(signal.SIGINT, True)
     return imported

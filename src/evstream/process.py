@@ -1,13 +1,13 @@
-"""The process that runs one command: how a signal ends it, and which exit status it has.
+"""The process of one command: how a signal ends it, and its exit status.
 
-The first signal raises `Stopped` in the main thread, so that all that is open cleans up on the
-way out. Signals after it raise nothing: an exception in the middle of a clean-up breaks it. A
-clean-up may have to wait, for instance for the reader of a full pipe, so a second signal limits
-it to GRACE seconds more. A thread watches for that, because Python runs signal handlers in the
-main thread only, which may be inside a library at the time.
+The first signal raises `Stopped` in the main thread, so that open files clean up on the way out.
+Later signals raise nothing, since an exception in the middle of a clean-up would break it. A
+clean-up may have to wait, for instance for the reader of a full pipe, so a second signal limits it
+to GRACE seconds more. A thread watches for that: Python runs signal handlers only in the main
+thread, which may be inside a library at the time.
 
-This module imports nothing of the package at its top: what is imported before `take_signals`
-can be interrupted with a traceback.
+This module imports nothing of the package at its top: a signal during an import before
+`take_signals` would print a traceback.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ _stopping: int | None = None
 """The signal that ends the process, once one has come."""
 
 _sent_again = 0
-"""How many signals this process has sent itself."""
+"""Number of signals that this process has sent to itself."""
 
 _finished = False
-"""Whether the work is done, so that a signal changes nothing any more."""
+"""Whether the work is done, after which signals have no effect."""
 
 
 def run(work: Callable[[], int], name: str = "evstream") -> int:
-    """Run a command in a process that does nothing else; its exit status.
+    """Run a command in a process that does nothing else, and return its exit status.
 
     After a signal the process ends here. Otherwise signals are ignored from then on: the result
-    is out, and the interpreter's own end must not change the status that tells of it.
+    is complete, and a signal while the interpreter ends must not change the status.
     """
     take_signals()
     status = attempt(work, name)
@@ -68,7 +68,7 @@ def run(work: Callable[[], int], name: str = "evstream") -> int:
 
 
 def attempt(work: Callable[[], int], name: str) -> int:
-    """The exit status of `work`; after a signal the process ends here."""
+    """Run `work` and return its exit status; after a signal the process ends here."""
     global _finished  # noqa: PLW0603 (a process has one state)
     status = FAILED
     try:
@@ -90,7 +90,7 @@ def failure(error: BaseException, name: str = "evstream") -> int:
     """Print one line about an exception that no command expects; the exit status for it."""
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.SIGINT
-    if _stopping is not None:  # it is what the signal has left
+    if _stopping is not None:  # a consequence of the signal
         return 128 + _stopping
     if os.environ.get("EVSTREAM_TRACEBACK", "0") not in {"", "0"}:
         sys.excepthook(type(error), error, error.__traceback__)
@@ -107,12 +107,12 @@ def failure(error: BaseException, name: str = "evstream") -> int:
 
 
 def is_stopping() -> bool:
-    """Whether a signal ends the process, so that errors are its consequence."""
+    """Whether a signal is ending the process, so that errors are its consequence."""
     return _stopping is not None
 
 
 def is_exhaustion(error: BaseException) -> bool:
-    """Whether the machine has no more memory or threads, which is not the input's fault."""
+    """Whether an error means that the machine has no more memory or threads."""
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     if isinstance(error, RuntimeError):
@@ -121,14 +121,14 @@ def is_exhaustion(error: BaseException) -> bool:
 
 
 def refuse_exhaustion(error: BaseException) -> None:
-    """Raise the error again if it is not about the file, for loops that go on to the next one."""
+    """Raise the error again if memory or threads are exhausted, in loops over files."""
     if is_exhaustion(error):
         raise error
 
 
 def _without_room(error: BaseException) -> str | None:
-    """The line of an error, or of one that it came from, in which the system's loader says that
-    a shared library does not fit into memory. Only its words tell."""
+    """The line of an error, or of its cause, in which the system's loader reports that a shared
+    library does not fit into memory. Only the text shows that."""
     for line in str(error).splitlines():
         if any(words in line for words in _NO_ROOM):
             return line.strip()
@@ -155,8 +155,8 @@ _LONGEST = 300
 
 
 def take_signals() -> None:
-    """Let the signals of SIGNALS end this process as the module says, unless they are ignored
-    or handled already. Only the main thread can do this."""
+    """Handle the signals of SIGNALS as described above, unless they are ignored or handled already.
+    Call it in the main thread."""
     sys.unraisablehook = _unraisable
     for number in SIGNALS:
         before = signal.getsignal(number)
@@ -166,13 +166,13 @@ def take_signals() -> None:
 
 
 def watch_signals() -> None:
-    """Limit a clean-up from now on; call it once the standard streams are open, whose numbers
-    the pipe of this thread would take otherwise."""
+    """Limit the time of a clean-up from now on. Call it after the standard streams are open: a pipe
+    that is opened here could take their descriptors."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     try:
         _thread.start_new_thread(_watch, (reader,))
-    except RuntimeError:  # no more threads: then a second signal limits nothing
+    except RuntimeError:  # no more threads: a second signal then has no effect
         os.close(reader)
         os.close(writer)
     else:
@@ -180,7 +180,7 @@ def watch_signals() -> None:
 
 
 def give_back_signals() -> None:
-    """Undo `take_signals`, for a program that is to run in this process."""
+    """Undo `take_signals`, before another program runs in this process."""
     global _finished  # noqa: PLW0603
     for number, before in _handlers.items():
         signal.signal(number, before)
@@ -190,7 +190,7 @@ def give_back_signals() -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """End the process at once, and remove the files that are not complete."""
+    """End the process at once, and remove incomplete files."""
     unfinished = sys.modules.get("evstream._support.unfinished")
     if unfinished is not None:
         unfinished.remove_all()
@@ -203,13 +203,13 @@ def _handle(number: int, _: Any) -> None:
         return
     _stopping = number
     threading = sys.modules.get("threading")
-    if threading is not None:  # threads whose work ends under them have nothing to report
+    if threading is not None:  # errors of threads are now consequences
         threading.excepthook = lambda _: None  # type: ignore[attr-defined]
     raise Stopped(128 + number)
 
 
 def _unraisable(unraisable: Any) -> None:
-    """Python drops what is raised in a finalizer; a signal is not lost there but sent again."""
+    """Send a signal again that was raised in a finalizer, where Python drops exceptions."""
     if isinstance(unraisable.exc_value, Stopped):
         _thread.start_new_thread(_send_again, ())
     elif _stopping is None:
@@ -218,7 +218,7 @@ def _unraisable(unraisable: Any) -> None:
 
 def _send_again() -> None:
     global _stopping, _sent_again  # noqa: PLW0603
-    time.sleep(0.01)  # until the finalizer is left
+    time.sleep(0.01)  # until the finalizer has ended
     number, _stopping = _stopping, None
     if number is not None:
         _sent_again += 1

@@ -1,5 +1,6 @@
-"""What generated code is made of: shapes of a format, memory access, how kernels are compiled.
+"""The base of generated code: descriptions of a format, memory access, compilation of kernels.
 
-Not here: nothing of a particular format, no I/O.
+Also here: the cache of compiled kernels, and the words that kernels share with the runtime.
+Not here: facts of one format (but for `build_mark`, which names the bound one); I/O of streams.
 May import: errors.
 """

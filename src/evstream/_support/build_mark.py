@@ -1,10 +1,10 @@
 """A mark in compiled code that names the widths and the evstream it was compiled with.
 
-numba's cache on disk notices a change of a function's own file only. A `read_buffer` that was
-compiled while OASIS_FLOAT was f4 would be taken from the cache in a process where it is f8, and
-read losses that nobody wrote. So the number loads and stores that are compiled into it leave a
-mark among its constants. Where the mark is read back and does not fit the process, it raises
-OSError, which numba takes for a missing cache file: it compiles anew and replaces the file.
+numba's cache on disk detects only changes of a function's own file. A `read_buffer` that was
+compiled while OASIS_FLOAT was f4 would be loaded in a process where it is f8, and read losses that
+nobody wrote. So the loads and stores of numbers that are compiled into it leave a mark among its
+constants. A mark that does not fit the process that loads it raises OSError; numba takes that for a
+missing cache file, compiles the function again and replaces the file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SOURCES = (
     "event_stream.py",
     "_generated/layout.py",
 )
-"""What is compiled into the functions of others."""
+"""Sources of the code that is compiled into the functions of programs."""
 
 _TRUSTING: ContextVar[bool] = ContextVar("trusting", default=False)
 
@@ -48,7 +48,7 @@ def leave_mark(context: Any) -> None:
 
 @contextlib.contextmanager
 def trusting_marks() -> Iterator[None]:
-    """Within, marks are not compared: for code that is kept apart by widths anyway."""
+    """Do not compare marks within: for code that is cached by widths anyway."""
     token = _TRUSTING.set(True)
     try:
         yield
@@ -80,6 +80,6 @@ def _build() -> str:
     home = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for name in _SOURCES:
-        with contextlib.suppress(OSError):  # in a zip file: then the versions have to do
+        with contextlib.suppress(OSError):  # in a zip file; then the widths alone are compared
             digest.update((home / name).read_bytes())
     return digest.hexdigest()[:16]

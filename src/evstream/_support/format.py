@@ -1,8 +1,7 @@
-"""A binary format as an object: what a generated package tells the runtime.
+"""A binary format as an object, which each generated package has.
 
-The runtime knows no format. It takes one from the header of a stream, and the functions that
-open or create a stream take one as an argument; `bound_format` is the one that evstream itself is
-bound to.
+The runtime knows no format by itself. It takes one from the header of a stream, and the functions
+that open or create a stream take one as an argument. `bound_format` is the default.
 """
 
 from __future__ import annotations
@@ -20,17 +19,18 @@ from evstream._support.schema import Block, Field, Rule, Scalar, Stream, TypeWor
 
 @dataclass(frozen=True, eq=False)
 class Format:
-    """What follows from a spec; each generated package has one, `layout.FORMAT`.
+    """The facts that follow from a spec; `layout.FORMAT` of each generated package.
 
     Attributes:
         package: dotted name of the generated package, e.g. "evstream._generated".
         name, doc: of the format.
-        digest: SHA-256 of what the spec says.
-        scalars, fields, blocks, streams, rules: by name; `fields` has those of each record.
+        digest: SHA-256 of the content of the spec.
+        scalars, blocks, streams, rules: by name.
+        fields: record name -> its fields, in wire order.
         dtypes: (record, width of each scalar that it uses) -> packed little-endian dtype.
         special_parameters: keyword of the writer -> special sidx, ascending.
-        type_word: what opens a stream.
-        default_stream: what a writer writes where no stream is named; None where it must be.
+        type_word: the integer at the start of a stream.
+        default_stream: the type that a writer writes by default; None if it must be named.
         given_up: in place of an id, a sidx or (as bits) a probability: a writer gave its stream
             up here. No valid stream has this number there.
     """
@@ -55,8 +55,7 @@ class Format:
         return choose_widths(self.scalars, asked)
 
     def stream(self, name: str) -> Stream:
-        """The stream type of that name or alias; ValueError with the legal names if there is
-        none."""
+        """The stream type with this name or alias. Raises ValueError, with the legal names."""
         if name in self.streams:
             return self.streams[name]
         for stream in self.streams.values():
@@ -65,7 +64,7 @@ class Format:
         raise ValueError(f"no stream type {name!r}, expected {', '.join(self.streams)}")
 
     def find_stream(self, source: int, aggregation: int) -> Stream | None:
-        """The stream type with this source and aggregation type, None if there is none."""
+        """The stream type with this source and aggregation type; None if there is none."""
         for stream in self.streams.values():
             if (stream.source, stream.aggregation) == (source, aggregation):
                 return stream
@@ -94,12 +93,12 @@ class Format:
 
 
 def format_of(package: str) -> Format:
-    """The format of a generated package; a pickled Format is its name alone."""
+    """The format of a generated package. A pickled Format is only the name of its package."""
     found: Format = importlib.import_module(f"{package}.layout").FORMAT
     return found
 
 
 @cache
 def bound_format() -> Format:
-    """The format that evstream is bound to, and that a function takes where none is given."""
+    """The Oasis format, the default where a function takes a format."""
     return format_of("evstream._generated")

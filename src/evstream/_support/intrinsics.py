@@ -1,4 +1,4 @@
-"""What numba makes of `memory`: an address from an unsigned offset, and one instruction."""
+"""The compiled form of `memory`: an address from an unsigned offset, and one instruction."""
 
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 # (numba compares the parameters of an overload and its implementations, annotations too)
@@ -26,7 +26,7 @@ def _address(
 
 
 def _number(dtype: Any) -> Any:
-    """The number type of a dtype, or of a number that stands for its dtype."""
+    """The number type of a dtype, or of a number used in place of its dtype."""
     return dtype.dtype if isinstance(dtype, types.DType) else dtype
 
 
@@ -114,7 +114,7 @@ def _load(buffer, offset, dtype):
 
 
 def _plain(value):
-    """A number out of a number or a 0-d array."""
+    """A number, from a number or a 0-d array."""
     return value[()] if isinstance(value, np.ndarray) else value
 
 

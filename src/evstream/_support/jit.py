@@ -1,9 +1,9 @@
-"""The one place that decides how kernels are compiled.
+"""How kernels are compiled.
 
-Every njit function of the package goes through `jit`, so that caching can be switched
-off in one place: `EVSTREAM_CACHE=0` compiles afresh in each process. The kernels release
-the GIL, and never raise: an exception inside njit code leaks memory, so they return a
-status instead and the runtime raises.
+Every njit function of the package goes through `jit`, so that caching can be switched off in one
+place: with `EVSTREAM_CACHE=0` each process compiles again. Kernels release the GIL. They never
+raise, since an exception inside njit code leaks memory: they return a status, and the runtime
+raises.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def is_enabled() -> bool:
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile a kernel lazily, without the GIL, kept on disk unless switched off.
+    """Compile a kernel lazily, without the GIL, and cache it on disk.
 
-    See `kernel_cache` for how. With NUMBA_DISABLE_JIT=1 kernels stay plain Python, and numba,
-    which takes longer to load than a small file takes to read, is not even imported.
+    With NUMBA_DISABLE_JIT=1 kernels stay plain Python, and numba is not imported: loading it takes
+    longer than reading a small file.
     """
     if not is_enabled():
         return function
@@ -34,8 +34,7 @@ def jit(function: Callable[..., Any]) -> Any:
 
 
 def _kept(kernel: Any) -> Any:
-    """A kernel with our cache; without one where it is switched off, or where this numba has
-    other internals than those known."""
+    """Give a kernel our cache, unless caching is off or this numba has unknown internals."""
     if CACHE and hasattr(kernel, "_cache"):
         with contextlib.suppress(ImportError, AttributeError):
             kernel_cache = importlib.import_module("evstream._support.kernel_cache")
@@ -44,19 +43,19 @@ def _kept(kernel: Any) -> Any:
 
 
 def jit_uncounted(function: Callable[..., Any]) -> Any:
-    """Like `jit`, for a kernel that makes no arrays: without counting references to its arguments.
-    Numba would count at each call of a part of it, which may cost more than the part."""
+    """Like `jit`, for a kernel that makes no arrays, without counting references to its arguments.
+    numba would count them at each call of an inner function, which may cost more than the call."""
     return _kept(_numba().njit(nogil=True, _nrt=False)(function))
 
 
 def jit_inline(function: Callable[..., Any]) -> Any:
-    """Compile a part of such kernels into each of them: a call passes an array as seven numbers."""
+    """Inline a function into such kernels: a call would pass each array as seven numbers."""
     return _numba().njit(nogil=True, forceinline=True, _nrt=False)(function)
 
 
 def jit_closure(function: Callable[..., Any]) -> Any:
-    """Compile a kernel around a user's njit callbacks: never cached, since numba cannot
-    tell on disk whether a callback is still the same."""
+    """Compile a kernel around njit callbacks of a user. It is never cached: numba cannot detect
+    that a callback has changed."""
     return _numba().njit(nogil=True)(function)
 
 

@@ -1,14 +1,14 @@
-"""Compiled kernels on disk, one file each, which proves itself whole before it is used.
+"""Compiled kernels on disk, in one file each that is verified before it is used.
 
-numba keeps an index and a data file per function, trusts what they hold, and lets every error
-of the disk come out of the call that needed the kernel. Here a file holds one compiled kernel:
+numba keeps an index and a data file per function, trusts their content, and lets every error of the
+disk come out of the call that needs the kernel. Here a file holds one compiled kernel:
 
-    SHA-256 of all that follows | SHA-256 of what it was compiled from and for | the kernel
+    SHA-256 of all that follows | SHA-256 of sources, versions and argument types | the kernel
 
-A file that is damaged, of another version, or not to be read is compiled anew and replaced; a
-kernel that cannot be kept stays in this process. Either gives one warning, never an error: a
-stream does not become unreadable because of a cache. A file is written under another name and
-then renamed, so several processes may compile the same kernel at once.
+If the file is damaged, unreadable or of another version, the kernel is compiled again and the file
+replaced. If the file cannot be written, the kernel is kept in this process only. Either gives one
+warning, never an error: a stream must not become unreadable because of a cache. A file is written
+under another name and then renamed, so several processes may compile the same kernel at once.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from evstream.errors import CacheWarning, warn
 
 _DIGEST = hashlib.sha256().digest_size
 _MOST = 1 << 26
-"""Bytes of a file that could be a kernel; the largest have 100 kB."""
+"""Largest file to read, in bytes; the largest kernels have 100 kB."""
 
 _SHARED = ("memory.py", "intrinsics.py", "jit.py", "protocol.py")
-"""Sources that the compiler puts into every kernel, besides those next to its own."""
+"""Sources that are compiled into every kernel, besides those next to its own."""
 
 
 @dataclass
 class Tally:
-    """What became of the kernels that this process needed.
+    """Counts of the kernels that this process needed.
 
     Attributes:
         found, kept, lost: how many came from disk, were written to it, and could not be.
@@ -65,7 +65,7 @@ TALLY = Tally()
 
 
 class KernelCache(_Cache):  # type: ignore[misc]
-    """The cache of one kernel function, in the place of numba's own."""
+    """The cache of one kernel, in place of numba's own."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -92,7 +92,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
                     path.unlink()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The kernel for these argument types, None when it has to be compiled."""
+        """The kernel for these argument types; None if it must be compiled."""
         target_context.refresh()
         if not self._enabled:
             return None
@@ -104,12 +104,12 @@ class KernelCache(_Cache):  # type: ignore[misc]
                     TALLY.found += 1
                     TALLY.folders.add(str(path.parent))
                     return found
-            except Exception as error:  # whatever a broken file makes of the libraries
+            except Exception as error:  # a broken file can raise anything
                 _report(f"{path}: {_reason(error)}; the kernel is compiled anew")
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep a compiled kernel in the first folder that takes it."""
+        """Write a compiled kernel to the first folder that can be written."""
         if not self._enabled:
             return
         if data.library.has_dynamic_globals or any(not part.can_cache for part in data.lifted):
@@ -121,7 +121,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
             try:
                 body = body or dumps(data._reduce())
                 _write(path, identity, body)
-            except Exception as error:  # a kernel in memory is as good
+            except Exception as error:  # the kernel in memory still works
                 trouble = f"{path.parent}: {_reason(error)}"
                 continue
             TALLY.kept += 1
@@ -140,7 +140,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         return name.replace("<", "").replace(">", "") + f"-{code.co_firstlineno}"
 
     def _paths(self, sig: Any, codegen: Any) -> Iterator[tuple[Path, bytes]]:
-        """The files of one kernel, with the digest that each must carry."""
+        """The possible files of one kernel, each with the digest that it must contain."""
         try:
             source = self._function.__code__.co_filename
             key = repr((sig, codegen.magic_tuple()))
@@ -157,10 +157,10 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
 
 def _folders(source: str) -> list[Path]:
-    """Where kernels of a source file may lie, best first.
+    """The folders for the kernels of a source file, best first.
 
-    NUMBA_CACHE_DIR alone, where it is set. Else the folder beside the source, which is read
-    even by users who may not write to it, then one of the user's own.
+    NUMBA_CACHE_DIR alone, if it is set. Else the folder next to the source, from which users who
+    may not write there can still read, then a folder of the user.
     """
     parent = Path(source).resolve().parent
     apart = f"{parent.name}_{hashlib.sha256(str(parent).encode()).hexdigest()[:32]}"
@@ -175,7 +175,7 @@ def _folders(source: str) -> list[Path]:
 
 @functools.cache
 def _stamp(loader: Any, source: str) -> str:
-    """What a kernel was compiled from: its source, what is compiled into it, and by what."""
+    """A digest of everything that a kernel is compiled from: sources, versions, options."""
     home, folder = Path(__file__).parent, Path(source).parent
     inlined = [Path(source), *(home / name for name in _SHARED)]
     if folder != home:  # a package of kernels, which call each other
@@ -188,8 +188,8 @@ def _stamp(loader: Any, source: str) -> str:
 
 
 def _read(path: Path, identity: bytes) -> Any:
-    """The parts of the kernel in a file; None when there is none, or one of something else."""
-    try:  # not to wait for a FIFO's writer
+    """The parts of the kernel in a file; None if there is no file, or one of another kernel."""
+    try:  # without waiting for the writer of a FIFO
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -202,7 +202,7 @@ def _read(path: Path, identity: bytes) -> Any:
         raise ValueError("damaged")
     if data[_DIGEST : 2 * _DIGEST] != identity:
         return None
-    with trusting_marks():  # the file's name and identity say the widths already
+    with trusting_marks():  # name and digest of the file include the widths
         return pickle.loads(data[2 * _DIGEST :])
 
 

@@ -1,4 +1,4 @@
-"""Read and write one number at a byte offset: the only unaligned memory access there is.
+"""Read and write one number at a byte offset: the only unaligned memory access.
 
 `load` and `store` are ordinary functions that numba replaces, inside njit code, by one
 machine instruction (see `intrinsics`).
@@ -18,11 +18,11 @@ import numpy as np
 
 
 def load(buffer: Any, offset: Any, dtype: Any) -> Any:
-    """The number of `dtype` at byte `offset` of a one-dimensional byte array; a numpy number
-    stands for its dtype.
+    """The number of `dtype` at byte `offset` of a one-dimensional byte array. A numpy number can be
+    given in place of its dtype.
 
-    In plain Python a Python number, whose sums neither wrap nor round to the width in the
-    stream; but a NaN as it is, since a Python float would not keep its bits.
+    In plain Python the result is a Python number, so that sums neither wrap nor round to the width
+    in the stream. A NaN stays a numpy number, since a Python float would lose its bits.
     """
     offset = int(offset)
     dtype = getattr(dtype, "dtype", dtype)
@@ -43,13 +43,13 @@ def size_of(number: Any) -> Any:
 
 
 def prefetch(buffer: Any, offset: Any) -> None:
-    """Have the processor fetch the cache line that lies `AHEAD` bytes behind `offset`.
+    """Have the processor fetch the cache line `AHEAD` bytes after `offset`.
 
-    A loop over entries waits for memory at every line otherwise: what the processor sees
-    ahead by itself ends with each mispredicted branch, so with each block, and its own
-    prefetching at each page. A line that does not exist is no error.
+    Otherwise a loop over entries waits for memory at every line: the processor loses what it has
+    fetched ahead at each mispredicted branch, so at each block, and its own prefetching stops at
+    each page. A line outside of the array is not an error.
     """
 
 
 AHEAD = 4096
-"""Bytes; measured with streams that lie in memory, not in a cache."""
+"""Bytes; measured with streams in memory, not in a cache."""

@@ -1,7 +1,7 @@
-"""The files of this process that are not complete, each under its hidden name.
+"""The incomplete files of this process, by their hidden names.
 
-Whoever opens one also removes it. The list is for a process that has to end at once, and for
-the moment between the creation of a file and the object that owns it.
+The code that creates such a file also removes it. This list is for a process that must end at once,
+and for the moment after a file is created when no object owns it yet.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import contextlib
 import os
 
 _paths: dict[str, int] = {}
-"""Path -> the process that made the file; a forked one must not remove it."""
+"""Path -> process that created the file; a forked process must not remove it."""
 
 
 def add(path: str) -> None:
-    """Remember a file, before it is created."""
+    """Add a file, before it is created."""
     _paths[path] = os.getpid()
 
 
 def discard(path: str) -> None:
-    """Forget a file that is complete or removed."""
+    """Drop a file that is complete or removed."""
     _paths.pop(path, None)
 
 
 def remove_all() -> None:
-    """Remove all that this process has left."""
+    """Remove the files that this process has left."""
     for path, process in list(_paths.items()):
         if process == os.getpid():
             with contextlib.suppress(OSError):

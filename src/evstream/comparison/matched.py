@@ -1,6 +1,10 @@
 """Two matched events: which of their items, records and values differ.
 
-Everything is matched by its ids, and where ids repeat, the k-th with the k-th.
+Three steps, from the outside in. Items are matched by their ids (`matching`), and those without a
+counterpart reported. Values in the headers of matched items are compared. Then the records of all
+matched items are matched at once, by the number of the pair they belong to and their sidx, and
+their values compared. Matched rows are reordered where their places in B do not ascend with those
+in A. All of it works on whole columns, however many events there are.
 """
 
 from __future__ import annotations
@@ -12,21 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evstream.comparison.matching import Matched, match, numbers_of_events
 from evstream.comparison.report import Comparison, Difference, Options
 from evstream.errors import plain_id
-from evstream.wire.columns import Array, Columns, differ
+from evstream.wire.columns import Array, Columns
 from evstream.wire.header import StreamHeader
 
 _Ids = Callable[[Array], "dict[str, Array]"]
-
-
-class _Matched(NamedTuple):
-    """Indices of what belongs together, ascending in `a`; and of what is in one alone."""
-
-    a: Array
-    b: Array
-    only_a: Array
-    only_b: Array
 
 
 class _Entries(NamedTuple):
@@ -97,49 +93,67 @@ class Comparer:
     def events(self, count: int, a: Columns, b: Columns) -> bool:
         """Compare events of A with those of B, which have the same ids; whether they are equal.
 
-        Several that are not are reported only if that adds nothing to the list, where they
-        would not stand in their order.
+        Several events that differ are reported only if that adds nothing to the list, since
+        they would not be in the order of the stream there.
         """
         if count > 1 and not self.list_is_full:
-            trial = Comparer(Comparison("", "", ""), self._header, replace(self._options, first=0))
-            if trial.events(count, a, b):
-                self._take_over(trial.report)
-                return True
-            return False
+            return self._are_equal(count, a, b)
         counts, found = self.report.counts, self.report.found
-        ids_a, ids_b = partial(self._ids, a), partial(self._ids, b)
-        event_a, event_b = _numbers_of_events(a), _numbers_of_events(b)
-        keys_a, keys_b = ([c.block[i] for i, _ in self._block_ids[1:]] for c in (a, b))
-        items = _match([event_a, *keys_a], [event_b, *keys_b])
         counts["event"].compared += count
+        event_a, event_b = numbers_of_events(a), numbers_of_events(b)
+        items = match([event_a, *self._item_keys(a)], [event_b, *self._item_keys(b)])
         counts["item"].compared += len(items.a)
-        for in_b, columns, ids, lonely in (
-            (False, a, ids_a, items.only_a),
-            (True, b, ids_b, items.only_b),
-        ):
-            self._count_only("item", in_b, len(lonely))
-            records = np.diff(columns.offsets)[lonely]
-            self._add("item", "records", ids, lonely, *_sides(in_b, records))
-        moved = self._moved(event_a[items.a], items)
-        counts["item"].reordered += len(moved)
-        first_blocks = np.searchsorted(event_a, moved)
-        self._add("order", "items", self._event(a), first_blocks)
+        self._only_items(False, a, items.only_a)
+        self._only_items(True, b, items.only_b)
+        moved = self._moved_items(a, event_a, items)
+        pairs = self._differing_pairs(a, b, items)
+        counts["item"].differ += len(pairs)
+        only_here = event_a[items.only_a], event_b[items.only_b]
+        differing = np.concatenate([*only_here, moved, event_a[items.a[pairs]]])
+        counts["event"].differ += len(np.unique(differing))
+        return self.report.found == found
+
+    def _are_equal(self, count: int, a: Columns, b: Columns) -> bool:
+        """Whether events are equal; only then are they counted."""
+        trial = Comparer(Comparison("", "", ""), self._header, replace(self._options, first=0))
+        is_equal = trial.events(count, a, b)
+        if is_equal:
+            self._take_over(trial.report)
+        return is_equal
+
+    def _item_keys(self, columns: Columns) -> list[Array]:
+        """The ids of each block after its event id."""
+        return [columns.block[i] for i, _ in self._block_ids[1:]]
+
+    def _only_items(self, in_b: bool, columns: Columns, lonely: Array) -> None:
+        """Report the items that one stream has alone, with their number of records."""
+        self._count_only("item", in_b, len(lonely))
+        records = np.diff(columns.offsets)[lonely]
+        self._add("item", "records", partial(self._ids, columns), lonely, *_sides(in_b, records))
+
+    def _moved_items(self, a: Columns, events: Array, items: Matched) -> Array:
+        """Report events whose items have another order in B; their numbers."""
+        moved = self._moved(events[items.a], items)
+        self.report.counts["item"].reordered += len(moved)
+        self._add("order", "items", self._event(a), np.searchsorted(events, moved))
+        return moved
+
+    def _differing_pairs(self, a: Columns, b: Columns, items: Matched) -> Array:
+        """Report what differs inside matched items; the numbers of the pairs that differ."""
+        ids = partial(self._ids, a)
         differing: list[Array] = [np.zeros(0, np.int64)]
         for i, name in self._block_values:
             x, y = a.block[i][items.a], b.block[i][items.b]
             bad = np.flatnonzero(self._differ(x, y))
-            self._add("value", name, ids_a, items.a[bad], x[bad], y[bad])
+            self._add("value", name, ids, items.a[bad], x[bad], y[bad])
             differing.append(bad)
         if a.entry:
             differing += self._records(self._entries(a, items.a), self._entries(b, items.b))
-            counts["record"].reordered += len(differing[-1])
-            self._add("order", "records", ids_a, items.a[differing[-1]])
-        pairs = np.unique(np.concatenate(differing))
-        counts["item"].differ += len(pairs)
-        lonely_items = event_a[items.only_a], event_b[items.only_b]
-        differing_events = np.concatenate([*lonely_items, moved, event_a[items.a[pairs]]])
-        counts["event"].differ += len(np.unique(differing_events))
-        return self.report.found == found
+            reordered = differing[-1]
+            self.report.counts["record"].reordered += len(reordered)
+            self._add("order", "records", ids, items.a[reordered])
+        pairs: Array = np.unique(np.concatenate(differing))
+        return pairs
 
     def _take_over(self, equal: Comparison) -> None:
         """Count what another report counts, which found no difference."""
@@ -153,7 +167,7 @@ class Comparer:
         """Compare the entries of matched blocks. The numbers of the pairs of blocks that
         differ; the last array has those whose records are in another order."""
         counts = self.report.counts["record"]
-        records = _match([a.pair, a.key], [b.pair, b.key])
+        records = match([a.pair, a.key], [b.pair, b.key])
         differ = np.zeros(len(records.a), bool)
         for name, column, counterpart in zip(self._values, a.values, b.values, strict=True):
             x, y = column[records.a], counterpart[records.b]
@@ -174,7 +188,7 @@ class Comparer:
             differing.append(entries.pair[missing])
         return [*differing, self._moved(pair, records)]
 
-    def _moved(self, group: Array, matched: _Matched) -> Array:
+    def _moved(self, group: Array, matched: Matched) -> Array:
         """The groups (ascending, one per match) in which A and B have another order."""
         back = (np.diff(matched.b) < 0) & (np.diff(group) == 0)
         groups: Array = np.unique(group[1:][back & (not self._options.ignore_order)])
@@ -273,35 +287,3 @@ def _sides(
 ) -> tuple[Array | None, Array | None]:
     """What one stream and the other have, as what A and B have."""
     return (there, here) if in_b else (here, there)
-
-
-def _match(a: list[Array], b: list[Array]) -> _Matched:
-    """Match the rows of two tables by all their columns, equal ones in their order."""
-    n = len(a[0])
-    if all(len(x) == len(y) and not differ(x, y).any() for x, y in zip(a, b, strict=True)):
-        return _Matched(np.arange(n), np.arange(n), np.zeros(0, np.intp), np.zeros(0, np.intp))
-    keys = [np.concatenate(columns) for columns in zip(a, b, strict=True)]
-    order = np.lexsort(keys[::-1])  # stable: of equal rows those of A come first
-    is_new = np.ones(len(order), bool)
-    is_new[1:] = np.any([differ(key[order[1:]], key[order[:-1]]) for key in keys], axis=0)
-    group, start = np.cumsum(is_new) - 1, np.flatnonzero(is_new)
-    of_a = order < n
-    in_a = np.add.reduceat(of_a, start, dtype=np.intp)
-    in_b = np.diff([*start, len(order)]) - in_a
-    places = np.flatnonzero(of_a)
-    groups = group[places]
-    has = places - start[groups] < in_b[groups]
-    rows_a, rows_b = order[places[has]], order[(places + in_a[groups])[has]] - n
-    lonely = np.ones(len(order), bool)
-    lonely[rows_a] = lonely[rows_b + n] = False
-    only = np.flatnonzero(lonely)
-    by_a = np.argsort(rows_a)
-    return _Matched(rows_a[by_a], rows_b[by_a], only[only < n], only[only >= n] - n)
-
-
-def _numbers_of_events(columns: Columns) -> Array:
-    """For each block the number of its event, from 0."""
-    ids = columns.block[0]
-    numbers = np.zeros(len(ids), np.int64)
-    numbers[1:] = np.cumsum(differ(ids[1:], ids[:-1]))
-    return numbers

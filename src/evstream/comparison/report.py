@@ -1,4 +1,4 @@
-"""What a comparison of two streams tells."""
+"""The result of a comparison of two streams."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Counts:
 
 @dataclass
 class Comparison:
-    """What `compare` found.
+    """The result of `compare`.
 
     Attributes:
         a, b: names of the streams.

@@ -1,11 +1,11 @@
-"""Bytes that were read before anybody had use for them."""
+"""Keep bytes that were read too early."""
 
 from __future__ import annotations
 
 import tempfile
 
 IN_MEMORY = 16 << 20
-"""Bytes of a backlog kept in memory; what is more goes to a temporary file."""
+"""Bytes of a backlog that are kept in memory; the rest goes to a temporary file."""
 
 
 class Backlog:
@@ -22,13 +22,13 @@ class Backlog:
         return self._read < self._written
 
     def append(self, data: memoryview) -> None:
-        """Add bytes behind the others."""
+        """Add bytes at the end."""
         self._file.seek(self._written)
         self._file.write(data)
         self._written += len(data)
 
     def readinto(self, view: memoryview) -> int:
-        """Move the oldest bytes into `view`; how many."""
+        """Move the oldest bytes into `view`; the number of bytes."""
         self._file.seek(self._read)
         data = self._file.read(len(view))
         view[: len(data)] = data

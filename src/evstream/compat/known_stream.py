@@ -1,7 +1,7 @@
-"""What is known of an open stream from one call to the next.
+"""Remember facts about an open stream from one call to the next.
 
-`read_stream_info` and `read_streams` are called one after the other with nothing in common but
-the stream object; what the first learns, the second needs.
+`read_stream_info` and `read_streams` have only the stream object in common, and the second needs
+the header that the first has read.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ Value = TypeVar("Value")
 class PerStream(Generic[Value]):
     """A value per stream object, by identity, for as long as the object lives.
 
-    An object that takes no weak references is not remembered.
+    Objects that allow no weak references are not remembered.
     """
 
     def __init__(self) -> None:
         self._values: dict[int, tuple[Any, Value]] = {}
 
     def get(self, stream: Any) -> Value | None:
-        """The value of a stream, None if it has none."""
+        """The value of a stream; None if it has none."""
         reference, value = self._values.get(id(stream), (None, None))
         return value if reference is not None and reference() is stream else None
 
     def set(self, stream: Any, value: Value) -> None:
-        """Remember a value of a stream in place of the one before."""
+        """Remember a value of a stream, in place of an earlier one."""
         key, values = id(stream), self._values
         with contextlib.suppress(TypeError):
             values[key] = (weakref.ref(stream, lambda _: values.pop(key, None)), value)
@@ -43,16 +43,16 @@ class PerStream(Generic[Value]):
 
 @dataclass
 class KnownStream:
-    """What reading a stream's header told.
+    """A stream whose header was read.
 
     Attributes:
-        header: None for a combination of type numbers that is no stream.
-        offset: how many bytes it took.
+        header: None if no stream of the format has these type numbers.
+        offset: number of bytes that were read.
         left: bytes of the stream header that are still to come.
-        buffered: bytes that a BufferedReader held behind it then.
-        ahead: the first of them, up to `left`.
-        position: what the stream called this place, None where it has no positions.
-        reached: where an EventReader left the stream at its end; None before.
+        buffered: bytes after them that a BufferedReader held then.
+        ahead: the first of these bytes, up to `left`.
+        position: the position of the stream then; None if it has no positions.
+        reached: the position where an EventReader left the stream at its end; None before.
     """
 
     header: StreamHeader | None
@@ -65,11 +65,11 @@ class KnownStream:
 
 
 KNOWN: PerStream[KnownStream] = PerStream()
-"""What read_stream_info learnt of each stream."""
+"""The streams whose headers were read."""
 
 
 def position_of(stream: Any) -> int | None:
-    """Where an open stream stands; None for pipes, sockets, and objects that do not tell."""
+    """The position of an open stream; None for pipes, sockets, and objects without `tell`."""
     try:
         return int(stream.tell())
     except (AttributeError, OSError, TypeError, ValueError):

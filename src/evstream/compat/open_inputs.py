@@ -29,7 +29,7 @@ _sample_header = layout.FORMAT.record_dtype("sample_stream_header", _WIDTHS)
 
 
 def stream_info_to_bytes(stream_source_type: int, stream_agg_type: int) -> bytes:
-    """The type word that opens a stream, 4 bytes."""
+    """The type word at the start of a stream, 4 bytes."""
     numbers = {"source": stream_source_type, "aggregation": stream_agg_type}
     return layout.TYPE_WORD.pack(numbers)
 
@@ -38,11 +38,11 @@ def bytes_to_stream_types(stream_header: bytes) -> tuple[np.int8, np.int32]:
     """(source type, aggregation type) of the first 4 bytes of a stream, as numpy integers.
 
     Raises:
-        StreamHeaderError: these are fewer.
+        StreamHeaderError: there are fewer than 4 bytes.
     """
     if len(stream_header) < layout.TYPE_WORD.size:
         raise StreamHeaderError(
-            f"a type word of {len(stream_header)} bytes", expected=f"{layout.TYPE_WORD.size}"
+            f"the type word has {len(stream_header)} bytes", expected=f"{layout.TYPE_WORD.size}"
         )
     numbers = layout.TYPE_WORD.unpack(stream_header[: layout.TYPE_WORD.size])
     source, aggregation = numbers["source"], numbers["aggregation"]
@@ -54,8 +54,8 @@ def read_stream_info(
 ) -> tuple[np.int8, np.int32, np.int32]:
     """Read the type word and len_sample from an open stream, 8 bytes.
 
-    The summary_set_id of a summary stream stays unread: it is the first of the body. In a
-    BufferedReader on a pipe it is waited for, since a program may take it before the body.
+    The summary_set_id of a summary stream stays unread. In a BufferedReader on a pipe this function
+    waits for it, to know later whether the program has read it.
 
     Args:
         stream_obj: a binary file object.
@@ -65,10 +65,10 @@ def read_stream_info(
         (source type, aggregation type, len_sample) as numpy integers.
 
     Raises:
-        StreamHeaderError: the stream ends before, begins with a type word that has a source type
-            unknown to the format, or len_sample is negative. An unknown aggregation number is an
-            AggregationWarning: the stream is read as the first of its source type.
-        StallError: nothing came for `timeout` seconds.
+        StreamHeaderError: the stream ends inside its header, has a source type that the format
+            does not define, or a negative len_sample. An unknown aggregation number gives an
+            AggregationWarning: the stream is read as the first one with its source type.
+        StallError: no data received for `timeout` seconds.
     """
     timeout = timeout_of(timeout)
     name = name_of(stream_obj)
@@ -106,7 +106,7 @@ def read_stream_info(
 
 
 def _refuse_unknown(data: bytes, name: str) -> None:
-    """Raise StreamHeaderError for a source type that the format does not have."""
+    """Raise StreamHeaderError for a source type that the format does not define."""
     numbers = layout.TYPE_WORD.unpack(data[: layout.TYPE_WORD.size])
     source, aggregation = numbers["source"], numbers["aggregation"]
     if source in set(layout.SourceType) and aggregation in set(layout.AggregationType):
@@ -124,7 +124,7 @@ def _refuse_unknown(data: bytes, name: str) -> None:
     if source in set(layout.SourceType):
         return  # with a warning, see stream_by_source
     raise StreamHeaderError(
-        f"this is no event stream: it begins with {data[: layout.TYPE_WORD.size].hex(' ')}, "
+        f"not an event stream: it begins with {data[: layout.TYPE_WORD.size].hex(' ')}, "
         f"source {source} and aggregation {aggregation}",
         source=name, offset=0,
         expected=f"source {_numbers(layout.SourceType)} and aggregation "
@@ -137,9 +137,10 @@ def _numbers(enum: type[IntEnum]) -> str:
 
 
 def _read_counted(stream: Any, size: int, timeout: float | None) -> tuple[bytes, int]:
-    """`size` bytes, and how many more a BufferedReader holds in its buffer then.
+    """Read `size` bytes; these, and how many more a BufferedReader holds in its buffer then.
 
-    Knowing them is the only way not to wait on the system for bytes that are here already.
+    The system reports a pipe as empty when its last bytes lie in that buffer, so waiting for it
+    would hang. Hence no more is read than the buffer holds.
     """
     data, buffered = b"", 0
     is_buffered = isinstance(stream, io.BufferedReader)
@@ -155,15 +156,15 @@ def _read_counted(stream: Any, size: int, timeout: float | None) -> tuple[bytes,
             buffered -= len(piece) if is_buffered else 0
             waited = False
         elif waited or not _wait_if_non_blocking(stream, timeout, len(data)):
-            break  # the end; nothing on a non-blocking descriptor means it only after a wait
+            break  # the end; on a non-blocking descriptor nothing means the end only after a wait
         else:
             waited = True
     return data, buffered
 
 
 def _peek(stream: io.BufferedReader, offset: int, timeout: float | None) -> bytes:
-    """What a BufferedReader holds, waiting for the rest of a stream header: only those who know
-    it can tell later whether the program has taken this rest."""
+    """The bytes that a BufferedReader holds, after waiting for the rest of a stream header. They
+    show later whether the program has read this rest."""
     with _without_blocking(stream) if timeout is not None else contextlib.nullcontext():
         ahead = stream.peek(1)
         if not ahead and _wait_if_non_blocking(stream, timeout, offset):
@@ -172,7 +173,7 @@ def _peek(stream: io.BufferedReader, offset: int, timeout: float | None) -> byte
 
 
 def _wait_if_non_blocking(stream: Any, timeout: float | None, offset: int) -> bool:
-    """Wait for a non-blocking stream to have something or to end; False for any other."""
+    """Wait until a non-blocking stream has bytes or ends; False for any other stream."""
     descriptor = descriptor_of(stream)
     if descriptor is None or os.get_blocking(descriptor) or not is_waitable(descriptor):
         return False
@@ -185,7 +186,7 @@ def _wait_if_non_blocking(stream: Any, timeout: float | None, offset: int) -> bo
 
 @contextlib.contextmanager
 def _without_blocking(stream: Any) -> Iterator[None]:
-    """Have reads of a pipe or socket give what is there."""
+    """Let reads of a pipe or socket return what is there."""
     descriptor = descriptor_of(stream)
     if descriptor is None or not os.get_blocking(descriptor) or not is_waitable(descriptor):
         yield
@@ -198,7 +199,7 @@ def _without_blocking(stream: Any) -> Iterator[None]:
 
 
 def get_streams_in(files_in: Any, stack: contextlib.ExitStack) -> list[Any]:
-    """Open the inputs: None is stdin, else a path or a list of paths, closed by `stack`."""
+    """Open the inputs: None for stdin, else a path or a list of paths; `stack` closes them."""
     return _open_streams(files_in, stack, None)
 
 
@@ -207,7 +208,7 @@ def _open_streams(files_in: Any, stack: contextlib.ExitStack, opener: Any) -> li
         return [getattr(sys.stdin, "buffer", sys.stdin)]
     files = files_in if isinstance(files_in, list) else [files_in]
     if not files:
-        raise ValueError("no input: files_in is an empty list, expected a path or several, or None")
+        raise ValueError("files_in is an empty list, expected None, a path, or a list of paths")
     return [stack.enter_context(open(file, "rb", opener=opener)) for file in files]
 
 
@@ -217,13 +218,13 @@ def get_and_check_header_in(
     """Read the header of each stream; they must be the same.
 
     Raises:
-        StreamHeaderError: a header is cut short.
+        StreamHeaderError: as for read_stream_info.
         StreamMismatchError: two streams have different headers.
-        StallError: a stream gave nothing for `timeout` seconds.
-        ValueError: there are no streams.
+        StallError: no data received from a stream for `timeout` seconds.
+        ValueError: `streams_in` is empty.
     """
     if not streams_in:
-        raise ValueError("no input: there are no streams to read headers of")
+        raise ValueError("streams_in is empty, expected one stream or more")
     infos = [read_stream_info(stream, timeout) for stream in streams_in]
     for stream, info in zip(streams_in, infos, strict=True):
         if info != infos[0]:
@@ -241,13 +242,13 @@ def init_streams_in(
 ) -> tuple[list[Any], tuple[np.int8, np.int32, np.int32]]:
     """Open the inputs and read their headers.
 
-    All are open before the first header is awaited, so that a program which feeds several
-    FIFOs may open them in any order.
+    All are opened before the first header is read, so that a program which writes several FIFOs may
+    open them in any order.
 
     Args:
         files_in: None for stdin, a path, or a list of paths.
         stack: an ExitStack that closes them.
-        timeout: seconds to wait for each byte of a FIFO, also for somebody to open it.
+        timeout: seconds to wait for each byte of a FIFO, and for somebody to open it.
 
     Returns:
         (open streams past their headers, (source type, aggregation type, len_sample)).

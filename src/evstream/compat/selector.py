@@ -1,7 +1,7 @@
-"""The selector that EventReader uses: anything can be registered, files and BytesIO too.
+"""The selector of EventReader, which takes any stream, also files and BytesIO.
 
-What the system cannot wait for is always ready. Built on poll(), it costs no descriptor of
-its own and takes descriptors of 1024 and more.
+A stream that the system cannot wait for is always ready. The selector uses poll(), so it needs no
+descriptor of its own and takes descriptors of 1024 and more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from evstream.transport.polling import descriptor_of, is_waitable, wait_readable
 
 
 class InputSelector(selectors.BaseSelector):
-    """Streams by identity; `select` gives those that can be read without waiting."""
+    """Streams by identity; `select` returns those that can be read without waiting."""
 
     def __init__(self) -> None:
         self._keys: dict[int, selectors.SelectorKey] = {}

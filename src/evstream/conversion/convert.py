@@ -15,8 +15,8 @@ from evstream.conversion.parallel import ahead
 from evstream.conversion.stream_file import checked, copy
 from evstream.conversion.table import complete_header, completed, missing_fields
 from evstream.errors import EvstreamError, TableError
+from evstream.tables.batches import join_rows
 from evstream.tables.column_names import fill_exposures
-from evstream.tables.rows import join_rows
 from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
 from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.same_file import refuse_same_file

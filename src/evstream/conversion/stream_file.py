@@ -12,7 +12,8 @@ import numpy as np
 from evstream.conversion.table import Options, Table, complete_header, missing_fields
 from evstream.errors import RowsWarning, TableError, WriteError, warn
 from evstream.reading.stream import EventStream
-from evstream.tables.rows import BATCH_ROWS, iter_rows
+from evstream.tables.batches import BATCH_ROWS, write_batches
+from evstream.tables.rows import iter_rows
 from evstream.transport.sink import SinkFile
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
@@ -112,32 +113,25 @@ def written(
     that carries a stream header may hold a stream that broke it, and is written as it is, with
     a RowsWarning of the first place.
     """
+
+    def keeps(error: WriteError) -> bool:
+        if table.carried:
+            problem = f"{_placed(error, table)}; all rows are written as they are"
+            warn(problem, RowsWarning)
+        return table.carried
+
     with Writer(out, header) as writer:
-        row = 0
-        for batch, rows in _whole_blocks(batches, header):
-            try:
-                _write(writer, rows, table, row)
-            except WriteError as error:
-                raise _placed(error, table, row) from None
-            row += len(next(iter(rows.values())))
-            if header.sidx is not None and len(rows[header.sidx]):
-                table.highest_sidx = max(table.highest_sidx, int(rows[header.sidx].max()))
-            if batch is not None:
-                yield batch
-        if not table.clean_end and row:
+        is_empty = True
+        try:
+            for rows in write_batches(writer, batches, keeps):
+                is_empty = is_empty and not len(next(iter(rows.values())))
+                if header.sidx is not None and len(rows[header.sidx]):
+                    table.highest_sidx = max(table.highest_sidx, int(rows[header.sidx].max()))
+                yield rows
+        except WriteError as error:
+            raise _placed(error, table) from None
+        if not table.clean_end and not is_empty:
             writer.leave_open()
-
-
-def _write(writer: Writer, rows: dict[str, Array], table: Table, first_row: int) -> None:
-    try:
-        writer.write_columns(**rows)
-    except WriteError as error:
-        if not table.carried or not writer.validate or error.rule is None:
-            raise
-        problem = f"{_placed(error, table, first_row)}; all rows are written as they are"
-        warn(problem, RowsWarning)
-        writer.validate = False
-        writer.write_columns(**rows)
 
 
 def placeholder(header: StreamHeader) -> StreamHeader:
@@ -149,32 +143,9 @@ def placeholder(header: StreamHeader) -> StreamHeader:
     return complete_header(header, values)
 
 
-def _whole_blocks(
-    batches: Iterator[dict[str, Array]], header: StreamHeader
-) -> Iterator[tuple[dict[str, Array] | None, dict[str, Array]]]:
-    """Each batch and the rows to write with it: its own, or for blocks that say how many
-    entries they have, those of the blocks that are known to be whole."""
-    index = header.block.index
-    kept: dict[str, Array] = {}
-    for batch in batches:
-        rows = batch
-        if index is not None and len(rows[index]):
-            if kept:
-                rows = {name: np.concatenate([kept[name], rows[name]]) for name in rows}
-            starts = np.flatnonzero(rows[index] == 1)
-            end = int(starts[-1]) if len(starts) else 0
-            if rows[index][0] != 1:
-                end = len(rows[index])  # wrong from its first row on, which the writer tells
-            kept = {name: column[end:] for name, column in rows.items()}
-            rows = {name: column[:end] for name, column in rows.items()}
-        yield batch, rows
-    if kept:
-        yield None, kept
-
-
-def _placed(error: WriteError, table: Table, first_row: int) -> TableError:
+def _placed(error: WriteError, table: Table) -> TableError:
     """The error of a row, at its place in the file it comes from."""
-    place = table.place(None if error.row is None else first_row + error.row)
+    place = table.place(error.row)
     ids = ", ".join(f"{name} {value}" for name, value in error.ids.items())
     problem = f"{ids}: {error.problem}" if ids else error.problem
     check = table.header.format.rules[error.rule].check if error.rule else None

@@ -1,8 +1,10 @@
-"""Chunks of columns -> whole events, without any I/O.
+"""Put the events together from chunks of columns.
 
-An event ends where the next event id begins, or at the end of the stream. Until then its
-parts are kept; an event that lies in one chunk shares that chunk's memory, one that spans
-several is put together once, when it is complete.
+An event ends where the next event id starts, or at the end of the stream. So the last event of each
+chunk is kept as a part until the next chunk shows whether it goes on. An event inside one chunk
+shares the memory of the chunk. One that spans several chunks is joined once, when it is complete,
+so that its bytes are copied once however many parts it has. A part may start in the middle of a
+block; then its first entries belong to the last block of the part before.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from evstream.wire.header import StreamHeader
 
 @dataclass(frozen=True)
 class _Part:
-    """Blocks first:last of some columns; with `continues`, block `first` is the rest of
-    the last block of the part before."""
+    """Blocks first:last of some columns. With `continues`, block `first` is the rest of the last
+    block of the part before."""
 
     columns: Columns
     first: int
@@ -35,7 +37,7 @@ class _Part:
 
 
 class EventAssembler:
-    """The event that is being read, between two chunks."""
+    """Keeps the event that is being read between two chunks."""
 
     def __init__(self, header: StreamHeader) -> None:
         self._header = header
@@ -45,7 +47,7 @@ class EventAssembler:
         self._parts: list[_Part] = []
 
     def push(self, chunk: Chunk) -> Iterator[Event]:
-        """Take the next chunk; the events that are complete by then."""
+        """Take the next chunk; yields the events that are complete after it."""
         columns, continues = chunk.columns, chunk.continues
         ids = columns.block[0]
         if not len(ids):
@@ -58,14 +60,14 @@ class EventAssembler:
             yield self._complete()
             continues = False
             edges = edges[1:]
-        # One event at a time: a list of them would keep the garbage collector busy.
+        # One event at a time: a list of events would keep the garbage collector busy.
         make, header = self._event_class, self._header
         for first, last in pairwise(edges[:-1]):
             yield make(header, columns, first, last)
         self._parts.append(_Part(columns, edges[-2], edges[-1], continues))
 
     def finish(self) -> Iterator[Event]:
-        """The last event, at the end of the stream."""
+        """Yields the last event, at the end of the stream."""
         if self._parts:
             yield self._complete()
 
@@ -88,7 +90,7 @@ class EventAssembler:
 
 
 def _joined(parts: list[_Part]) -> Columns:
-    """The parts of one event as one; a part that continues goes on with an open block."""
+    """Join the parts of one event; the first block of a part that continues is joined too."""
     counts = [np.diff(p.columns.offsets[p.first : p.last + 1]) for p in parts]
     skipped = [int(p.continues) for p in parts]
     skipped[0] = 0

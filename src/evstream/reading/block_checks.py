@@ -1,9 +1,10 @@
-"""The checks of every reader, between "it can be parsed" and `validate`.
+"""The checks that every reader makes, beyond parsing.
 
-What parses may still be none of the writer's: zero bytes where a write was lost are empty blocks
-of event 0, and a second stream behind the first is an event with the number of its type word.
-Both show in the ids of the blocks. The kernels compare each with what is odd as they pass, and
-this module looks closer at a stretch where they found something.
+Bytes that nobody wrote may parse as blocks: zero bytes where a write was lost look like empty
+blocks of event 0, and a second stream after the first looks like an event whose id is the type
+word. Both show in the ids of blocks. The kernels compare the ids as they pass, which costs little,
+and set a flag. Only where the flag is set does this module look closer, at the blocks of that
+stretch.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class BlockChecks:
 
     Attributes:
         strict: whether a hole is an error.
-        holes: number of blocks of zero bytes alone.
-        reserved: number of other blocks with an id that stands for none.
-        was_odd: whether the last stretch had a block that was to be looked at.
+        holes: number of blocks of zero bytes.
+        reserved: number of other blocks with an id that identifies nothing.
+        was_odd: whether a kernel flagged a block in the last stretch.
     """
 
     def __init__(self, header: StreamHeader, source: str, strict: bool = False) -> None:
@@ -64,17 +65,17 @@ class BlockChecks:
 
         Args:
             keys: their ids, one array per key column.
-            counts: how many entries each has (so far, of one that began before, in all); called
-                where that matters.
+            counts: called if needed: number of entries of each block, with those that came before
+                the stretch.
             is_open: whether the last one may go on after the stretch.
-            start_of: number of a block -> the stream offset of its header.
+            start_of: index of a block -> stream offset of its header.
             buffer: the bytes in memory, uint8.
-            base: stream offset of buffer[0]; blocks that begin before were looked at before.
+            base: stream offset of buffer[0]; blocks that start before it were checked before.
             ended: whether no byte follows the stretch.
 
         Returns:
-            None if all is well. Else the number of the first block that cannot be accepted,
-            and the error to raise in its place, None where the next bytes have to decide.
+            None if all blocks are good. Else the index of the first bad block and the error to
+            raise for it, or None as the error if the next bytes have to decide.
         """
         blocks = len(keys[0])
         if not blocks:
@@ -115,25 +116,25 @@ class BlockChecks:
         return self._openings.is_word(bytes(data[: WORD.itemsize]))
 
     def prepare(self, state: Any) -> None:
-        """Say in the state of a kernel which block headers and entries are to be looked at."""
+        """Set in the state of a kernel which block headers and entries are suspect."""
         openings = self._openings
         state["limit"], state["rare"] = openings.limit, RARE
         state["common"] = openings.common or 0
         state["odd"] = self._bare
 
     def take_odd(self, state: Any) -> bool:
-        """Whether a kernel saw a block that is to be looked at, in this stretch or the last."""
+        """Whether a kernel flagged a block in this stretch or the last one."""
         found, state["odd"] = bool(state["odd"]), self._bare
         look, self.was_odd = found or self.was_odd, found
         return look
 
     @property
     def size(self) -> int:
-        """Bytes from the start of a block that are looked at."""
+        """Bytes from the start of a block that the check needs."""
         return self._openings.size
 
     def second_stream(self, offset: int) -> SecondStreamError:
-        """The error of a second stream at that byte."""
+        """The error for a second stream that starts at `offset`."""
         return SecondStreamError(
             f"a second stream starts at byte {offset}",
             source=self._source, offset=offset,
@@ -149,7 +150,7 @@ class BlockChecks:
     def _find_reserved(
         self, keys: list[Array], counts: Callable[[], Array], start_of: Callable[[int], int]
     ) -> int | None:
-        """Count blocks with reserved ids; the number of the first hole among them."""
+        """Count blocks with reserved ids; the index of the first hole among them."""
         suspect: Array | None = None
         for key, reserved in zip(keys, self._reserved, strict=True):
             if reserved:
@@ -174,21 +175,21 @@ class BlockChecks:
         return first
 
     def finish(self, strict: bool = False) -> None:
-        """At the end of the stream, warn of what was found.
+        """Warn of holes and reserved ids, at the end of the stream.
 
-        Raises CorruptStreamError for a hole under `strict`.
+        Raises CorruptStreamError for a hole if `strict`.
         """
         if self._first_hole is not None:
             if strict:
                 raise self._hole(self._first_hole)
             warn(
                 f"{self._source}: byte {self._first_hole}: blocks of zero bytes alone"
-                f" ({self.holes} in the stream), where a write or copy was lost",
+                f" ({self.holes} in the stream): a write or copy was lost there",
                 HoleWarning,
             )
         if self.reserved:
             warn(
-                f"{self._source}: {self._first_reserved}: a block with an id that stands for none"
+                f"{self._source}: {self._first_reserved}: a block whose id identifies nothing"
                 f" ({self.reserved} in the stream)",
                 SuspectWarning,
             )

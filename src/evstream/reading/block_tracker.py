@@ -1,9 +1,13 @@
-"""Follow the blocks of a stream whose bytes somebody else parses.
+"""Follow the blocks of a stream that somebody else parses.
 
-An EventReader hands its bytes to a subclass, which is free to keep what it likes. The
-tracker sees each byte once, before the subclass may change it, and knows ever after where
-blocks start and end: to give back the ids of an item that a full output buffer interrupted,
-to tell a complete event from one that is still coming, and to judge the end of the stream.
+An EventReader passes its bytes to a subclass, which may change them in place and returns only a
+cursor. To know the ids at that cursor, whether an event is complete, and whether the stream ended
+cleanly, the tracker runs `find_blocks` over each byte once, before the subclass sees it.
+
+It keeps a table with a row per block: ids, start, number of entries. The rows of a read stay until
+the next one, or as long as the window needs them. So every question about an offset is a binary
+search in the column of starts. The block that is still open has no row; it is in the state of the
+kernel. A record that a read cuts in two is carried over to the next.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ class BlockTracker:
 
     Attributes:
         offset: stream offset up to which bytes were seen.
-        checks: what the checks of every reader found.
+        checks: the checks that every reader makes.
     """
 
     def __init__(
@@ -51,8 +55,8 @@ class BlockTracker:
         self.blocks = 0
 
     def see(self, data: Any, keep: int | None = None) -> None:
-        """Take note of the next bytes (uint8 array). Of the blocks seen before, those from
-        offset `keep` on stay in the table, by default none.
+        """Follow the next bytes (uint8 array). Blocks from offset `keep` on stay in the table, by
+        default none.
 
         Raises CorruptStreamError, with the offset up to which the bytes are good."""
         if keep is None:
@@ -72,7 +76,7 @@ class BlockTracker:
         self.offset += len(data)
 
     def _make_room(self, size: int, keep: int) -> None:
-        """Rows for what `size` bytes may hold, behind those from offset `keep` on."""
+        """Make rows for the blocks of `size` bytes, after the rows from offset `keep` on."""
         smallest = self._header_size + self._delimiter_size
         new = size // smallest + 3
         if self._rows + new <= len(self._columns[0]):
@@ -89,7 +93,7 @@ class BlockTracker:
             column[:kept] = old[first:last]
 
     def _complete_carry(self, data: Any) -> Any:
-        """Finish the record that the last bytes broke off; what comes after it."""
+        """Complete the record that the last read cut in two; the bytes after it."""
         carry = np.frombuffer(self._carry, np.uint8)
         head = np.concatenate([carry, data[: self.checks.size]])
         used = self._find(head, self.offset - len(carry))
@@ -103,7 +107,7 @@ class BlockTracker:
         return data[taken:]
 
     def _find(self, data: Any, base: int, ended: bool = False) -> int:
-        """Note the blocks in `data`, at stream offset `base`; how many bytes are used."""
+        """Add the blocks in `data`, at stream offset `base`; the number of bytes used."""
         before = self._rows
         used, self._rows, status = self._kernels.find_blocks(
             data, 0, len(data), base, self.state, *self._columns, self._rows
@@ -191,7 +195,7 @@ class BlockTracker:
         return {}
 
     def event_ends_after(self, offset: int) -> bool:
-        """Whether another event begins behind the block that lies at `offset`."""
+        """Whether another event starts after the block at `offset`."""
         row, _ = self._row_at(offset)
         if row >= self._rows:
             return False
@@ -248,7 +252,7 @@ class BlockTracker:
         return (row, body <= offset) if offset < end else (row + 1, False)
 
     def check_end(self) -> TruncatedStreamError | None:
-        """Judge the end of the stream here; see endings.check_end."""
+        """Judge the end of the stream here; see stream_end.check_end."""
         if self._skip:
             return None  # a stream header's rest that nobody needed
         if self._carry:

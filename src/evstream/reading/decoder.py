@@ -1,4 +1,10 @@
-"""Bytes -> columns, without any I/O: the generated kernels over one window after another."""
+"""Decode the whole records of a window to columns.
+
+The generated kernel writes columns into arrays that hold as many blocks and entries as the window
+could have, and keeps the open block in its state until the next window. The checks of every reader
+come after it, and only where the kernel flagged something; they cut the chunk before a block that
+cannot be accepted, so that all good events before it are delivered first.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +47,11 @@ class Decoder:
         self._error: CorruptStreamError | None = None
 
     def decode(self, window: Window, ended: bool = False) -> Chunk:
-        """All whole records of the window, as the columns of the blocks they belong to, up to
-        the first that cannot be accepted; see `refuse`.
+        """Decode all whole records of the window, up to the first that cannot be accepted; see
+        `refuse`.
 
-        Unless the stream has `ended`, a block header that may be the opening of a second stream
-        stays in the window until what follows it is there.
+        Unless the stream has `ended`, a block header that may open a second stream stays in the
+        window until the bytes after it are there.
         """
         start = int(self._state["start"])
         continues = bool(self._state["phase"] == IN_ENTRIES)
@@ -81,7 +87,7 @@ class Decoder:
         return chunk
 
     def _checked(self, chunk: Chunk, first_start: int, window: Window, ended: bool) -> Chunk:
-        """The chunk up to what the checks of every reader refuse."""
+        """The chunk, up to the first block that the checks of every reader refuse."""
         columns, continues = chunk.columns, chunk.continues
         closed_size = self._header_size + self._delimiter_size
 
@@ -124,12 +130,12 @@ class Decoder:
         return chunk
 
     def refuse(self) -> None:
-        """Raise CorruptStreamError if the last window was decoded only up to what is refused."""
+        """Raise CorruptStreamError if the checks refused a block of the last window."""
         if self._error is not None:
             raise self._error
 
     def finish(self, window: Window) -> TruncatedStreamError | None:
-        """Judge the end of the stream; see endings.check_end."""
+        """Judge the end of the stream; see stream_end.check_end."""
         self.checks.refuse_opening(window.peek_back(window.offset, window.left), window.offset)
         rest = bytes(window.buffer[window.cursor : window.valid])
         missing = check_end(self.header, self._state, window.offset, rest, self._source)

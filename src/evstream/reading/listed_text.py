@@ -1,7 +1,7 @@
-"""Tell a text of event ids from the binary list that a stream of event ids is.
+"""Detect that a list of event ids is text instead of a binary stream.
 
-Any bytes can be ids, and `1`, newline, `2`, newline are the id 171051569. So a list is refused
-where its first bytes are lines of numbers, maybe below the name of a column.
+Any bytes can be ids: `1`, newline, `2`, newline is the id 171051569. So a list is refused if its
+first bytes are lines of numbers, with or without the name of a column above them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Tell the opening of a second stream from a block header.
+"""Tell a second stream from a block header.
 
-`cat a.bin b.bin` puts a stream header where a block header is due. Its type word is read as an
-event id, which some event may really have. What follows decides: an event's block goes on with
-its special sidx, or with samples up to their number; behind a stream header comes a block header,
-whose ids, read as an entry, are a sidx above 0 and a loss that is too small for a float.
+`cat a.bin b.bin` puts a stream header where a block header should be. Its type word reads as an
+event id, which a real event may have, so the bytes after it decide. A block goes on with special
+sidx, or with samples up to their number. A stream header is followed by a block header, whose ids,
+read as an entry, are a sidx above 0 and a loss too small for a float.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 
 RARE = 1 << 24
-"""Type words from here on are rare as event ids; those below (1 for cdf) are not."""
+"""Type words from here on are rare as event ids; lower ones (1 for cdf) are not."""
 
 WORD = np.dtype(np.uint32)
 """A type word; it has four bytes in every format."""
@@ -28,7 +28,7 @@ class Openings:
 
     Attributes:
         size: bytes from the start of a block that are enough to decide.
-        limit: an entry with a sidx up to here is not the opening of a stream.
+        limit: an entry with a sidx up to here does not open a stream.
     """
 
     def __init__(self, header: StreamHeader) -> None:
@@ -51,7 +51,8 @@ class Openings:
     def candidates(self, events: Array, odd: Callable[[Array], Array]) -> Array:
         """Numbers of the blocks that begin like a stream, by their event ids.
 
-        `odd` tells of numbered blocks whether their first entry begins with what is no float.
+        `odd` takes indices of blocks; whether the first entry of each does not start with
+        a float.
         """
         words = low_words(events)
         found = np.isin(words, self.rare)
@@ -64,8 +65,8 @@ class Openings:
         return np.flatnonzero(found)
 
     def odd_entries(self, buffer: Array, at: Array) -> Array:
-        """Whether the entries of the blocks at these places begin with what is no float, or are
-        not there yet."""
+        """Whether the entries of the blocks at these places do not start with a float, or are not
+        there yet."""
         assert self._entry is not None
         dtype = self._entry[0]
         first = at[:, None] + self._dtype.itemsize + np.arange(dtype.itemsize)
@@ -77,8 +78,8 @@ class Openings:
         return beyond
 
     def is_second(self, data: bytes, ended: bool) -> bool | None:
-        """Whether `data`, which begins like a stream, does so where a block should begin; None
-        if this takes more bytes, which can come unless the stream has `ended`."""
+        """Whether `data`, which starts like a stream, is one and not a block; None if this needs
+        more bytes, which can come unless the stream has `ended`."""
         dtype, entry = self._dtype, self._entry
         if entry is None or len(data) < dtype.itemsize + entry.itemsize:
             return self.is_word(data) if ended else None
@@ -132,7 +133,7 @@ def _is_wide(event: Any) -> bool:
 
 
 def _is_odd(record: Any) -> bool:
-    """Whether a float of a record is more likely something else: not finite, or too small."""
+    """Whether a float of a record is probably not a float: not finite, or too small."""
     floats = [record[name] for name in record.dtype.names if record.dtype[name].kind == "f"]
     return any(
         value != 0 and not np.finfo(value.dtype).tiny <= abs(value) < np.inf for value in floats

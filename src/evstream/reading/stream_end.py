@@ -1,8 +1,8 @@
-"""Where a stream can be read no further, and whether that is its end or an error.
+"""Judge the end of a stream.
 
-End of file inside a record or a counted block is an error, and so is a block header with
-nothing after it. End of file between two entries without a delimiter is what the C++ tools
-write at the very end: a warning that names the place, an error under strict.
+A stream that ends inside a record or a counted block, or right after a block header, is truncated:
+an error. The C++ tools leave out the final delimiter, so a stream that ends between two entries
+gives only a warning, unless reading is strict.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def block_ids(header: StreamHeader, state: Any) -> dict[str, Any]:
 
 
 def bad_count(header: StreamHeader, data: Any, source: str, offset: int) -> CorruptStreamError:
-    """The error of a block header, the first bytes of `data`, whose count is negative."""
+    """The error for a block header, at the start of `data`, with a negative count."""
     dtype = header.block_dtype
     values = data[: dtype.itemsize].view(dtype)[0]
     ids = {name: values[name] for name in header.key_columns}
@@ -40,10 +40,10 @@ def bad_count(header: StreamHeader, data: Any, source: str, offset: int) -> Corr
 def check_end(
     header: StreamHeader, state: Any, offset: int, rest: bytes, source: str
 ) -> TruncatedStreamError | None:
-    """Judge the end of a stream: `rest` are its last bytes, from `offset` on, in no whole record.
+    """Judge the end of a stream, whose last bytes `rest`, from `offset` on, are less than a record.
 
-    None when it is clean; what only misses its final delimiter is not raised but returned,
-    for `report_unclosed`. Raises TruncatedStreamError for any other end.
+    None for a clean end. An error for a missing final delimiter is returned, for
+    `report_unclosed`; TruncatedStreamError is raised for any other end.
     """
     block = header.block
     at_header = int(state["phase"]) == AT_HEADER
@@ -89,7 +89,7 @@ def check_end(
 
 
 def report_unclosed(missing: TruncatedStreamError | None, strict: bool) -> None:
-    """Raise what `check_end` returned, or warn of it unless `strict`."""
+    """Raise the error that `check_end` returned, or warn of it unless `strict`."""
     if missing is not None and strict:
         raise missing
     if missing is not None:

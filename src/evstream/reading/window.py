@@ -1,4 +1,4 @@
-"""The stretch of a stream that is in memory: one reused buffer and where it lies."""
+"""The part of a stream that is in memory: one reused buffer, and its place in the stream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Window:
         buffer: uint8, shape (capacity,).
         base: stream offset of buffer[0].
 
-    `tap` is shown every byte once, in order, as it comes in.
+    `tap` is called with every byte once, in order, as it is read.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class Window:
         return self.base + self.cursor
 
     def fill(self) -> int:
-        """Move the unused bytes, fewer than a record, to the front and read on behind them.
+        """Move the unused bytes, fewer than a record, to the front and read on after them.
 
-        The number of bytes read, 0 at the end of the source.
+        Returns the number of bytes read, 0 at the end of the source.
         """
         left = self.left
         self._bytes[:left] = self._bytes[self.cursor : self.valid]
@@ -57,7 +57,7 @@ class Window:
         return size
 
     def peek_back(self, offset: int, size: int) -> bytes:
-        """Bytes from a stream offset on, b"" where they are not in the buffer any more."""
+        """Bytes from a stream offset on; b"" if they are no longer in the buffer."""
         start = offset - self.base
         return bytes(self._bytes[start : min(start + size, self.valid)]) if start >= 0 else b""
 

@@ -17,7 +17,8 @@ from evstream._support.format import Format
 from evstream.errors import TableError, WriteError
 from evstream.extras import import_arrow
 from evstream.reading.stream import EventStream
-from evstream.tables.rows import BATCH_ROWS, Ids, iter_rows
+from evstream.tables.batches import BATCH_ROWS
+from evstream.tables.rows import Ids, iter_rows
 from evstream.transport.endpoints import SourceLike
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader

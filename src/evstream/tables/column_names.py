@@ -16,7 +16,7 @@ import numpy as np
 
 from evstream._support.format import Format, bound_format
 from evstream.errors import TableError
-from evstream.tables.rows import join_rows
+from evstream.tables.batches import join_rows
 from evstream.wire.columns import Array, csv_columns
 from evstream.wire.header import StreamHeader
 

@@ -18,6 +18,7 @@ from evstream.errors import AbsentEventWarning, warn
 from evstream.reading.row_decoder import BatchOutput, RowOutput
 from evstream.reading.stream import EventStream
 from evstream.reading.unshown_blocks import UnshownBlocks
+from evstream.tables.batches import BATCH_ROWS, rebatch
 from evstream.transport.endpoints import SourceLike
 from evstream.wire.columns import Array, Chunk, Columns, to_rows
 from evstream.wire.header import StreamHeader
@@ -25,8 +26,6 @@ from evstream.wire.header import StreamHeader
 Ids = int | float | Iterable[int] | Iterable[float] | None
 
 _INTEGER = np.dtype(np.int64)
-
-BATCH_ROWS = 1 << 17
 
 
 class Selection:
@@ -118,33 +117,6 @@ def named_rows(header: StreamHeader, chunk: Chunk, names: Iterable[str]) -> dict
         else:
             rows[name] = to_rows(header, columns, chunk.skipped)[name]
     return rows
-
-
-def whole_blocks(
-    header: StreamHeader, batches: Iterable[dict[str, Array]]
-) -> Iterator[dict[str, Array]]:
-    """The same rows, so divided that Writer.write_columns takes each batch: all entries of a
-    block that says how many it has (cdf) come together. Other streams pass as they are."""
-    index = header.block.index
-    if index is None:
-        yield from batches
-        return
-    waiting: list[dict[str, Array]] = []
-    for rows in batches:
-        starts = np.flatnonzero(rows[index] == 1)
-        if len(starts):
-            waiting.append({name: column[: starts[-1]] for name, column in rows.items()})
-            yield join_rows(waiting)
-            waiting = [{name: column[starts[-1] :] for name, column in rows.items()}]
-        else:
-            waiting.append(rows)
-    if waiting:
-        yield join_rows(waiting)
-
-
-def join_rows(batches: list[dict[str, Array]]) -> dict[str, Array]:
-    """Batches of rows as one."""
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def read_columns(
@@ -243,24 +215,6 @@ def watched_chunks(stream: EventStream) -> Iterator[Chunk]:
         unshown.count_chunk(chunk)
         yield chunk
     unshown.warn(stream.name)
-
-
-def rebatch(batches: Iterable[dict[str, Array]], rows: int) -> Iterator[dict[str, Array]]:
-    """The same rows in batches of `rows`, the last one smaller."""
-    waiting: list[dict[str, Array]] = []
-    count = 0
-    for batch in batches:
-        waiting.append(batch)
-        count += len(next(iter(batch.values())))
-        if count < rows:
-            continue
-        joined = join_rows(waiting)
-        for at in range(0, count - rows + 1, rows):
-            yield {n: column[at : at + rows] for n, column in joined.items()}
-        count %= rows
-        waiting = [{n: column[len(column) - count :] for n, column in joined.items()}]
-    if count:
-        yield join_rows(waiting)
 
 
 def _ids(name: str, values: Ids, dtype: np.dtype[Any] = _INTEGER) -> Array | None:

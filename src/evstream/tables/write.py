@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evstream._support.format import Format
-from evstream.errors import TableError, WriteError
+from evstream.errors import TableError
 from evstream.tables.arrow import FINAL_DELIMITER, header_of, numbers_of
 from evstream.tables.arrow_columns import is_numeric, plain_numbers
+from evstream.tables.batches import write_batches
 from evstream.tables.column_names import fill_exposures, has_impacted_exposure, stream_names
 from evstream.tables.inputs import as_table, batches_of
-from evstream.tables.rows import whole_blocks
 from evstream.transport.endpoints import TargetLike
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -74,15 +74,7 @@ def write_arrow(
     if carried is None and has_impacted_exposure(given, header):
         batches = fill_exposures(batches, header)
     with Writer(target, header, validate=validate, durable=durable) as out:
-        written = 0
-        for rows in whole_blocks(header, batches):
-            try:
-                out.write_columns(**rows)
-            except WriteError as error:
-                if error.row is not None:
-                    error.row += written
-                raise
-            written += len(next(iter(rows.values())))
+        written = sum(1 for _ in write_batches(out, batches))
         if (table.schema.metadata or {}).get(FINAL_DELIMITER) == b"false" and written:
             out.leave_open()
 

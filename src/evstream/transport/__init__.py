@@ -1,5 +1,6 @@
 """Bytes in and out: paths, pipes, sockets, compressed files, files that appear whole.
 
-Not here: nothing of what the bytes mean.
-May import: _support.
+A `Source` reads, a `Sink` writes; the other modules serve these two.
+Not here: the meaning of the bytes.
+May import: _support, errors, extras.
 """

@@ -1,9 +1,9 @@
-"""Compressed streams: told by their first bytes, expanded as they are read, checked at their
-end; and made where the name of a file says so.
+"""Compressed streams: detect, expand and make them.
 
-A stream type word never looks like one of the magics, since its last byte is a small
-source number. Input goes to the decompressor in small pieces, so that memory stays bounded
-however much a piece expands to, and a compressed file that is cut is an error.
+Compressed input is detected by its first bytes. A type word never looks like one of these magic
+numbers, since its last byte is a small source number. Input goes to the decompressor in small
+pieces, so that memory stays bounded however much a piece expands to. A compressed file that ends
+early is an error. Output is compressed if the name of the file says so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from evstream.errors import CorruptStreamError, TruncatedStreamError
 from evstream.extras import import_extra
 
 PIECE = {"gzip": 1 << 14, "zstd": 1 << 10}
-"""Compressed bytes per step: gzip expands at most a thousandfold, zstd far more."""
+"""Compressed bytes per step: gzip expands a thousandfold at most, zstd far more."""
 
 MAGIC_SIZE = 4
 
@@ -32,7 +32,7 @@ _ZSTD_STARTS = {_ZSTD, *_ZSTD_BEFORE_0_8, *_SKIPPABLE}
 
 
 def compression(start: bytes) -> str | None:
-    """'gzip' or 'zstd' by the first bytes of a source, None if it is neither."""
+    """'gzip' or 'zstd', by the first bytes of a source; None if it is neither."""
     if start.startswith(_GZIP):
         return "gzip"
     return "zstd" if start[:MAGIC_SIZE] in _ZSTD_STARTS else None
@@ -45,37 +45,36 @@ _NOT_READ = {
     b"PK\x03\x04": ("zip", "unzip -p"),
     b"\x1f\x9d": ("compress", "gzip -dc"),
 }
-"""First bytes of compressed files that are not read -> their program, what expands them."""
+"""First bytes of compressed files that evstream does not read -> (name, command to expand)."""
 
 
 def unread_compression(start: bytes) -> tuple[str, str] | None:
-    """(name, command that expands it) of a compression that evstream does not read."""
+    """(name, command to expand) if a source is compressed in a way that evstream does not read."""
     return next((found for magic, found in _NOT_READ.items() if start.startswith(magic)), None)
 
 
 SUFFIXES = {"gz": "gzip", "zst": "zstd"}
-"""Extension of a file name -> compression around the whole file."""
+"""Extension of a file name -> compression of the whole file."""
 
 
 def may_be_compressed(source: Any, bare: bool) -> bool:
-    """Whether the first bytes of a source can show that it is compressed: a `bare` stream has
-    no stream header, so its first id may have any bytes, and only the name of the file counts.
-    """
+    """Whether to look for compression in the first bytes. A `bare` stream has no stream header, so
+    its first id may look like a magic number; then the name of the file decides."""
     return not bare or compression_by_name(source) is not None
 
 
 def compression_by_name(target: Any) -> str | None:
-    """'gzip' or 'zstd' by the name of a file, None for another name and what is no path."""
+    """'gzip' or 'zstd', by the name of a file; None for other names, and if it is not a path."""
     if not isinstance(target, (str, os.PathLike)):
         return None
     return SUFFIXES.get(os.path.splitext(os.fsdecode(target))[1][1:].lower())
 
 
 def compressor(kind: str, file: Any) -> Any:
-    """A file object to write to, which writes what it is given to `file`, compressed; closing
-    it ends the compressed data and leaves `file` open."""
+    """A file object that compresses what is written and passes it to `file`. Closing it ends the
+    compressed data and leaves `file` open."""
     if kind == "gzip":
-        # Level 9 is slow, and a name and time would make other bytes each time.
+        # Level 9 is slow; a name and time would make the bytes differ each time.
         return gzip.GzipFile("", "wb", 6, file, mtime=0)
     return (
         import_extra("zstandard")
@@ -85,11 +84,11 @@ def compressor(kind: str, file: Any) -> Any:
 
 
 class Expander:
-    """Gives the expanded bytes of a compressed source through `readinto`.
+    """Reads the expanded bytes of a compressed source.
 
-    `read(n)` gives up to n compressed bytes, b"" at the end. Members that follow one
-    another, as `cat a.gz b.gz` makes them, are read as one. Zero bytes after the last gzip
-    member fill up a block of a tape or disk, and are skipped as gzip skips them.
+    `read(n)` returns up to n compressed bytes, b"" at the end. Several members in a row, as
+    `cat a.gz b.gz` makes them, are read as one. Zero bytes after the last gzip member, which fill
+    up a block of a tape or disk, are skipped as gzip skips them.
     """
 
     def __init__(self, kind: str, read: Callable[[int], bytes], source: str) -> None:
@@ -128,7 +127,7 @@ class Expander:
         return size
 
     def _skip_padding(self, piece: bytes) -> None:
-        """Read zero bytes to the end: anything after them may follow members that are lost."""
+        """Read zero bytes to the end. Anything else is an error: a member may be lost there."""
         while piece:
             if piece.strip(b"\0"):
                 raise CorruptStreamError(
@@ -138,12 +137,12 @@ class Expander:
             piece = self._read(PIECE[self._kind])
 
     def _error(self, reason: str) -> CorruptStreamError:
-        """What is wrong, by the text of the library."""
+        """The error for an exception of the library, by its text."""
         problem, expected = f"broken {self._kind} data ({reason})", ""
         if self._kind == "zstd":
             if self._first in _ZSTD_BEFORE_0_8:
                 problem = "the zstd data has the format of zstd before 0.8"
-                expected = "data that zstd 0.8 or later has compressed"
+                expected = "data compressed by zstd 0.8 or later"
             elif "ictionary" in reason:
                 problem = f"the zstd data needs a dictionary ({reason})"
                 expected = "data compressed without one, or the output of zstd -dc -D DICTIONARY"

@@ -1,6 +1,7 @@
-"""What the environment says where an argument says nothing: EVSTREAM_STRICT, EVSTREAM_TIMEOUT.
+"""Defaults from the environment: EVSTREAM_STRICT, EVSTREAM_TIMEOUT, EVSTREAM_FSYNC.
 
-Read at each call, so that an operator can make a whole pipeline strict without changing it.
+They are read at each call, so that an operator can make a whole pipeline strict without changing
+its programs. An argument overrides the variable.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 def strict_of(strict: bool | None) -> bool:
     """Whether a missing final delimiter is an error: the argument, else EVSTREAM_STRICT, else no.
 
-    Raises ValueError for a variable that is neither true nor false.
+    Raises ValueError if the variable is neither true nor false.
     """
     return _flag("EVSTREAM_STRICT", False) if strict is None else bool(strict)
 
 
 def durable_of(durable: bool | None) -> bool:
-    """Whether files are on the disk before they appear: the argument, else EVSTREAM_FSYNC, else
-    yes. Raises ValueError for a variable that is neither true nor false."""
+    """Whether a file is on the disk before it gets its name: the argument, else EVSTREAM_FSYNC,
+    else yes. Raises ValueError if the variable is neither true nor false."""
     return _flag("EVSTREAM_FSYNC", True) if durable is None else bool(durable)
 
 
 def timeout_of(timeout: float | None) -> float | None:
     """Seconds without data before a StallError: the argument, else EVSTREAM_TIMEOUT, else None,
-    which waits for ever. `math.inf` as argument overrides the variable.
+    which waits forever. `math.inf` as argument overrides the variable.
 
-    Raises ValueError for what is no number of seconds above 0.
+    Raises ValueError for anything but a number of seconds above 0.
     """
     if timeout is None:
         text = os.environ.get("EVSTREAM_TIMEOUT", "").strip()
@@ -41,7 +42,7 @@ def timeout_of(timeout: float | None) -> float | None:
             check_timeout(timeout)
         except ValueError:
             raise ValueError(
-                f"environment variable EVSTREAM_TIMEOUT: {text!r}, expected seconds above 0"
+                f"environment variable EVSTREAM_TIMEOUT is {text!r}, expected seconds above 0"
             ) from None
     check_timeout(timeout)
     return timeout
@@ -55,4 +56,4 @@ def _flag(name: str, default: bool) -> bool:
         return True
     if text.strip().lower() in _FALSE:
         return False
-    raise ValueError(f"environment variable {name}: {text!r}, expected 1 or 0")
+    raise ValueError(f"environment variable {name} is {text!r}, expected 1 or 0")

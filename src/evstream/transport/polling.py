@@ -1,7 +1,7 @@
-"""Wait for file descriptors, and make pipes wide: what sources, sinks and feeds share.
+"""Wait for file descriptors, and enlarge pipes.
 
-poll() is used instead of select(), which breaks on descriptors of 1024 and more, and
-instead of epoll, which refuses regular files and costs a descriptor of its own.
+This uses poll(): select() breaks on descriptors of 1024 and more, and epoll refuses regular files
+and takes a descriptor of its own.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import stat
 from collections.abc import Iterable
 
 PIPE_SIZE = 1 << 20
-"""Bytes that a pipe is asked to hold, in place of its usual 64 KiB."""
+"""Capacity to ask for a pipe, in bytes, instead of the usual 64 KiB."""
 
 LONGEST = 2**31 - 1
-"""Milliseconds that poll() can wait for."""
+"""The longest wait of poll(), in milliseconds."""
 
 
 def is_waitable(descriptor: int) -> bool:
-    """Whether a read can block for want of data: pipes, sockets and terminals, not files."""
+    """Whether a read can wait for data: pipes, sockets and terminals, not files."""
     mode = os.fstat(descriptor).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
 
 def wait_readable(descriptors: Iterable[int], timeout: float | None = None) -> list[int]:
-    """The descriptors that can be read without blocking (or have ended), waiting for one."""
+    """Wait for one of the descriptors; those that can be read without blocking, or have ended."""
     return _poll(descriptors, select.POLLIN, timeout)
 
 
@@ -54,18 +54,18 @@ def _poll(descriptors: Iterable[int], event: int, timeout: float | None) -> list
 
 
 def widen_pipe(descriptor: int) -> None:
-    """Let a pipe hold a megabyte, where the system allows it: fewer switches of process."""
+    """Let a pipe hold a megabyte, if the system allows it, for fewer context switches."""
     try:
         import fcntl
 
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
     except (ImportError, AttributeError, OSError):
-        pass  # another system, or the user's share of pipe memory is used up
+        pass  # not on Linux, or the user's limit of pipe memory is reached
 
 
 def take_buffered(stream: io.BufferedReader, descriptor: int) -> bytes:
-    """The bytes that a buffered object has read ahead, of which poll() knows nothing."""
+    """Take the bytes that a buffered object has read ahead, which poll() does not see."""
     blocking = os.get_blocking(descriptor)
     os.set_blocking(descriptor, False)
     try:

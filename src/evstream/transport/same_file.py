@@ -1,8 +1,8 @@
 """Refuse to write to a file that is read at the same time.
 
-Names say little: a file has several through hard and symbolic links, /dev/fd and /dev/stdin, and
-a shell opens it as stdin or stdout. So files are compared by device and inode. What is not a
-regular file (a pipe, a terminal, /dev/null) may well be both.
+Names are not enough: hard and symbolic links, /dev/fd and /dev/stdin give a file several names, and
+a shell opens it as stdin or stdout. So files are compared by device and inode. A pipe, a terminal
+or /dev/null may be both input and output.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from evstream.transport.polling import descriptor_of
 
 
 def refuse_same_file(sources: Iterable[Any], targets: Iterable[Any]) -> None:
-    """Raise EvstreamError if a regular file is among both.
+    """Raise EvstreamError if a regular file is among the sources and the targets.
 
     Each is a path, a descriptor or a file object; "-" is stdin as a source, and stdout as a
     target.
@@ -36,7 +36,7 @@ def refuse_same_file(sources: Iterable[Any], targets: Iterable[Any]) -> None:
 
 
 def is_same_place(one: Any, other: Any) -> bool:
-    """Whether two targets are the same file, which need not be there yet."""
+    """Whether two targets are the same file, which need not exist yet."""
     paths = [os.fspath(t) for t in (one, other) if isinstance(t, (str, os.PathLike))]
     if len(paths) == 2 and len({p if p == "-" else os.path.realpath(p) for p in paths}) == 1:
         return True
@@ -45,7 +45,7 @@ def is_same_place(one: Any, other: Any) -> bool:
 
 
 def _place(file: Any, standard: Any) -> tuple[int, int] | None:
-    """(device, inode) of a regular file; None for anything else, and where nothing is yet."""
+    """(device, inode) of a regular file; None for anything else, and if there is no file yet."""
     try:
         if isinstance(file, str) and file == "-":
             file = standard

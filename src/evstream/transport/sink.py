@@ -1,7 +1,7 @@
-"""Where bytes go: paths, "-", descriptors, pipes, sockets, file objects.
+"""Write bytes to paths, "-", descriptors, pipes, sockets and file objects.
 
-A file takes its name only when it is complete (see `whole_file`). Every write goes on until
-all bytes are taken, waiting where the reader is slow or the end is non-blocking.
+A file gets its name only when it is complete (see `whole_file`). Every write goes on until all
+bytes are taken; it waits if the reader is slow, also on a non-blocking descriptor.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from evstream.transport.whole_file import WholeFile
 class Sink:
     """An open target of bytes.
 
-    Unless `durable` is False, a file is on the disk before it has its name.
+    Unless `durable` is False, a file is on the disk before it gets its name.
 
     Attributes:
-        name: for messages: the path, "<stdout>", or what the object calls itself.
+        name: for messages: the path, "<stdout>", or the name of the object.
         written: number of bytes so far.
-        is_file: whether the result appears under its name only on `close`.
+        is_file: whether the target is a file that gets its name on `close`.
         given_up: whether `abort` was called; nothing can be written any more.
     """
 
@@ -63,7 +63,7 @@ class Sink:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether a file has its name."""
+        """Whether the file has its name."""
         return self._file is not None and self._file.is_in_place
 
     @property
@@ -73,10 +73,10 @@ class Sink:
         return descriptor is None or is_writable(descriptor)
 
     def write(self, view: memoryview) -> None:
-        """Write all of `view`. BrokenPipeError when the reader is gone, WriteError when
-        the system refuses for another reason."""
+        """Write all of `view`. Raises BrokenPipeError if the reader is gone, WriteError for any
+        other failure."""
         if self.given_up:
-            raise ValueError(f"{self.name}: given up")
+            raise ValueError(f"{self.name}: the output was given up after an error")
         with self._errors_named():
             write_all(self._write, view, self._stream, self._count)
 
@@ -84,14 +84,14 @@ class Sink:
         self.written += size
 
     def flush(self) -> None:
-        """Hand on what the target itself buffers; raises as `write` does."""
+        """Flush the buffer of the target, if it has one; raises the same errors as `write`."""
         if hasattr(self._stream, "flush"):
             with self._errors_named():
                 flush_all(self._stream)
 
     def close(self) -> None:
-        """Complete: flush, close what was opened here, and give a file its name. A failure
-        gives the sink up; once closed or given up, nothing happens."""
+        """Flush, close the target if it was opened here, and give a file its name. After a failure
+        the sink is given up. Does nothing once the sink is closed or given up."""
         if self.given_up or self._closed:
             return
         try:
@@ -108,7 +108,7 @@ class Sink:
             raise
 
     def abort(self) -> None:
-        """Give up: a file leaves nothing behind, whatever else was opened is closed."""
+        """Give up: remove an incomplete file, close anything else that was opened here."""
         self.given_up = True
         if self._file is not None:
             self._file.abort()
@@ -132,9 +132,9 @@ class Sink:
             self.abort()
 
     def commit_with(self, other: Sink) -> None:
-        """`close` both; where one cannot be completed, neither file replaces an old one.
+        """`close` both sinks; if one fails, neither file replaces an old one.
 
-        `other` is small, such as a seal: what it replaces is kept in memory meanwhile.
+        `other` is small, such as a seal: the file that it replaces is kept in memory meanwhile.
         """
         restore = other._restorer()
         try:
@@ -148,12 +148,12 @@ class Sink:
             raise
 
     def _restorer(self) -> Callable[[], None]:
-        """Puts back what now stands under the name of this file."""
+        """A function that restores the file that has the name now."""
         return (lambda: None) if self._file is None else self._file.restorer()
 
     @contextlib.contextmanager
     def _errors_named(self) -> Iterator[None]:
-        """Make a WriteError of what the system says, unless the reader is gone."""
+        """Turn an OSError into a WriteError, unless the reader is gone."""
         try:
             yield
         except BrokenPipeError:
@@ -180,7 +180,7 @@ class Sink:
 
     def _opened_path(self, path: str) -> Any:
         standing = _OPEN_ALREADY.fullmatch(path)
-        if standing is not None:  # a new file of that name would not be what it stands for
+        if standing is not None:  # such a path names an open descriptor
             sys.stdout.flush()
             number = {"stdout": 1, "stderr": 2}.get(standing[1]) or int(standing[2])
             return io.FileIO(number, "wb", closefd=False)
@@ -189,7 +189,7 @@ class Sink:
         is_regular = True
         with contextlib.suppress(FileNotFoundError):
             is_regular = stat.S_ISREG(os.stat(path).st_mode)
-        if not is_regular:  # a FIFO or device has no final name
+        if not is_regular:  # a FIFO or device is opened as it is
             self._owned = True
             return open(path, "wb", buffering=0)
         self._file = WholeFile(path, durable=self._durable)
@@ -202,20 +202,20 @@ def _writer_of(stream: Any) -> Callable[[memoryview], int | None]:
 
     def send(view: memoryview) -> int | None:
         size = stream.send(view)
-        return -1 if size is None else size  # a socket always says how much it took
+        return -1 if size is None else size  # a socket always returns a count
 
     return send
 
 
 _OPEN_ALREADY = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/([0-9]+)", re.ASCII)
-"""Paths that stand for a descriptor, whatever is behind it."""
+"""Paths of open descriptors."""
 
 
 class SinkFile(io.RawIOBase):
     """A sink as a binary file object, for libraries that write to one.
 
-    What they write after the sink was given up is dropped: some complete their file when
-    they are thrown away, and nobody is there to hear of an error then.
+    Writes after the sink was given up are dropped: some libraries complete their file when they
+    are deleted, where an error would reach nobody.
     """
 
     def __init__(self, sink: Sink) -> None:

@@ -1,7 +1,9 @@
-"""Where bytes come from: paths, "-", descriptors, pipes, sockets, file objects.
+"""Read bytes from paths, "-", descriptors, pipes, sockets and file objects.
 
-A Source has a name for messages and one method that reads: `readinto`, which waits for at
-least one byte and returns 0 at the end only. It closes what it opened, nothing else.
+A Source has a name for messages and one method that reads: `readinto` waits for at least one byte
+and returns 0 only at the end. A file is read at a position of our own (pread), since a descriptor
+shares its position with every process that inherits it. A Source closes only a file that it opened
+itself.
 """
 
 from __future__ import annotations
@@ -28,18 +30,18 @@ from evstream.transport.polling import (
 )
 
 CHUNK = 1 << 20
-"""Bytes asked for at once."""
+"""Bytes to read at once."""
 
 
 class Source:
     """An open source of bytes.
 
     Attributes:
-        name: for messages: the path, "<stdin>", or what the object calls itself.
+        name: for messages: the path, "<stdin>", or the name of the object.
         size: bytes in a regular file, None where the end is not known.
 
-    With a `timeout`, a pipe, socket or FIFO that gives no byte for so many seconds raises
-    StallError, one that nobody opens for writing too.
+    With a `timeout`, StallError is raised if a pipe, socket or FIFO gives no byte for so many
+    seconds, or if nobody opens the FIFO for writing.
     """
 
     def __init__(self, source: Any, *, expand: bool = True, timeout: float | None = None) -> None:
@@ -77,7 +79,7 @@ class Source:
             raise
 
     def offset(self) -> int:
-        """Bytes read of the file, compressed ones where it is compressed; for progress."""
+        """Bytes read so far, counted before they are expanded; for progress."""
         if self.size is None or not self._lent:
             return self._count
         try:
@@ -87,14 +89,14 @@ class Source:
 
     @property
     def waitable(self) -> int | None:
-        """The descriptor to wait on before a read; None where bytes may lie elsewhere."""
+        """The descriptor to wait on before a read; None if bytes may lie in a buffer."""
         hidden = self._start or self._expander or isinstance(self._stream, io.BufferedReader)
         return self._descriptor if self._waits and not hidden else None
 
     def readinto(self, view: memoryview) -> int:
         """Read into `view`, waiting for at least one byte; 0 at the end.
 
-        Raises ChangedSourceError where somebody else changes or reads the source.
+        Raises ChangedSourceError if somebody else changes or reads the source.
         """
         self.check_process()
         if self._expander is not None:
@@ -102,7 +104,7 @@ class Source:
         return self._read_raw(view)
 
     def plain_file(self) -> Any:
-        """The regular file that this source reads, at its start; None if it is no such."""
+        """The regular file that this source reads, at its start; None for any other source."""
         if self.size is None or not isinstance(self._stream, (io.FileIO, io.BufferedReader)):
             return None
         position = self._stream.tell() if self._position is None else self._position
@@ -115,20 +117,20 @@ class Source:
         self._guard.check_process()
 
     def check_unchanged(self) -> None:
-        """Raise ChangedSourceError if the file that `plain_file` gave is not what it was when it
-        was opened; `readinto` compares by itself."""
+        """Raise ChangedSourceError if the file that `plain_file` returned was changed since it was
+        opened; `readinto` checks this itself."""
         if self._lent:
             self._guard.check_file()
 
     def close(self) -> None:
-        """Close what this source opened; what the caller opened stays open."""
+        """Close the file if this source opened it; one that the caller opened stays open."""
         if self._close is not None:
             self._close()
             self._close = None
 
     def _opened(self, source: Any) -> Any:
         if isinstance(source, (bytes, bytearray, memoryview)):
-            raise TypeError("a source of bytes in memory is io.BytesIO(data)")
+            raise TypeError("cannot read bytes in memory as a file, expected io.BytesIO(data)")
         if source == "-":
             return getattr(sys.stdin, "buffer", sys.stdin)
         if isinstance(source, (str, os.PathLike)):
@@ -143,7 +145,7 @@ class Source:
         return source
 
     def expand(self) -> None:
-        """Read the first bytes and put an expander in place if they are compressed."""
+        """Read the first bytes, and expand the source if it is compressed."""
         if (missing := MAGIC_SIZE - len(self._start)) > 0:
             self._start += read_fully(self._read_plain, missing)
         kind = compression(self._start)
@@ -165,7 +167,7 @@ class Source:
 
     def _read_plain(self, view: memoryview) -> int:
         if self._waits and self._timeout is not None:
-            self._wait()  # also for a writer: without one a FIFO would seem to have ended
+            self._wait()  # for a writer too: a FIFO without one would look as if it had ended
         for idle in count():
             try:
                 size = self._read_into(view)
@@ -187,8 +189,7 @@ class Source:
         raise AssertionError("unreachable")
 
     def _read_at(self, view: memoryview) -> int:
-        """Read a file at this source's own position: the descriptor's is shared with every
-        process that inherits it."""
+        """Read a file at the position of this source."""
         assert self._position is not None
         size = os.preadv(self._stream.fileno(), [view], self._position)
         self._position += size
@@ -197,8 +198,8 @@ class Source:
         return size
 
     def _wait(self, idle: int = 0) -> None:
-        """Until there is something to read, or the end. `idle` counts reads that gave nothing
-        though something was there."""
+        """Wait for bytes or the end. `idle` counts reads that returned nothing although the
+        descriptor was ready."""
         waits = self._descriptor is not None and is_waitable(self._descriptor)
         if self._descriptor is None or not waits or idle > MOST_IDLE:
             raise BlockingIOError(f"{self.name} has no data and nothing to wait on")
@@ -210,12 +211,12 @@ class Source:
 
 
 def open_without_waiting(path: str, flags: int) -> int:
-    """Open a file; a FIFO that has no writer too."""
+    """Open without blocking, even a FIFO that has no writer."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _is_wrapped(stream: Any) -> bool:
-    """Whether an object's descriptor is of something below it, as in a GzipFile."""
+    """Whether the descriptor belongs to a file below the object, as in a GzipFile."""
     return not isinstance(stream, (io.FileIO, io.BufferedReader, io.BufferedRandom, socket.socket))
 
 

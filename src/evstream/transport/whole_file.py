@@ -1,9 +1,9 @@
 """A file that appears under its name when it is complete, or not at all.
 
-The bytes go to a file without a name where the system has such files, so that nothing is left
-whatever ends the process, and else to a hidden file in the same folder. `commit` makes them
-durable, then gives them the name in one step: whoever opens the name, also after a power cut,
-finds the old file or the new one.
+The bytes go to a file without a name if the system has such files, so that nothing is left however
+the process ends, else to a hidden file in the same folder. `commit` makes them durable and then
+gives them the name in one step: a program that opens the name, even after a power cut, finds the
+old file or the new one.
 
 This module alone creates, names and removes the files that evstream writes.
 """
@@ -21,13 +21,13 @@ from evstream._support import unfinished
 
 
 class WholeFile:
-    """A file on its way to its name: `write`, then `commit` or `abort`.
+    """A file that is being written: `write`, then `commit` or `abort`.
 
-    A file that stood under the name passes its permissions on, and its owner and group where
-    the system allows; setuid and setgid bits are never kept.
+    It takes the permissions of the file that has the name so far, and its owner and group if the
+    system allows it, but never setuid and setgid bits.
 
     Attributes:
-        is_in_place: whether the name stands for the new file.
+        is_in_place: whether the new file has the name.
     """
 
     is_in_place = False
@@ -50,14 +50,14 @@ class WholeFile:
                 _take_over(self._descriptor, standing)
         except OSError as error:
             self.abort()
-            error.filename, error.filename2 = path, None  # the hidden name means nothing to anybody
+            error.filename, error.filename2 = path, None  # nobody knows the hidden name
             raise
         except BaseException:
             self.abort()
             raise
 
     def fileno(self) -> int:
-        """The descriptor, as file objects have it."""
+        """The descriptor, as for file objects."""
         if self._descriptor is None:
             raise ValueError(f"{self._path}: the file is closed")
         return self._descriptor
@@ -67,7 +67,7 @@ class WholeFile:
         return os.write(self.fileno(), view)
 
     def commit(self) -> None:
-        """Give the file its name. Raises OSError; the old file then still has the name, unless
+        """Give the file its name. Raises OSError; the old file then keeps the name, unless
         `is_in_place`."""
         if self._durable:
             os.fsync(self.fileno())
@@ -83,7 +83,7 @@ class WholeFile:
         self._close_folder()
 
     def abort(self) -> None:
-        """Leave no file behind, or the new one where it `is_in_place`."""
+        """Remove the file, unless it `is_in_place`."""
         with contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):
@@ -95,7 +95,7 @@ class WholeFile:
             self._drop_name()
 
     def _take_name(self) -> None:
-        """Before the hidden name comes to be: a signal may come in between."""
+        """Register the hidden name before the file exists: a signal may come in between."""
         unfinished.add(self._temporary)
         self._has_name = True
 
@@ -107,7 +107,8 @@ class WholeFile:
         self.abort()
 
     def restorer(self) -> Callable[[], None]:
-        """Puts back, after `commit`, what stands under the name now; it is kept in memory."""
+        """A function that restores, after `commit`, the file that has the name now; its bytes are
+        kept in memory."""
         try:
             with open(self._final, "rb") as file:
                 old: bytes | None = file.read()
@@ -159,14 +160,14 @@ class WholeFile:
 
 
 _DESCRIPTORS = "/proc/self/fd"
-"""Where a file without a name can be linked from."""
+"""The folder where a file without a name has a path."""
 
 _WITHOUT_NAMELESS = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
-"""What systems say that have no files without a name."""
+"""Errors of systems without such files."""
 
 
 def _standing(path: str) -> os.stat_result | None:
-    """What has the name so far. Raises PermissionError for what may not be written."""
+    """The file that has the name so far. Raises PermissionError if it may not be written."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -177,7 +178,7 @@ def _standing(path: str) -> os.stat_result | None:
 
 
 def _open_folder(folder: str) -> int | None:
-    """The folder, None where one may create files but not read it."""
+    """Open the folder; None if one may create files in it but not read it."""
     try:
         return os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except PermissionError:
@@ -185,16 +186,16 @@ def _open_folder(folder: str) -> int | None:
 
 
 def _take_over(descriptor: int, standing: os.stat_result) -> None:
-    """Owner, group and permissions of the file that stood there, as far as allowed."""
+    """Take over owner, group and permissions of the old file, as far as allowed."""
     mode = stat.S_IMODE(standing.st_mode) & 0o777
     _change_owner(descriptor, standing.st_uid, -1)
     if not _change_owner(descriptor, -1, standing.st_gid):
-        mode = mode & ~0o070 | (mode & 0o007) << 3  # another group gets what all others have
+        mode = mode & ~0o070 | (mode & 0o007) << 3  # another group gets the permissions of others
     os.fchmod(descriptor, mode)
 
 
 def _change_owner(descriptor: int, user: int, group: int) -> bool:
-    """Whether the file now has the owner or group; only the privileged may give files away."""
+    """Give the file an owner or group, which may need privileges; whether it has them now."""
     found = os.fstat(descriptor)
     if user in {-1, found.st_uid} and group in {-1, found.st_gid}:
         return True
@@ -206,8 +207,7 @@ def _change_owner(descriptor: int, user: int, group: int) -> bool:
 
 
 def _link(descriptor: int, path: str, folder: int | None) -> None:
-    """Give a file without a name its first one. With folders named, the call follows the link
-    that /proc has."""
+    """Give a file its first name. With folder descriptors the call follows the link in /proc."""
     os.link(
         f"{_DESCRIPTORS}/{descriptor}", os.path.basename(path),
         src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=True,
@@ -218,5 +218,5 @@ def _sync_folder(folder: int) -> None:
     try:
         os.fsync(folder)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:  # some systems sync no folders
+        if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP}:  # some systems cannot sync folders
             raise

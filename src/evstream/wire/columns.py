@@ -30,8 +30,8 @@ class Columns:
 
 
 class Chunk(NamedTuple):
-    """What one stretch of a stream decodes to; blocks and events may begin before it and
-    go on after it.
+    """The columns of one stretch of a stream. Blocks and events may start before it and go on
+    after it.
 
     Attributes:
         columns: the blocks of the stretch.
@@ -79,12 +79,12 @@ def ids_at(header: StreamHeader, block: Sequence[Array], row: int) -> dict[str, 
 
 
 def kept(column: Array, used: int) -> Array:
-    """The used part of a column; a copy where the view would hold on to much more."""
+    """The used part of a column; a copy if a view would keep much more memory alive."""
     return column[:used] if 2 * used > len(column) else column[:used].copy()
 
 
 def row_count(columns: Columns) -> int:
-    """The number of rows that these blocks have: one per entry, or per block without entries."""
+    """The number of rows of these blocks: one per entry, or one per block without entries."""
     if not columns.entry:
         return len(columns.block[0])
     return int(columns.offsets[-1] - columns.offsets[0])

@@ -1,8 +1,8 @@
 """The values that the rules of a stream allow in its entries, for kernels that check them.
 
-Two words of the rule vocabulary bound a field of an entry: `at_most` by a field of the stream
-header, `known_special` by the special values that the stream declares. Streams keep to them in
-programs that index an array by the field, so a reader with callbacks checks before it calls one.
+Two checks of the rule vocabulary limit a field of an entry: `at_most` by a field of the stream
+header, `known_special` by the special values of the stream. Callbacks use such a field as an index
+of an array, so a reader with callbacks checks it before it calls one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def entry_limits(header: StreamHeader) -> tuple[Any, ...]:
 
 
 def limits_of_values(header: StreamHeader) -> dict[str, int]:
-    """The fields of the stream header that bound entries, and their values."""
+    """The fields of the stream header that limit entries, and their values."""
     names = {r.limit for r in header.rules.values() if r.check == "at_most" and r.limit}
     return {name: value for name, value in header.values.items() if name in names}
 
@@ -34,7 +34,7 @@ def limits_of_values(header: StreamHeader) -> dict[str, int]:
 def outside(
     header: StreamHeader, data: Any, source: str, offset: int, ids: dict[str, int]
 ) -> CorruptStreamError:
-    """The error of an entry, the first bytes of `data` (int8), that `end_of_allowed` found."""
+    """The error for an entry, at the start of `data` (int8), that `end_of_allowed` found."""
     dtype = header.record_dtype(str(header.block.entry))
     entry = data[: dtype.itemsize].view(dtype)[0]
     for name in dtype.names or ():
@@ -43,7 +43,7 @@ def outside(
         specials = sorted(special.sidx for special in header.spec.specials)
         if highest and value > min(highest)[0]:
             limit, field = min(highest)
-            expected = f"{limit} at most, the {field} of the stream header"
+            expected = f"at most {limit}, the {field} of the stream header"
             break
         if _has_specials(header, name) and value < 1 and value not in specials:
             expected = f"from 1, or a special one: {', '.join(map(str, specials)) or 'none'}"
@@ -61,7 +61,7 @@ def _limits(header: StreamHeader, name: str, dtype: np.dtype[Any]) -> Any:
     if _has_specials(header, name):
         low, known = 1, sorted(special.sidx for special in header.spec.specials)
         if header.block.delimiter is not None and known == list(range(-len(known), 0)):
-            # Without gaps one comparison will do; a 0 closes the block, so is no entry's.
+            # Without gaps one comparison is enough: 0 closes the block, so no entry has it.
             low, known = -len(known), []
     return np.array([low, high, *known], dtype)
 

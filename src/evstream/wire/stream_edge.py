@@ -1,7 +1,7 @@
 """The edge of a stream that is still being written.
 
-A stream has no end mark: one that is cut exactly between two blocks looks complete. So a writer
-never lets the bytes that it has handed on end where a stream could end. All boundaries between
+A stream has no end mark, so one that is cut exactly between two blocks looks complete. So a writer
+never stops where a stream could end. All boundaries between
 records lie on a grid, the greatest common divisor of the record sizes, counted from the end of the
 stream header; a position off the grid is inside a record, and every reader refuses a stream that
 ends there. Before the end of the stream the last byte is held back if it would complete a record.

@@ -1,49 +1,31 @@
 """`evstream.create`: write a correct stream from arrays.
 
-Rows or matrices go through the rules of the spec (`rules`), then through the generated
-encoders into the buffer of the `outlet`. A block stays open between two calls of
+Rows and matrices are converted to the dtypes of the stream (`conversion`, `matrix`), checked
+against its rules (`checker`), and encoded into the buffer of the target (`encoder`, `output`).
+Nothing of a call is written unless all of it passes. A block stays open between two calls of
 `write_columns`; everything else writes whole blocks.
 """
 
 from __future__ import annotations
 
-import functools
-import os
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, TypeVar, cast
 
 import numpy.typing as npt
 
 from evstream._support.format import Format
-from evstream._support.protocol import AT_HEADER, IN_ENTRIES
 from evstream.errors import WriteError
 from evstream.transport.endpoints import TargetLike
 from evstream.wire.columns import Array, Columns, differ
 from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
-from evstream.wire.kernels import block_kernels, new_state, record_functions
 from evstream.writing.checker import WriteChecker
 from evstream.writing.conversion import as_rows, group_rows
+from evstream.writing.encoder import Encoder
 from evstream.writing.matrix import Matrix, MatrixForm
+from evstream.writing.one_at_a_time import Lock, one_at_a_time
 from evstream.writing.output import Outlet
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _one_at_a_time(method: F) -> F:
-    """A kernel lets go of the GIL between reading the cursor and moving it."""
-
-    @functools.wraps(method)
-    def alone(self: Writer, *arguments: Any, **named: Any) -> Any:
-        if os.getpid() != self._process:  # a thread that is not here may hold the lock
-            self._process, self._lock = os.getpid(), threading.RLock()
-        with self._lock:
-            return method(self, *arguments, **named)
-
-    return cast(F, alone)
 
 
 class Writer:
@@ -68,16 +50,12 @@ class Writer:
         durable: bool | None = None,
     ) -> None:
         self.header = header
-        self._kernels = block_kernels(header)
-        self._records = record_functions(header.format, header.widths)
-        self._state = new_state(header)
-        self._delimiter_size = sum(d.itemsize for d in header.entry_columns.values())
         self._out = Outlet(target, header, seal, durable)
+        self._encoder = Encoder(header, self._out)
         self.name = self._out.name
         self.validate = validate
         self._checker = WriteChecker(header, self.name)
-        self._lock = threading.RLock()
-        self._process = os.getpid()
+        self._lock = Lock()
         self._form: MatrixForm | None = None  # once a matrix is written
 
     @property
@@ -85,7 +63,7 @@ class Writer:
         """Bytes of the stream so far, those included that wait to be handed on."""
         return self._out.offset
 
-    @_one_at_a_time
+    @one_at_a_time
     def write_event(
         self,
         event_id: int,
@@ -118,17 +96,11 @@ class Writer:
         matrix = Matrix(self._form, event_id, item_ids, losses, columns)
         if self.validate:
             self._checker.check_matrix(matrix)
-        self._close_block()
-        b, k = 0, -1
-        while b < matrix.rows:
-            self._out.cursor, b, k = self._kernels.encode_dense(
-                self._out.buffer, self._out.cursor, self._state, *matrix.kernel_arguments(), b, k
-            )
-            if b < matrix.rows:
-                self._out.drain()
+        self._encoder.close_block()
+        self._encoder.matrix(matrix)
         self._out.flush_if_due()
 
-    @_one_at_a_time
+    @one_at_a_time
     def write_columns(self, *columns: npt.ArrayLike, **named: npt.ArrayLike) -> None:
         """Write rows, one per entry, in the order they come.
 
@@ -151,10 +123,7 @@ class Writer:
         keys = list(self.header.key_columns)
         if not len(rows[keys[0]]):
             return
-        is_open = self._state["phase"] == IN_ENTRIES
-        continues = bool(
-            is_open and not any(differ(rows[n][0], self._state[f"{n}_"]) for n in keys)
-        )
+        continues = self._encoder.continues({name: rows[name] for name in keys})
         offsets = group_rows(self.header, rows, keys, self.name)
         if continues:
             self._refuse_change(blocks)
@@ -163,12 +132,12 @@ class Writer:
         if self.validate:
             self._checker.check(grouped, continues)
         if self.header.block.delimiter is None:
-            self._encode(grouped)
+            self._encoder.blocks(grouped)
         else:
-            self._encode_rows(tuple(blocks.values()), entries)
+            self._encoder.rows(tuple(blocks.values()), entries)
         self._out.flush_if_due()
 
-    @_one_at_a_time
+    @one_at_a_time
     def write(self, event: Event) -> None:
         """Write an event as it was read, from a stream of the same block layout.
 
@@ -185,11 +154,11 @@ class Writer:
         columns = event.own_columns()
         if self.validate:
             self._checker.check(columns)
-        self._close_block()
-        self._encode(columns)
+        self._encoder.close_block()
+        self._encoder.blocks(columns)
         self._out.flush_if_due()
 
-    @_one_at_a_time
+    @one_at_a_time
     def leave_open(self) -> None:
         """Close the stream without the delimiter of its last block, as some C++ tools do.
 
@@ -197,12 +166,12 @@ class Writer:
         any row, and after `write` or `write_event`.
         """
         self._out.refuse_closed()
-        if self._state["phase"] != IN_ENTRIES:
+        if not self._encoder.is_open:
             raise ValueError(f"{self.name}: no block is open that could be left so")
-        self._state["phase"] = AT_HEADER
+        self._encoder.leave_open()
         self.close()
 
-    @_one_at_a_time
+    @one_at_a_time
     def flush(self) -> None:
         """Hand everything written so far to the target, but for the last byte; the open block
         stays open.
@@ -214,19 +183,19 @@ class Writer:
         self._out.refuse_closed()
         self._out.flush()
 
-    @_one_at_a_time
+    @one_at_a_time
     def close(self) -> None:
         """Complete the stream; a file appears under its name."""
         if self._out.closed:
             return
         try:
-            self._close_block()
+            self._encoder.close_block()
         except BaseException:
             self.abort()
             raise
         self._out.close()
 
-    @_one_at_a_time
+    @one_at_a_time
     def abort(self) -> None:
         """Give up: no file appears, and any other target ends inside a record."""
         self._out.abort()
@@ -248,7 +217,7 @@ class Writer:
     def _refuse_change(self, blocks: Mapping[str, Array]) -> None:
         """A block that goes on over two calls has one value of each other column."""
         for name, column in blocks.items():
-            before, now = self._state[f"{name}_"], column[0]
+            before, now = self._encoder.open_value(name), column[0]
             if differ(before, now):
                 ids = {n: blocks[n][0] for n in self.header.key_columns}
                 raise WriteError(
@@ -268,40 +237,6 @@ class Writer:
         if given.keys() != dtypes.keys():
             raise TypeError(f"write_columns got {', '.join(given)}, expected {', '.join(dtypes)}")
         return as_rows(self.header, given, self.name)
-
-    def _encode_rows(self, blocks: tuple[Array, ...], entries: tuple[Array, ...]) -> None:
-        n = 0
-        while n < len(entries[0]):
-            self._out.cursor, n = self._kernels.encode_rows(
-                self._out.buffer, self._out.cursor, self._state, *blocks, *entries, n
-            )
-            if n < len(entries[0]):
-                self._out.drain()
-
-    def _encode(self, columns: Columns) -> None:
-        b, k = 0, -1
-        while b < len(columns.block[0]):
-            self._out.cursor, b, k = self._kernels.encode_blocks(
-                self._out.buffer,
-                self._out.cursor,
-                self._state,
-                *columns.block,
-                columns.offsets,
-                *columns.entry,
-                b,
-                k,
-            )
-            if b < len(columns.block[0]):
-                self._out.drain()
-
-    def _close_block(self) -> None:
-        """Write the delimiter of the block that write_columns left open."""
-        if self._state["phase"] == IN_ENTRIES:
-            self._state["phase"] = AT_HEADER
-            if len(self._out.buffer) - self._out.cursor < self._delimiter_size:
-                self._out.drain()
-            write = getattr(self._records, f"mv_write_{self.header.block.delimiter}")
-            self._out.cursor = write(self._out.buffer, self._out.cursor)
 
 
 def create(
