@@ -59,13 +59,12 @@ def test_code_from_the_disk_has_the_widths_of_the_process(program: Path) -> None
     assert run(program) == [narrow[0], "0"]
     assert run(program) == [narrow[0], "2"]
     assert run(program, **wide) == [narrow[1], "0"]
-    assert run(program, **wide) == [narrow[1], "2"]
     assert run(program) == [narrow[0], "0"]
     assert run(program, OASIS_INT="i8") == ["7 2.5 12 16", "0"]
 
 
 def test_code_from_the_disk_has_the_loads_of_this_evstream(program: Path) -> None:
-    assert [run(program)[1], run(program)[1]] == ["0", "2"]
+    assert run(program)[1] == "0"
     other = program.with_name("other.py")
     other.write_text(
         "import evstream._support.build_mark as m\nm._build = lambda: 'another'\n"

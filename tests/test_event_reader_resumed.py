@@ -200,3 +200,16 @@ def test_a_callback_reader_of_other_widths_is_refused():
         list(wide.read_streams([stream]))
     unconcerned = evstream.reader_class("loss", widths={"areaperil_int": "u8"})(np.zeros(1))
     assert list(unconcerned.read_streams([stream])) == [1]
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_a_corrupt_stream_stays_corrupt_when_read_again(good):
+    """Also where not a single byte of it is good: it is not a stream without events."""
+    block = struct.pack("<iiifif", 1, 1, 1, 2.0, 0, 0.0)
+    header = oracle.encode("loss", HEADER, [])
+    stream = io.BytesIO(header + block * good + header + block * 2)
+    es.read_stream_info(stream)
+    for _ in range(3):
+        with pytest.raises(evstream.SecondStreamError) as caught:
+            list(Collector().read_streams([stream]))
+        assert caught.value.offset == len(header) + len(block) * good

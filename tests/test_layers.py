@@ -92,3 +92,14 @@ def test_no_imports_go_in_a_circle():
 def test_a_package_says_what_it_holds(module: str):
     text = ast.get_docstring(ast.parse(MODULES[module].read_text())) or ""
     assert len(text.split()) > 5
+
+
+def test_imports_name_their_whole_path():
+    """A relative import would pass the checks above unseen."""
+    relative = [
+        f"{module}:{node.lineno}"
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
