@@ -21,7 +21,7 @@ from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
-from evstream.writing.conversion import legal_range, lost
+from evstream.writing.conversion import cast, legal_range, lost, may_be_rounded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -182,12 +182,8 @@ def conform(
 
 
 def _exactly(values: Array, dtype: np.dtype[Any], first_row: int, name: str, source: str) -> Array:
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        converted = values.astype(dtype)
-    changed = lost(values, converted)
-    if values.dtype.kind == "f" and dtype.kind != "f":
-        # From here on, floats do not have each whole number.
-        changed |= np.abs(values) >= 2 ** (np.finfo(values.dtype).nmant + 1)
+    converted: Array = cast(values, dtype)
+    changed = lost(values, converted) | may_be_rounded(values, dtype)
     if changed.any():
         at = int(np.argmax(changed))
         raise TableError(
