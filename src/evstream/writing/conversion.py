@@ -26,7 +26,7 @@ def as_array(name: str, values: npt.ArrayLike, dtype: np.dtype[Any], source: str
     """`values` as an array on its way to `dtype`; a masked one if any of it has a mask.
 
     numpy makes floats of a list of integers on both sides of 2**63; for a column of integers
-    they are integers here. Raises WriteError for what numpy makes no array of, such as rows of
+    they are integers here. Raises WriteError for what numpy cannot make an array of, such as rows of
     different lengths; `name` is what the error calls the values.
     """
     try:
@@ -216,8 +216,8 @@ def as_rows(
     shapes = {array.shape for array in arrays.values()} - {()}
     shape = next(iter(shapes), (1,))
     if len(shapes) > 1 or len(shape) != 1:
-        told = " and ".join(str(shape) for shape in sorted(shapes))
-        raise WriteError(f"columns of shape {told}", source=source, expected="(rows,)")
+        found = " and ".join(str(shape) for shape in sorted(shapes))
+        raise WriteError(f"columns of shape {found}", source=source, expected="(rows,)")
     return {
         name: as_column(name, array, dtypes[name], source, shape, scalar=scalars[name])
         for name, array in arrays.items()
