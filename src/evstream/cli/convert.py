@@ -14,8 +14,8 @@ from evstream.cli.standard import say
 
 _DESCRIPTION = """\
 Convert between streams (.bin), CSV, Parquet, Arrow (.arrow, .feather) and JSON lines
-(.jsonl), each with .gz or .zst after it if compressed, in bounded memory. CSV needs no extra, Parquet and
-Arrow need evstream[arrow], JSON lines need evstream[polars].
+(.jsonl), each with .gz or .zst after it if compressed, in bounded memory. CSV needs no
+extra, Parquet and Arrow need evstream[arrow], JSON lines need evstream[polars].
 
   evstream convert gul.bin gul.parquet
   evstream convert losses.csv gul.bin --len-sample 100

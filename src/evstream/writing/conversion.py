@@ -26,7 +26,7 @@ def as_array(name: str, values: npt.ArrayLike, dtype: np.dtype[Any], source: str
     """`values` as an array on its way to `dtype`; a masked one if any of it has a mask.
 
     numpy makes floats of a list of integers on both sides of 2**63; for a column of integers
-    they are integers here. Raises WriteError for what numpy cannot make an array of, such as rows of
+    they are integers here. Raises WriteError for what is not an array, such as rows of
     different lengths; `name` is what the error calls the values.
     """
     try:
