@@ -21,9 +21,9 @@ from evstream.conversion.convert import convert  # noqa: E402
 JSON = b'{"event_id": 1, "item_id": 1, "sidx": -1, "loss": 2.5}\n'
 
 BAD_JSON = [
-    (b"x\n", "line 2: this is no JSON (Expecting value"),
-    (b"\n" + JSON, "line 2: this is no JSON"),
-    (b"[1]\n", "line 2: this is no JSON object"),
+    (b"x\n", "line 2: not valid JSON (Expecting value"),
+    (b"\n" + JSON, "line 2: not valid JSON"),
+    (b"[1]\n", "line 2: not a JSON object"),
     (JSON.replace(b"2.5", b'"x"'), "line 2, column loss: 'x', expected a number"),
     (JSON.replace(b"2.5", b"null"), "line 2, column loss: None, expected a number"),
     (JSON.replace(b"2.5", b"true"), "line 2, column loss: True, expected a number"),
@@ -32,18 +32,18 @@ BAD_JSON = [
     (JSON.replace(b"-1", b"3000000000"), "line 2, column sidx: 3000000000, expected -21474"),
     (JSON.replace(b', "loss": 2.5', b""), "line 2, column loss: a value is missing"),
     (JSON.replace(b"}", b', "more": 1}'), "line 2, column more: there is 1, expected the columns"),
-    (JSON.replace(b"}", b', "loss": 1}'), "line 2: this is no JSON (a name comes twice)"),
+    (JSON.replace(b"}", b', "loss": 1}'), "line 2: not valid JSON (a name comes twice)"),
     (
         JSON.replace(b"2.5", b'"nan"').replace(b"-1", b"1"),
         "line 2: event_id 1, item_id 1: loss nan",
     ),
     (JSON.replace(b"2.5", b"NaN").replace(b"-1", b"1"), "line 2: event_id 1, item_id 1: loss nan"),
     (JSON.replace(b"2.5", b"1e39"), "line 2, column loss: 1e+39, expected a number within"),
-    (JSON.replace(b"}\n", b"\n"), "line 2: this is no JSON"),
-    (b"[" * 100_000, "line 2: this is no JSON object of numbers, but deeply nested"),
-    (b'{"event_id":' * 50_000, "line 2: this is no JSON object of numbers, but deeply nested"),
+    (JSON.replace(b"}\n", b"\n"), "line 2: not valid JSON"),
+    (b"[" * 100_000, "line 2: not a JSON object of numbers, but deeply nested"),
+    (b'{"event_id":' * 50_000, "line 2: not a JSON object of numbers, but deeply nested"),
     (JSON.replace(b"2.5", b"1" * 4000), "line 2, column loss: 111"),
-    (JSON.replace(b"-1", b"1" * 5000), "line 2: this is no JSON (Exceeds the limit"),
+    (JSON.replace(b"-1", b"1" * 5000), "line 2: not valid JSON (Exceeds the limit"),
 ]
 
 
@@ -57,8 +57,8 @@ def test_a_bad_line_of_json_is_named(line: bytes, message: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("data", "message"),
     [(b"", "the file is empty, expected an object, or --stream"),
-     (b'{"event_id": 1}\n[', "line 2: "), (b"\xff", "line 1: this is no text"),
-     (b"[" * 100_000, "line 1: this is no JSON object of numbers"),
+     (b'{"event_id": 1}\n[', "line 2: "), (b"\xff", "line 1: not text"),
+     (b"[" * 100_000, "line 1: not a JSON object of numbers"),
      (JSON.decode().encode("utf-16"), "line 1: this looks like UTF-16, expected UTF-8"),
      (b'{"a": 1}\n', "the columns are a, expected")],
 )  # fmt: skip

@@ -10,13 +10,14 @@ import pytest
 
 import evstream
 from diff_cases import INF, NAN, TWO_EVENTS, encoded
+from evstream._support.format import bound_format
 from evstream.cli import diff as command
 from evstream.comparison import compare
 
 
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers(required=True))
+    command.add_parser(parser.add_subparsers(required=True), bound_format())
     options = parser.parse_args(["diff", *map(str, arguments)])
     return int(options.run(options))
 

@@ -21,7 +21,7 @@ pl = pytest.importorskip("polars")
 
 from evstream.conversion.convert import convert  # noqa: E402
 from evstream.tables import column_names  # noqa: E402
-from evstream.tables.rows import join_rows  # noqa: E402
+from evstream.tables.batches import join_rows  # noqa: E402
 
 SUMMARIES = [
     ((1, 7, 1000.0), [(-1, 50.0), (1, 100.0), (2, 0.0), (3, 50.5)]),

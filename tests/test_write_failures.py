@@ -54,9 +54,25 @@ def test_a_closed_reader_is_a_broken_pipe(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     os.close(reader)
     out = evstream.create(writer, "loss", len_sample=LARGE_ROWS)
-    with pytest.raises(BrokenPipeError):
+    with pytest.raises(BrokenPipeError) as caught:
         write_much(out)
     out.abort()
+    assert caught.value.filename == f"<fd {writer}>"
+
+
+def test_a_folder_as_target_is_an_os_error_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as caught:
+        evstream.create(tmp_path, "loss", len_sample=1)
+    assert caught.value.filename == str(tmp_path)
+
+
+def test_a_closed_descriptor_is_an_os_error_with_its_name() -> None:
+    closed = os.open("/dev/null", os.O_RDWR)
+    os.close(closed)
+    with pytest.raises(OSError, match=f"'<fd {closed}>'"):
+        evstream.create(closed, "loss", len_sample=1)
+    with pytest.raises(OSError, match=f"'<fd {closed}>'"):
+        evstream.open(closed)
 
 
 def test_the_first_of_two_errors_is_raised(pipe: tuple[int, int]) -> None:

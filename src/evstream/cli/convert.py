@@ -14,8 +14,8 @@ from evstream.cli.standard import say
 
 _DESCRIPTION = """\
 Convert between streams (.bin), CSV, Parquet, Arrow (.arrow, .feather) and JSON lines
-(.jsonl), each possibly behind .gz or .zst, in bounded memory. CSV needs no extra, Parquet and
-Arrow need evstream[arrow], JSON lines need evstream[polars].
+(.jsonl), each with .gz or .zst after it if compressed, in bounded memory. CSV needs no
+extra, Parquet and Arrow need evstream[arrow], JSON lines need evstream[polars].
 
   evstream convert gul.bin gul.parquet
   evstream convert losses.csv gul.bin --len-sample 100
@@ -24,7 +24,7 @@ Arrow need evstream[arrow], JSON lines need evstream[polars].
 Parquet and Arrow files carry the stream header, so that the way back gives the same
 stream. A CSV or JSON lines file has none: --stream and the options of its fields, such as
 --len-sample, give it. Without them the type follows from the columns and len_sample is the highest
-sidx, and a line on stderr says so.
+sidx, and a line on stderr reports it.
 """
 
 _DEST = "header_"

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def examples_folder() -> Path | None:
-    """Where the examples are: in the installed package, or beside src in a checkout."""
+    """Where the examples are: in the installed package, or next to src in a checkout."""
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "_examples", package.parent.parent / "examples"):
         if (folder / "catastrophe_model.py").is_file():

@@ -113,7 +113,7 @@ def line(difference: Difference) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The value for JSON. A number has the digits that tell it from its neighbours at its
+    """The value for JSON. A number has the digits that distinguish it from its neighbours at its
     width; NaN and infinities become strings."""
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}

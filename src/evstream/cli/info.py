@@ -19,7 +19,7 @@ from evstream.wire.header import StreamHeader
 
 @dataclass
 class Info:
-    """What is told of a stream; counts are of what could be read.
+    """Facts about a stream; counts are of what could be read.
 
     `events` and `items` count different ids (items: of the block's own id, e.g. summary
     ids), `event_runs` how often the event id changes, `losses` gives per class of sidx the
@@ -47,7 +47,7 @@ def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "info",
         help="what a stream holds, and whether it ends cleanly",
-        description="Read each stream to its end and tell its header, its numbers of events, "
+        description="Read each stream to its end and print its header, its numbers of events, "
         "items, blocks and records, and the sum of losses per class of sidx. Exit status 2 if "
         "any stream cannot be read to its end.",
     )
@@ -159,12 +159,12 @@ class _Tally:
 
 
 def _plain(info: Info) -> dict[str, Any]:
-    """What is told, for JSON, which has no NaN or infinity: these sums become strings."""
-    told = asdict(info)
-    for entry in told["losses"].values():
+    """The facts for JSON, which has no NaN or infinity: these sums become strings."""
+    facts = asdict(info)
+    for entry in facts["losses"].values():
         if not math.isfinite(entry["sum"]):
             entry["sum"] = str(entry["sum"])
-    return told
+    return facts
 
 
 def text(info: Info) -> str:

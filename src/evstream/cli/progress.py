@@ -28,7 +28,7 @@ class Progress:
         self._on = _is_terminal(sys.stderr) and not (prints and _is_terminal(sys.stdout))
 
     def update(self, done: int) -> None:
-        """Tell that `done` bytes are behind us."""
+        """Report that `done` bytes are done."""
         now = time.monotonic()
         if not self._on or now < self._next:
             return

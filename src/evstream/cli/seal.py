@@ -19,7 +19,7 @@ from evstream.transport.same_file import is_same_place, refuse_same_file
 def add_parser(commands: Any, format: Format) -> None:
     seal = commands.add_parser(
         "seal",
-        help="write a seal beside a file, which proves later that it is all there",
+        help="write a seal next to a file, which proves later that the file is complete",
         description="Read each stream to its end and write FILE.seal: the numbers of bytes, "
         "events, blocks and records, and a checksum per megabyte. `evstream validate` uses it. "
         "A stream that is cut inside a record gets no seal.",

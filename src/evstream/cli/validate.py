@@ -15,7 +15,7 @@ from evstream.transport.environment import strict_of
 
 _DESCRIPTION = """\
 Check streams against every rule of the format, to the last byte. The rules, what they mean
-and how to mend what breaks them are in docs/format.md.
+and how to fix what breaks them are in docs/format.md.
 
 Exit status 0 when all is well, 1 with findings (with --strict warnings count too), 2 when a
 file cannot be read.
@@ -39,7 +39,7 @@ def add_parser(commands: Any, format: Format) -> None:
         "--seal", metavar="FILE", help="a seal to compare with (default FILE.seal, if there is one)"
     )
     parser.add_argument(
-        "--first", metavar="N", type=int, default=10, help="places told per rule (default 10)"
+        "--first", metavar="N", type=int, default=10, help="places listed per rule (default 10)"
     )
     add_stream_arguments(parser)
     parser.set_defaults(run=run)

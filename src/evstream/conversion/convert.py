@@ -61,8 +61,8 @@ def convert(
             max_batch, max_metadata), and any field of a stream header, e.g.
             len_sample=100.
         sort: bring the rows into the order of a stream; holds all of them in memory.
-        say: is told what was inferred, in a sentence.
-        progress: is told now and then how many bytes of the source are read.
+        say: called with a sentence for each header value that was inferred.
+        progress: called now and then with the number of bytes of the source that are read.
         format: the format of the stream; that of evstream by default.
 
     Raises:
@@ -87,16 +87,13 @@ def convert(
             return
         table = module_of(input_format).read(opened, options)
         stack.callback(table.close)
-        _tell_missing(table, output_format, options, say)
-        if sort:
-            table.batches = _sorted(table.batches, table.header)
-            table.is_sorted = True
-        if table.exposure_gaps:
-            table.batches = fill_exposures(table.batches, table.header, table.name)
-        if not table.carried and output_format != "bin":
-            table.batches = checked(table)
-        table.batches = stack.enter_context(_in_thread(table.batches, opened))
-        table.batches = _watched(table.batches, opened, progress)
+        table.header, notes = _inferred_header(table, output_format, options)
+        for note in notes:
+            say(note)
+        _refuse_unknown(table, output_format)
+        table.is_sorted = sort
+        batches = stack.enter_context(_in_thread(_prepared(table, output_format), opened))
+        table.batches = _watched(batches, opened, progress)
         infers = not table.carried and table.header.samples_field in missing_fields(table.header)
         with _compressed(SinkFile(sink), target) as out:
             module_of(output_format).write(table, out, options)
@@ -141,7 +138,7 @@ def _expands(source: SourceLike, input_format: str, options: Options) -> bool:
 
 @contextmanager
 def _compressed(file: SinkFile, target: TargetLike) -> Generator[Any]:
-    """The file, behind the compression that the name of the target says."""
+    """The file, compressed as the name of the target says."""
     kind = compression_by_name(target)
     if kind is None:
         yield file
@@ -152,7 +149,7 @@ def _compressed(file: SinkFile, target: TargetLike) -> Generator[Any]:
 
 @contextmanager
 def _in_thread(batches: Iterator[Rows], source: Source) -> Generator[Iterator[Rows]]:
-    """The batches, read and decoded beside their writing; not from a pipe, since a thread
+    """The batches, read and decoded while others are written; not from a pipe, since a thread
     that waits for one cannot be ended."""
     if source.size is None:
         yield batches
@@ -170,30 +167,47 @@ def _watched(
     source.check_unchanged()
 
 
-def _tell_missing(
-    table: Table, output_format: str, options: Options, say: Callable[[str], None]
-) -> None:
-    """Complete the header with what can be assumed, and say so."""
+def _inferred_header(
+    table: Table, output_format: str, options: Options
+) -> tuple[StreamHeader, list[str]]:
+    """The header, completed where a value can be assumed, and a note on each assumption."""
+    header = table.header
+    notes: list[str] = []
     if table.carried:
-        return
+        return header, notes
     if options.stream is None:
-        say(f"a stream of type {table.header.stream}, by its columns")
-    for f in table.header.header_fields:
-        if f.assumed is None or f.name not in missing_fields(table.header):
+        notes.append(f"a stream of type {header.stream}, by its columns")
+    for f in header.header_fields:
+        if f.assumed is None or f.name not in missing_fields(header):
             continue
-        values = {**table.header.values, f.name: f.assumed}
-        table.header = dataclasses.replace(table.header, values=values)
-        carries = output_format == "bin" or not missing_fields(table.header)
+        header = dataclasses.replace(header, values={**header.values, f.name: f.assumed})
+        carries = output_format == "bin" or not missing_fields(header)
         if carries and output_format not in {"csv", "jsonl"}:
-            say(f"{f.name} {f.assumed}, as nothing tells it ({_option(f.name)})")
+            notes.append(f"{f.name} {f.assumed}, as nothing tells it ({_option(f.name)})")
+    return header if missing_fields(header) else complete_header(header, {}), notes
+
+
+def _refuse_unknown(table: Table, output_format: str) -> None:
+    """Raise TableError where a stream needs a header field that nothing in the input has."""
     samples = table.header.samples_field
-    untold = [name for name in missing_fields(table.header) if name != samples]
-    if untold and output_format == "bin":
+    unknown = [name for name in missing_fields(table.header) if name != samples]
+    if unknown and output_format == "bin" and not table.carried:
         raise TableError(
-            f"nothing tells the {' and '.join(untold)} of the stream header", source=table.name
+            f"nothing tells the {' and '.join(unknown)} of the stream header", source=table.name
         )
-    if not missing_fields(table.header):
-        table.header = complete_header(table.header, {})
+
+
+def _prepared(table: Table, output_format: str) -> Iterator[Rows]:
+    """The batches of a table as they are written: sorted if wanted, exposures filled in, checked
+    unless the writer of a stream does that."""
+    batches = table.batches
+    if table.is_sorted:
+        batches = _sorted(batches, table.header)
+    if table.exposure_gaps:
+        batches = fill_exposures(batches, table.header, table.name)
+    if not table.carried and output_format != "bin":
+        batches = checked(table, batches)
+    return batches
 
 
 def _option(name: str | None) -> str:

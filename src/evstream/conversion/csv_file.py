@@ -79,7 +79,7 @@ def _values(line: str, number: int, source: str) -> list[str]:
     try:
         return next(csv.reader([line], strict=True), [])
     except csv.Error as error:
-        raise TableError(f"this is no CSV ({error})", source=source, line=number) from None
+        raise TableError(f"not valid CSV ({error})", source=source, line=number) from None
 
 
 def _numbers(line: str, number: int, dtypes: Mapping[str, np.dtype[Any]], source: str) -> list[Any]:

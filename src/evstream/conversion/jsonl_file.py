@@ -146,13 +146,13 @@ def _records(lines: list[str], first_line: int, source: str) -> Iterator[dict[st
                 text.removeprefix("\ufeff"), object_pairs_hook=_object, parse_float=_float
             )
         except ValueError as error:
-            problem = f"this is no JSON ({error})"
+            problem = f"not valid JSON ({error})"
             raise TableError(problem, source=source, line=number) from None
         except RecursionError:
-            problem = "this is no JSON object of numbers, but deeply nested"
+            problem = "not a JSON object of numbers, but deeply nested"
             raise TableError(problem, source=source, line=number) from None
         if not isinstance(record, dict):
-            raise TableError("this is no JSON object", source=source, line=number)
+            raise TableError("not a JSON object", source=source, line=number)
         yield record
 
 

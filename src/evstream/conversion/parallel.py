@@ -1,4 +1,4 @@
-"""Work beside the main thread. numba, pyarrow and file reads let go of the GIL, so threads
+"""Work next to the main thread. numba, pyarrow and file reads release the GIL, so threads
 do; what is in flight is bounded, and order is kept."""
 
 from __future__ import annotations

@@ -99,9 +99,9 @@ def write(table: Table, out: Any, options: Options) -> None:
     table.header = header
 
 
-def checked(table: Table) -> Iterator[dict[str, Array]]:
+def checked(table: Table, batches: Iterator[dict[str, Array]]) -> Iterator[dict[str, Array]]:
     """The batches of a table, refused where they break a rule of the stream."""
-    return written(table, table.batches, placeholder(table.header), _Nowhere())
+    return written(table, batches, placeholder(table.header), _Nowhere())
 
 
 def written(
@@ -135,7 +135,7 @@ def written(
 
 
 def placeholder(header: StreamHeader) -> StreamHeader:
-    """The header with the highest value for what nothing has told yet."""
+    """The header with the highest value for fields that are not known yet."""
     values = {}
     for f in header.header_fields:
         if f.name in missing_fields(header):

@@ -21,7 +21,7 @@ from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
-from evstream.writing.conversion import legal_range, lost
+from evstream.writing.conversion import cast, legal_range, lost, may_be_rounded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +69,7 @@ class Table:
     """A stream as batches of rows that come one after the other.
 
     Attributes:
-        header: of the stream; its len_sample is missing where nothing tells it.
+        header: of the stream; its len_sample is missing where it is not known.
         batches: column name -> array, equally long, in wire order and the dtypes of the stream.
         name: of the file, for messages.
         carried: whether the file carries the header of a stream, so that it is written back
@@ -81,7 +81,7 @@ class Table:
         is_sorted: whether rows have other numbers here than in the file.
         exposure_gaps: whether the exposure is 0 in rows of loss 0, as in the tables of the field.
         highest_sidx: of the rows that were checked or written so far.
-        close: closes what reading has opened beside the source.
+        close: closes what reading has opened besides the source.
     """
 
     header: StreamHeader
@@ -155,7 +155,7 @@ def header_fields(header: StreamHeader) -> list[str]:
 
 
 def missing_fields(header: StreamHeader) -> list[str]:
-    """Fields of the stream header that nothing has told yet."""
+    """Fields of the stream header that are not known yet."""
     return [name for name in header_fields(header) if name not in header.values]
 
 
@@ -182,12 +182,8 @@ def conform(
 
 
 def _exactly(values: Array, dtype: np.dtype[Any], first_row: int, name: str, source: str) -> Array:
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        converted = values.astype(dtype)
-    changed = lost(values, converted)
-    if values.dtype.kind == "f" and dtype.kind != "f":
-        # From here on, floats do not have each whole number.
-        changed |= np.abs(values) >= 2 ** (np.finfo(values.dtype).nmant + 1)
+    converted: Array = cast(values, dtype)
+    changed = lost(values, converted) | may_be_rounded(values, dtype)
     if changed.any():
         at = int(np.argmax(changed))
         raise TableError(
@@ -215,9 +211,7 @@ def arrow_errors(kind: str, source: str) -> Generator[None]:
         raise
     except (pa.ArrowException, OSError, EOFError) as error:
         line = " ".join(str(error).split())
-        raise TableError(
-            f"this is no {kind} file, or a broken one ({line})", source=source
-        ) from None
+        raise TableError(f"not a valid {kind} file ({line})", source=source) from None
 
 
 def seekable(source: Source) -> Any:

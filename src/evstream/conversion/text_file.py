@@ -67,7 +67,7 @@ def opening_line(block: memoryview, source: str) -> str:
             raise ValueError("text has no such byte")
         return line.decode("utf-8-sig")
     except ValueError:
-        raise TableError("this is no text", source=source, line=1, expected="UTF-8") from None
+        raise TableError("not text", source=source, line=1, expected="UTF-8") from None
 
 
 def number_of(value: Any, dtype: np.dtype[Any], source: str, line: int, column: str) -> Any:

@@ -18,7 +18,8 @@ import numpy as np
 from evstream._support.format import Format
 from evstream.errors import EvstreamError
 from evstream.merging.event_ids import EventIds
-from evstream.merging.inputs import Input, ReadOptions, first_look, refuse_twice
+from evstream.merging.first_look import first_look, refuse_twice
+from evstream.merging.inputs import Input, ReadOptions
 from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.same_file import refuse_same_file
 from evstream.wire.columns import differ

@@ -1,4 +1,4 @@
-"""A set of event ids, each with the number of the input that has it."""
+"""The event ids of the inputs of a merge: who has which, and whether they ascend."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from evstream.wire.columns import Array, differ, plain
 
 
 class EventIds:
-    """Sorted arrays, of which two of similar size become one: a few arrays at any time, 12
-    bytes per id, and each id is moved only as often as the set doubles."""
+    """A set of event ids, each with the number of the input that has it.
+
+    It is kept as sorted arrays, of which two of similar size become one: a few arrays at any time,
+    12 bytes per id, and each id is moved only as often as the set doubles."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[Array, Array]] = []
@@ -43,3 +45,12 @@ class EventIds:
             events, owners = events[order], owners[order]
         if len(events):
             self._parts.append((events, owners))
+
+
+def descent_in(events: Array, last: Any) -> int | None:
+    """The index of the first block whose event id is below the one before it; `last` is the
+    event id before the first."""
+    if last is not None and events[0] < last:
+        return 0
+    falls = np.flatnonzero(events[1:] < events[:-1])
+    return int(falls[0]) + 1 if len(falls) else None

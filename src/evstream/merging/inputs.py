@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format
-from evstream.errors import CorruptStreamError, StreamMismatchError, plain_id
+from evstream.errors import CorruptStreamError, plain_id
+from evstream.merging.event_ids import descent_in
 from evstream.reading.stream import EventStream
-from evstream.transport.endpoints import SourceLike
 from evstream.transport.reopened_file import ReopenedFile
 from evstream.transport.source import CHUNK
 from evstream.wire.columns import Array, Chunk, differ, plain, run_starts
@@ -266,51 +266,6 @@ class Input:
     ) -> None:
         if self._stream is not None:
             self._stream.close()
-
-
-def first_look(inputs: list[Input], check_order: bool) -> tuple[StreamHeader, str | None]:
-    """The stream header of all inputs, and a place where event ids do not ascend.
-
-    Raises StreamMismatchError for an input whose header is not that of the first one.
-    """
-    header: StreamHeader | None = None
-    obstacle: str | None = None
-    for one in inputs:
-        found, descent = one.look(check_order and obstacle is None)
-        if header is None:
-            header = found
-        if (found.stream, found.values) != (header.stream, header.values):
-            raise _mismatch(found, one.name, header, inputs[0].name)
-        obstacle = obstacle or descent
-    assert header is not None
-    return header, obstacle
-
-
-def _mismatch(
-    found: StreamHeader, name: str, header: StreamHeader, first: str
-) -> StreamMismatchError:
-    if found.stream != header.stream:
-        problem, expected = f"this is a {found.stream} stream", f"a {header.stream} stream"
-    else:
-        differ = [n for n, value in header.values.items() if found.values[n] != value]
-        problem = " and ".join(f"{n} is {found.values[n]}" for n in differ)
-        expected = " and ".join(f"{header.values[n]}" for n in differ)
-    return StreamMismatchError(problem, source=name, offset=0, expected=f"{expected} as in {first}")
-
-
-def descent_in(events: Array, last: Any) -> int | None:
-    """The index of the first block whose event id is below the one before it; `last` is the
-    event id before the first."""
-    if last is not None and events[0] < last:
-        return 0
-    falls = np.flatnonzero(events[1:] < events[:-1])
-    return int(falls[0]) + 1 if len(falls) else None
-
-
-def refuse_twice(sources: list[SourceLike]) -> None:
-    """Raise ValueError where stdin is to be read twice."""
-    if sum(isinstance(source, str) and source == "-" for source in sources) > 1:
-        raise ValueError("stdin can be read only once")
 
 
 def _is_regular_file(source: Any) -> bool:

@@ -68,7 +68,7 @@ def header_of(
         facts = json.loads(text)
         return build_header(facts["stream"], facts["header"], facts["widths"], format)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, WriteError) as error:
-        raise TableError(f"the evstream metadata is broken ({error})", source=source) from None
+        raise TableError(f"the evstream metadata is not valid ({error})", source=source) from None
 
 
 def batch_of(schema: pa.Schema, rows: Mapping[str, Array]) -> pa.RecordBatch:
@@ -200,7 +200,7 @@ def read_arrow(
 ) -> pa.Table:
     """Read a whole stream into a pyarrow.Table; arguments as for evstream.read_columns.
 
-    A whole stream without its final delimiter says so in the metadata of the schema.
+    The metadata of the schema records that a whole stream lacks its final delimiter.
     """
     pa = import_arrow()
     with EventStream(

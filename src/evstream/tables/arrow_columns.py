@@ -1,7 +1,7 @@
-"""Columns of anybody's Arrow tables on their way into a stream: which types are numbers.
+"""Which types of columns in Arrow tables are numbers that a stream can take.
 
 `write_arrow` and `convert` take the same ones: integers and floats of any width, decimals,
-columns without any value, and each of these behind a dictionary or run-end encoding.
+columns without any value, and each of these in a dictionary or run-end encoding.
 """
 
 from __future__ import annotations

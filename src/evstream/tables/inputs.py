@@ -78,10 +78,10 @@ def batches_of(table: pa.Table | pa.RecordBatchReader) -> Iterator[RecordBatch]:
                 raise
             raise TableError(f"the table cannot be read ({_line(error)})") from None
         if not isinstance(batch, pa.RecordBatch) or not batch.schema.equals(table.schema):
-            told = batch.schema.names if isinstance(batch, pa.RecordBatch) else [type(batch)]
+            names = batch.schema.names if isinstance(batch, pa.RecordBatch) else [type(batch)]
             raise TableError(
-                f"a batch has the columns {', '.join(map(str, told))}",
-                expected=f"those of the first one, with their types: {_told(table.schema)}",
+                f"a batch has the columns {', '.join(map(str, names))}",
+                expected=f"those of the first one, with their types: {_described(table.schema)}",
             )
         yield batch
 
@@ -91,8 +91,8 @@ def _table(names: list[str], columns: Iterable[Any]) -> pa.Table:
     arrays = [_array(name, values) for name, values in zip(names, columns, strict=True)]
     lengths = {name: len(array) for name, array in zip(names, arrays, strict=True)}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise TableError(f"columns of different lengths: {told}", expected="one length")
+        found = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise TableError(f"columns of different lengths: {found}", expected="one length")
     return pa.table(arrays, names)
 
 
@@ -154,7 +154,7 @@ def _reader_of(batches: Iterator[Any]) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
 
 
-def _told(schema: pa.Schema) -> str:
+def _described(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} {field.type}" for field in schema)
 
 

@@ -144,6 +144,15 @@ def is_count(size: object, limit: int) -> bool:
         return False
 
 
+def opened_descriptor(number: int, mode: str) -> io.FileIO:
+    """The file of a descriptor, which stays open. Raises OSError with a name."""
+    try:
+        return io.FileIO(number, mode, closefd=False)
+    except OSError as error:
+        error.filename = f"<fd {number}>"
+        raise
+
+
 def name_of(stream: Any) -> str:
     """The name of an open stream in messages: its path, else its kind."""
     name = getattr(stream, "name", None)

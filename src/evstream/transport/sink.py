@@ -19,7 +19,7 @@ from typing import Any
 
 from evstream.errors import WriteError
 from evstream.transport.environment import durable_of
-from evstream.transport.file_objects import flush_all, name_of, write_all
+from evstream.transport.file_objects import flush_all, name_of, opened_descriptor, write_all
 from evstream.transport.polling import (
     descriptor_of,
     is_writable,
@@ -153,10 +153,12 @@ class Sink:
 
     @contextlib.contextmanager
     def _errors_named(self) -> Iterator[None]:
-        """Turn an OSError into a WriteError, unless the reader is gone."""
+        """Turn an OSError into a WriteError; if the reader is gone, the error gets the name."""
         try:
             yield
-        except BrokenPipeError:
+        except BrokenPipeError as error:
+            if error.filename is None:
+                error.filename = self.name
             raise
         except OSError as error:
             reason = error.strerror or str(error)
@@ -171,7 +173,7 @@ class Sink:
         if isinstance(target, (str, os.PathLike)):
             return self._opened_path(os.fspath(target))
         if isinstance(target, int):
-            return io.FileIO(target, "wb", closefd=False)
+            return opened_descriptor(target, "wb")
         if isinstance(target, io.TextIOBase):
             raise TypeError(f"{target!r} is a text file, expected one open in binary mode")
         if not hasattr(target, "write") and not hasattr(target, "send"):
@@ -183,15 +185,16 @@ class Sink:
         if standing is not None:  # such a path names an open descriptor
             sys.stdout.flush()
             number = {"stdout": 1, "stderr": 2}.get(standing[1]) or int(standing[2])
-            return io.FileIO(number, "wb", closefd=False)
+            return opened_descriptor(number, "wb")
         if not os.path.basename(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         is_regular = True
         with contextlib.suppress(FileNotFoundError):
             is_regular = stat.S_ISREG(os.stat(path).st_mode)
         if not is_regular:  # a FIFO or device is opened as it is
+            stream = open(path, "wb", buffering=0)  # noqa: SIM115 (`close` and `abort` close it)
             self._owned = True
-            return open(path, "wb", buffering=0)
+            return stream
         self._file = WholeFile(path, durable=self._durable)
         return self._file
 

@@ -19,7 +19,13 @@ from typing import Any
 from evstream.errors import StallError
 from evstream.transport.compression import MAGIC_SIZE, Expander, compression
 from evstream.transport.environment import timeout_of
-from evstream.transport.file_objects import MOST_IDLE, name_of, read_fully, reader_of
+from evstream.transport.file_objects import (
+    MOST_IDLE,
+    name_of,
+    opened_descriptor,
+    read_fully,
+    reader_of,
+)
 from evstream.transport.guard import Guard, position_to_read_at
 from evstream.transport.polling import (
     descriptor_of,
@@ -139,7 +145,7 @@ class Source:
             self._close = file.close
             return file
         if isinstance(source, int):
-            return io.FileIO(source, "rb", closefd=False)
+            return opened_descriptor(source, "rb")
         if isinstance(source, io.TextIOBase):
             raise TypeError(f"{source!r} is a text file, expected one open in binary mode")
         return source

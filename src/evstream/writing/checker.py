@@ -1,4 +1,10 @@
-"""The rules as the writer enforces them: those of severity error, at the first break."""
+"""The rules as the writer enforces them: those of severity error, at the first break.
+
+A call is checked as a whole before any of it is written. The checker remembers the ids of earlier
+blocks, for rules that compare one with the next, but only once a call has passed: after an error
+the stream is as it was, and the caller may go on with other rows. A matrix cannot break the rules
+about sidx; its values are checked as they are, and its blocks without their entries.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,7 @@ from evstream.writing.matrix import Matrix
 
 
 class WriteChecker:
-    """Refuses what breaks a rule of severity error; raises WriteError at the first."""
+    """Checks blocks against the rules of severity error; raises WriteError at the first break."""
 
     def __init__(self, header: StreamHeader, source: str) -> None:
         self._checker = Checker(header, ("error",))

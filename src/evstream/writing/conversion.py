@@ -8,7 +8,7 @@ one that an earlier conversion to floats may have rounded, get in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ def as_array(name: str, values: npt.ArrayLike, dtype: np.dtype[Any], source: str
     """`values` as an array on its way to `dtype`; a masked one if any of it has a mask.
 
     numpy makes floats of a list of integers on both sides of 2**63; for a column of integers
-    they are integers here. Raises WriteError for what numpy makes no array of, such as rows of
+    they are integers here. Raises WriteError for what is not an array, such as rows of
     different lengths; `name` is what the error calls the values.
     """
     try:
@@ -67,49 +67,92 @@ def as_column(
 ) -> Array:
     """`values` as a contiguous array of `dtype`; one number becomes a column of `shape`.
 
-    `scalar` is the scalar type of the column, whose wider width an error names where that
-    holds the value; `place` tells in which row, or of which block, a refused value is.
+    `scalar` is the scalar type of the column, so that an error can name a wider width that holds
+    the value; `place` gives the row, or the block, of a refused value.
 
-    Raises WriteError where a value has no place in the dtype, is masked or may have been
-    rounded before, or the shape does not fit.
+    Raises WriteError for a value that does not fit into the dtype, is masked or may have been
+    rounded before, and for a shape that does not fit.
     """
     array = as_array(name, values, dtype, source)
     if shape is not None and array.ndim and array.shape != shape:
         raise WriteError(f"{name} has shape {array.shape}", source=source, expected=f"{shape}")
 
-    def refuse(bad: Array, problem: str, expected: Callable[[Any], str]) -> None:
-        if bad.any():
-            index = tuple(int(i) for i in np.argwhere(bad)[0])
+    def refuse(refused: _Refused | None) -> None:
+        if refused is not None:
+            index = refused.at
             where = place(index) if index else {}
-            value = np.asarray(array)[index]
-            told = f"{name} {problem.format(value)}"
-            raise WriteError(told, source=source, expected=expected(value), **where)
+            problem, expected = f"{name} {refused.problem}", refused.expected
+            raise WriteError(problem, source=source, expected=expected, **where)
 
-    if isinstance(array, np.ma.MaskedArray):
-        refuse(np.ma.getmaskarray(array), "is masked", lambda _: "a value")
-        array = np.asarray(array)
+    refuse(_masked(array))
+    array = np.asarray(array)
     if array.dtype.kind not in "iufb":
         raise WriteError(f"{name} is of dtype {array.dtype}", source=source, expected="numbers")
     if array.dtype != dtype:
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            converted = array.astype(dtype)
-        width = dtype.str[1:]
-        refuse(
-            lost(array, converted),
-            f"{{}} does not fit into {width}",
-            lambda value: _expected(value, dtype, scalar),
-        )
-        if array.dtype.kind == "f" and dtype.kind != "f":
-            gap = int(2 ** (np.finfo(array.dtype).nmant + 1))
-            refuse(
-                np.asarray(np.abs(array) >= gap),
-                "{} may have been rounded",
-                lambda _: f"integers, since {array.dtype} does not have each of them from {gap} on",
-            )
+        converted = cast(array, dtype)
+        refuse(_unfit(array, converted, scalar))
+        refuse(_rounded(array, dtype))
         array = converted
     if shape is not None and not array.ndim:
         array = np.broadcast_to(array, shape)
     return np.ascontiguousarray(array)
+
+
+class _Refused(NamedTuple):
+    """The first value of an array that cannot be written, and the words for it."""
+
+    at: tuple[int, ...]
+    problem: str
+    expected: str
+
+
+def _first(bad: Array) -> tuple[int, ...] | None:
+    return tuple(int(i) for i in np.argwhere(bad)[0]) if bad.any() else None
+
+
+def _masked(array: Array) -> _Refused | None:
+    """The first value that a mask hides."""
+    if not isinstance(array, np.ma.MaskedArray):
+        return None
+    index = _first(np.ma.getmaskarray(array))
+    return None if index is None else _Refused(index, "is masked", "a value")
+
+
+def _unfit(array: Array, converted: Array, scalar: Scalar | None) -> _Refused | None:
+    """The first value that the conversion has changed."""
+    index = _first(lost(array, converted))
+    if index is None:
+        return None
+    value, dtype = array[index], converted.dtype
+    problem = f"{value} does not fit into {dtype.str[1:]}"
+    return _Refused(index, problem, _expected(value, dtype, scalar))
+
+
+def _rounded(array: Array, dtype: np.dtype[Any]) -> _Refused | None:
+    """The first float that may stand for several integers."""
+    index = _first(may_be_rounded(array, dtype))
+    if index is None:
+        return None
+    gap = _first_gap(array.dtype)
+    expected = f"integers, since {array.dtype} does not have each of them from {gap} on"
+    return _Refused(index, f"{array[index]} may have been rounded", expected)
+
+
+def may_be_rounded(array: Array, dtype: np.dtype[Any]) -> Array:
+    """Which floats on their way to integers lie where their type does not have each integer."""
+    if array.dtype.kind != "f" or dtype.kind == "f":
+        return np.zeros(array.shape, bool)
+    return np.asarray(np.abs(array) >= _first_gap(array.dtype))
+
+
+def _first_gap(dtype: np.dtype[Any]) -> int:
+    return int(2 ** (np.finfo(dtype).nmant + 1))
+
+
+def cast(array: Any, dtype: np.dtype[Any] | str) -> Any:
+    """The values as `dtype`, without warnings: `lost` finds those that do not fit."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return array.astype(dtype)
 
 
 def lost(array: Any, converted: Any) -> Array:
@@ -156,9 +199,7 @@ def _expected(value: Any, dtype: np.dtype[Any], scalar: Scalar | None) -> str:
     if scalar is None:
         return expected
     for width in scalar.widths:
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            converted = value.astype(width)
-        if not lost(value, converted):
+        if not lost(value, cast(value, width)):
             return f'{expected}, or widths={{"{scalar.name}": "{width}"}}'
     return expected
 
@@ -175,8 +216,8 @@ def as_rows(
     shapes = {array.shape for array in arrays.values()} - {()}
     shape = next(iter(shapes), (1,))
     if len(shapes) > 1 or len(shape) != 1:
-        told = " and ".join(str(shape) for shape in sorted(shapes))
-        raise WriteError(f"columns of shape {told}", source=source, expected="(rows,)")
+        found = " and ".join(str(shape) for shape in sorted(shapes))
+        raise WriteError(f"columns of shape {found}", source=source, expected="(rows,)")
     return {
         name: as_column(name, array, dtypes[name], source, shape, scalar=scalars[name])
         for name, array in arrays.items()

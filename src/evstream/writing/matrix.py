@@ -1,4 +1,10 @@
-"""A matrix of losses, a row per item and a column per sample, on its way into a stream."""
+"""A matrix of losses, a row per item and a column per sample, on its way into a stream.
+
+A matrix becomes a block per row. Its specials are written first, in the order of the format, even
+when zero; then the losses that are not zero, column j under sidx j + 1. So sidx ascend, and no
+rule about them can break: only ids and values are checked (`checker`). `MatrixForm` is what all
+matrices of a stream share, and is made once; `Matrix` converts the arguments of one call.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +33,7 @@ class MatrixForm:
         block: header columns -> dtype, the event id first.
         scalars: all columns -> scalar type.
         sidx, value: the entry fields; `sidx_dtype` and `value_dtype` are their dtypes.
-        plurals: keyword -> header column, of those behind the second id.
+        plurals: keyword -> header column, of those after the second id.
         specials: keyword -> special sidx, ascending.
 
     Raises TypeError for a stream that no matrix can be written to, WriteError where the last
@@ -183,8 +189,8 @@ class Matrix:
         dtype: np.dtype[Any],
         shape: tuple[int, ...] | None = None,
     ) -> Array:
-        """`values` for a field of the blocks; an error calls them `label`, and tells of which
-        block (and sidx, where they are a matrix) they are."""
+        """`values` for a field of the blocks; an error calls them `label`, and names the
+        block (and sidx, in a matrix) of a value."""
 
         def place(index: tuple[int, ...]) -> dict[str, Any]:
             sidx = {self._form.sidx: index[1] + 1} if len(index) > 1 else {}

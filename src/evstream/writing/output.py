@@ -1,4 +1,4 @@
-"""The way of a stream's bytes out: a reused buffer, the sink behind it, the seal beside it.
+"""Where the bytes of a stream go: a reused buffer, then the sink, with a seal if wanted.
 
 What is left after a failure never looks complete: a file does not appear, and a pipe or
 other object gets a stream that ends inside a record, which a reader refuses. See `stream_edge`.

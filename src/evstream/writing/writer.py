@@ -114,7 +114,7 @@ class Writer:
 
         Raises:
             WriteError: for what breaks a rule, does not fit or is masked; nothing is written.
-            TypeError: a column is missing, or is none of the stream.
+            TypeError: a column is missing, or the stream does not have it.
         """
         self._out.refuse_closed()
         rows = self._rows(columns, named)
@@ -261,7 +261,7 @@ def create(
         widths: as for evstream.open.
         validate: refuse what breaks a rule of severity error in docs/format.md. False is
             for those who want a broken stream, in tests for example.
-        seal: True writes a seal beside the file (gul.bin.seal), a path writes it there; see
+        seal: True writes a seal next to the file (gul.bin.seal), a path writes it there; see
             evstream.seal. `evstream validate` finds it and uses it.
         durable: wait until a file is on the disk before it appears under its name, so that it
             is whole after a power cut too. False is faster where that does not matter; None
