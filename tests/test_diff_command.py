@@ -18,6 +18,7 @@ from evstream.comparison import compare
 def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers(required=True), bound_format())
+    parser.set_defaults(spec_format=bound_format())
     options = parser.parse_args(["diff", *map(str, arguments)])
     return int(options.run(options))
 
