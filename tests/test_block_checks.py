@@ -110,6 +110,16 @@ def test_an_event_may_have_the_number_of_a_type_word() -> None:
     assert [e.event_id for e in evstream.open(io.BytesIO(data))] == [1, 2]
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_a_cdf_of_event_1_may_have_odd_values(odd: float) -> None:
+    out = io.BytesIO()
+    with evstream.create(out, "cdf", validate=False) as writer:
+        writer.write_columns(1, 2, [3, 4], 1, odd, 0.5)
+    (event,) = evstream.open(io.BytesIO(out.getvalue()))
+    assert (event.event_id, len(event)) == (1, 2)
+    assert event.prob_to.tolist() == pytest.approx([odd, odd], nan_ok=True)
+
+
 def test_a_stream_behind_one_without_events_is_refused() -> None:
     for name in ("loss", "summary"):
         head = stream(name, [])

@@ -26,7 +26,7 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stream",
         metavar="TYPE",
-        help="the type to expect; needed where it has no type word, as a list of event ids",
+        help="the stream type to expect; required without a type word, as in a list of event ids",
     )
     parser.add_argument(
         "--width",
@@ -34,22 +34,22 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         type=width,
         default=[],
-        help="e.g. oasis_float=f8; otherwise OASIS_INT, OASIS_FLOAT and OASIS_AREAPERIL_TYPE"
-        " of the environment count, else i4, f4, u4",
+        help="e.g. oasis_float=f8 (default: OASIS_INT, OASIS_FLOAT and OASIS_AREAPERIL_TYPE of"
+        " the environment, else i4, f4, u4)",
     )
     parser.add_argument(
         "--strict",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="a missing final delimiter is an error, and so is a hole of zero bytes (default:"
+        help="treat a missing final delimiter and a hole of zero bytes as errors (default:"
         " EVSTREAM_STRICT of the environment, else no)",
     )
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=float,
-        help="an error when a pipe, FIFO or socket gives no byte for so long (default:"
-        " EVSTREAM_TIMEOUT of the environment, else none)",
+        help="fail when a pipe, FIFO or socket sends no data for SECONDS (default:"
+        " EVSTREAM_TIMEOUT of the environment, else never)",
     )
 
 

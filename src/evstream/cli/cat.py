@@ -27,8 +27,8 @@ def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "cat",
         help="print the records of a stream",
-        description="Print the records of a stream to stdout, one per line. A loss stream gives "
-        "event_id,item_id,sidx,loss, a summary stream the columns of the existing tools.",
+        description="Print the records of a stream to stdout, one per line. A loss stream has "
+        "the columns event_id,item_id,sidx,loss, a summary stream those of other tools.",
     )
     parser.add_argument("file", metavar="FILE", help="a stream, - for stdin")
     parser.add_argument("--format", choices=["csv", "jsonl"], default="csv")
@@ -37,9 +37,9 @@ def add_parser(commands: Any, format: Format) -> None:
         metavar="N",
         type=_event,
         action="append",
-        help="only this event; may be repeated",
+        help="print only this event; may be repeated",
     )
-    parser.add_argument("--head", metavar="N", type=_count, help="only the first N records")
+    parser.add_argument("--head", metavar="N", type=_count, help="print only the first N records")
     add_stream_arguments(parser)
     parser.set_defaults(run=run)
 

@@ -34,7 +34,7 @@ _DEST = "header_"
 def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "convert",
-        help="streams to CSV, Parquet, Arrow or JSON lines, and back",
+        help="convert streams to CSV, Parquet, Arrow or JSON lines, and back",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,12 +47,12 @@ def add_parser(commands: Any, format: Format) -> None:
         "--precision",
         type=_decimals,
         metavar="N",
-        help="decimals of floats in CSV (default: as short as they read back;"
-        " the existing tools print 2)",
+        help="decimals of floats in CSV (default: the fewest digits that give the same number;"
+        " other tools print 2)",
     )
     parser.add_argument(
         "--compression", choices=["zstd", "lz4", "snappy", "gzip", "none"],
-        help="of Parquet pages (default zstd) or Arrow buffers (default none)",
+        help="compression of Parquet pages (default zstd) or Arrow buffers (default none)",
     )  # fmt: skip
     parser.add_argument(
         "--sort", action="store_true",
@@ -60,15 +60,15 @@ def add_parser(commands: Any, format: Format) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--max-line", type=int, metavar="BYTES",
-        help="how long a line of CSV or JSON lines may be (default 1048576)",
+        help="longest line of CSV or JSON lines to accept (default 1048576)",
     )  # fmt: skip
     parser.add_argument(
         "--max-batch", type=int, metavar="BYTES",
-        help="how much a batch of Arrow, or the open pages of Parquet, may take (default 2^30)",
+        help="largest batch of Arrow, or open pages of Parquet, to accept (default 2^30)",
     )  # fmt: skip
     parser.add_argument(
         "--max-metadata", type=int, metavar="BYTES",
-        help="how long a footer or schema of Parquet or Arrow may be (default 2^26)",
+        help="longest footer or schema of Parquet or Arrow to accept (default 2^26)",
     )  # fmt: skip
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)

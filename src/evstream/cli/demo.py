@@ -33,13 +33,15 @@ MEGABYTE = 1e6
 def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "demo",
-        help="a model, a pipe, a summary, an exceedance curve",
+        help="run a model, a summary and a report, joined by pipes",
         description="Run a small hurricane model, a summary and a report as three processes "
         "joined by pipes. Exit status 1 if any of them fails.",
     )
-    parser.add_argument("--events", type=_positive, default=400, help="size of the event set")
-    parser.add_argument("--locations", type=_positive, default=3000, help="buildings insured")
-    parser.add_argument("--seed", type=int, default=1, help="same seed, same losses")
+    parser.add_argument("--events", type=_positive, default=400, help="number of events")
+    parser.add_argument(
+        "--locations", type=_positive, default=3000, help="number of insured buildings"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random numbers")
     parser.add_argument(
         "--keep", metavar="DIR", type=Path, help="keep losses.bin, summary.bin and report.txt"
     )

@@ -21,33 +21,42 @@ if TYPE_CHECKING:
 def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "diff",
-        help="where two streams differ",
+        help="show where two streams differ",
         description="Compare two streams of the same type and widths: their headers, events, "
         "items, records and losses, matched by their ids. Exit status 0 if they are equal, 1 if "
         "they differ, 2 if one cannot be read to its end.",
-        epilog="Values are equal when they differ by at most X absolute + X relative of the "
-        "larger one; NaN equals NaN. A missing final delimiter is not a difference.",
+        epilog="Values are equal if they differ by at most the absolute tolerance plus the "
+        "relative tolerance times the larger one; NaN equals NaN. A missing final delimiter is "
+        "not a difference.",
     )
     parser.add_argument("a", metavar="A", help="a stream, - for stdin")
     parser.add_argument("b", metavar="B", help="a stream, - for stdin")
     parser.add_argument(
         "--ignore-order",
         action="store_true",
-        help="events, items of an event, and records of an item may be in any order",
+        help="ignore the order of events, of items in an event, and of records in an item",
     )
     parser.add_argument(
-        "--zeros", action="store_true", help="a sample that is absent equals a loss of zero"
+        "--zeros", action="store_true", help="treat an absent sample as a loss of zero"
     )
     parser.add_argument(
-        "--absolute", metavar="X", type=_tolerance, default=0.0, help="default 0: exactly equal"
+        "--absolute",
+        metavar="X",
+        type=_tolerance,
+        default=0.0,
+        help="absolute tolerance (default 0)",
     )
     parser.add_argument(
-        "--relative", metavar="X", type=_tolerance, default=0.0, help="e.g. 1e-6; default 0"
+        "--relative",
+        metavar="X",
+        type=_tolerance,
+        default=0.0,
+        help="relative tolerance, e.g. 1e-6 (default 0)",
     )
     parser.add_argument(
-        "--first", metavar="N", type=_count, default=10, help="differences to print; default 10"
+        "--first", metavar="N", type=_count, default=10, help="differences to print (default 10)"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_stream_arguments(parser)
     parser.set_defaults(run=run, hole_status=2)
 

@@ -18,7 +18,7 @@ KINDS = ("python", "c", "kaitai", "docs")
 def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "generate",
-        help="a package for another binary format, from its spec",
+        help="generate a package for another binary format",
         description="Write a package that reads, writes, checks and converts the streams of a "
         "spec: `import PACKAGE` has open, create, read_columns, ... and `python -m PACKAGE` is the "
         "command line. spec/README.md documents the language of specs. Needs evstream[codegen].",
@@ -30,14 +30,18 @@ def add_parser(commands: Any, format: Format) -> None:
     )
     parser.add_argument(
         "--only", metavar="KIND[,KIND]", type=_kinds, default=KINDS,
-        help=f"some of {', '.join(KINDS)}",
+        help=f"kinds of files to write: {', '.join(KINDS)} (default: all)",
     )  # fmt: skip
     parser.add_argument(
         "--widths", choices=("default", "all"), default="default",
         help="Kaitai files for the default widths, or for every combination (code serves all)",
     )  # fmt: skip
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
-    parser.add_argument("--force", action="store_true", help="write over files edited by hand")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if a file is out of date"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="overwrite files that were edited by hand"
+    )
     parser.set_defaults(run=run)
 
 

@@ -46,13 +46,15 @@ class Info:
 def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "info",
-        help="what a stream holds, and whether it ends cleanly",
+        help="print what a stream holds, and whether it ends cleanly",
         description="Read each stream to its end and print its header, its numbers of events, "
         "items, blocks and records, and the sum of losses per class of sidx. Exit status 2 if "
         "any stream cannot be read to its end.",
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help="a stream, - for stdin")
-    parser.add_argument("--json", action="store_true", help="one JSON object per file and line")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per line and file"
+    )
     add_stream_arguments(parser)
     parser.set_defaults(run=run)
 

@@ -10,13 +10,13 @@ from evstream.cli.arguments import add_stream_arguments
 from evstream.cli.standard import say
 
 _DESCRIPTION = """\
-Merge streams that have the same stream header into one. Two streams that `cat` has joined are
-not one stream: the second stream header is read as a block.
+Merge streams that have the same stream header into one. Joining streams with `cat` does not work:
+readers would take the second stream header for a block.
 
   evstream merge gul_P1.bin gul_P2.bin gul.bin
   evstream merge part-*.bin - | next_program
 
-Where the event ids of each input ascend, events are interleaved in their order; otherwise the
+If the event ids of each input ascend, events are interleaved in their order; otherwise the
 inputs are written one after the other. Blocks are copied byte for byte. OUT may end in .gz or
 .zst.
 """
@@ -25,7 +25,7 @@ inputs are written one after the other. Blocks are copied byte for byte. OUT may
 def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "merge",
-        help="several streams as one",
+        help="merge several streams into one",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -33,13 +33,13 @@ def add_parser(commands: Any, format: Format) -> None:
     parser.add_argument("output", metavar="OUT", help="a file, - for stdout")
     parser.add_argument(
         "--same-event", choices=["refuse", "merge"], default="refuse",
-        help="an event that is in two inputs is an error (the default), or gets the blocks of"
-        " both; a block that is in both is an error always",
+        help="refuse an event that is in two inputs (the default), or merge its blocks; a block"
+        " that is in both is always an error",
     )  # fmt: skip
     parser.add_argument(
         "--order", choices=["auto", "ids", "inputs"], default="auto",
-        help="by event id, which must ascend in each input, or one input after the other;"
-        " auto (the default) reads regular files twice to see which",
+        help="order events by id, which must ascend in each input, or write one input after the"
+        " other; auto (the default) reads regular files twice to decide",
     )  # fmt: skip
     add_stream_arguments(parser)
     parser.set_defaults(run=run)

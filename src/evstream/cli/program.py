@@ -35,14 +35,14 @@ from evstream.transport.same_file import refuse_same_file
 _DESCRIPTION = """\
 Read and check catastrophe-model event streams (loss, gul, summary, cdf).
 
-  evstream info gul.bin               what a stream holds, and whether it ends cleanly
-  evstream cat gul.bin --head 20      its records as CSV
-  evstream validate gul.bin           whether it keeps every rule of the format
-  evstream seal gul.bin               proof, later, that it is all there
-  evstream convert gul.bin gul.parquet
-  evstream merge a.bin b.bin all.bin  several streams as one
-  evstream diff a.bin b.bin           where two streams differ
-  evstream demo                       a model, a pipe, a summary, an exceedance curve
+  evstream info gul.bin                 print its header, its counts, and whether it ends cleanly
+  evstream cat gul.bin --head 20        print its records as CSV
+  evstream validate gul.bin             check every rule of the format
+  evstream seal gul.bin                 write a seal, which shows later whether it is complete
+  evstream convert gul.bin gul.parquet  convert it to a table, or a table to a stream
+  evstream merge a.bin b.bin all.bin    merge several streams into one
+  evstream diff a.bin b.bin             show where two streams differ
+  evstream demo                         run a model, a summary and a report
 
 FILE may be - for stdin, and may be compressed with gzip or zstd.
 """

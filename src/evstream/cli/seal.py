@@ -30,14 +30,16 @@ def add_parser(commands: Any, format: Format) -> None:
     seal.set_defaults(run=run_seal)
     tee = commands.add_parser(
         "tee",
-        help="pass a stream on from stdin to stdout, and judge and seal it on its way",
-        description="Copy stdin to stdout, byte for byte, as it comes, and write a seal of it. "
-        "If the stream is cut, or with --strict or --validate is not as it should be, the exit "
-        "status is 1, the next reader gets a stream that is visibly cut, and the seal says that "
-        "it is not complete. A stream without its final delimiter is not sealed as complete.",
+        help="copy a stream from stdin to stdout, check and seal it on the way",
+        description="Copy stdin to stdout, byte for byte, as it arrives, and write a seal with "
+        "--seal. If the stream is cut, or fails the checks of --strict or --validate, the exit "
+        "status is 1, the next reader gets a stream that is visibly cut, and the seal marks it "
+        "as incomplete. A stream without its final delimiter is not sealed as complete.",
     )
     tee.add_argument("--seal", metavar="FILE", help="where to write the seal")
-    tee.add_argument("--output", metavar="FILE", default="-", help="instead of stdout")
+    tee.add_argument(
+        "--output", metavar="FILE", default="-", help="write the stream to FILE, not to stdout"
+    )
     tee.add_argument(
         "--validate", action="store_true", help="check every rule of the format on the way"
     )

@@ -30,13 +30,15 @@ def add_parser(commands: Any, format: Format) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help="a stream, - for stdin")
-    parser.add_argument("--json", action="store_true", help="one JSON object per file and line")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per line and file"
+    )
     parser.add_argument(
         "--expect-events", metavar="LIST",
-        help="a file of event ids, one per line, or an event-id stream (.bin), all to be there",
+        help="check that these events are present: event ids, one per line, or a stream of them",
     )  # fmt: skip
     parser.add_argument(
-        "--seal", metavar="FILE", help="a seal to compare with (default FILE.seal, if there is one)"
+        "--seal", metavar="FILE", help="the seal to compare with (default: FILE.seal, if it exists)"
     )
     parser.add_argument(
         "--first", metavar="N", type=int, default=10, help="places listed per rule (default 10)"

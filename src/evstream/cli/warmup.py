@@ -16,12 +16,12 @@ from evstream.cli.standard import say, tell
 def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "warmup",
-        help="compile all kernels into the cache on disk",
+        help="compile all kernels and keep them on disk",
         description="Write and read a tiny stream of every type, which compiles the kernels into "
         "the cache on disk: NUMBA_CACHE_DIR if that is set, else the package's own folder (where "
-        "every user finds them, also those who may not write to it), else ~/.cache/evstream. Do "
-        "it when an image is built or after an update; programs then start without compiling. "
-        "The exit status is 1 when a kernel could not be kept.",
+        "every user finds them, even without permission to write), else ~/.cache/evstream. Run "
+        "it when you build an image and after an update; programs then start without compiling. "
+        "The exit status is 1 if a kernel could not be kept.",
     )
     parser.add_argument("--width", metavar="TYPE=WIDTH", action="append", type=width, default=[])
     parser.add_argument(

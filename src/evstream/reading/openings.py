@@ -74,7 +74,7 @@ class Openings:
         if beyond.all():
             return beyond
         values = buffer[np.where(beyond[:, None], 0, first)].view(dtype)[:, 0]
-        beyond |= ~(np.abs(values) >= np.finfo(dtype).tiny) & (values != 0)
+        beyond |= (np.abs(values) < np.finfo(dtype).tiny) & (values != 0)
         return beyond
 
     def is_second(self, data: bytes, ended: bool) -> bool | None:
@@ -91,7 +91,7 @@ class Openings:
         if self.common is not None and _is_wide(block[0]):
             return True  # a wide event id that only begins like the word
         has_entries = self._header.block.count is None or block[self._header.block.count] != 0
-        return bool(has_entries and _is_odd(entries[0]))
+        return bool(has_entries and _is_tiny(entries[0][0]))
 
     def _is_before_blocks(
         self, data: bytes, block: Any, entries: Array, ended: bool
@@ -138,3 +138,9 @@ def _is_odd(record: Any) -> bool:
     return any(
         value != 0 and not np.finfo(value.dtype).tiny <= abs(value) < np.inf for value in floats
     )
+
+
+def _is_tiny(value: Any) -> bool:
+    """Whether a float is too small for one, as small integers are when they are read so. In a
+    block of event 1, which is no rare event, NaN and infinity prove nothing."""
+    return bool(value != 0 and abs(value) < np.finfo(value.dtype).tiny)
