@@ -262,7 +262,7 @@ def create(
         validate: refuse what breaks a rule of severity error in docs/format.md. False is
             for those who want a broken stream, in tests for example.
         seal: True writes a seal next to the file (gul.bin.seal), a path writes it there; see
-            evstream.seal. `evstream validate` finds it and uses it.
+            evstream.Seal. `evstream validate` finds it and uses it.
         durable: wait until a file is on the disk before it appears under its name, so that it
             is whole after a power cut too. False is faster where that does not matter; None
             takes EVSTREAM_FSYNC from the environment, else True.
