@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .checks import names, rules, streams, structure, types
+from .checks import names, rules, streams, structure, types, values
 from .draft import Draft, Problems
 from .problems import Problem
 
@@ -17,6 +17,8 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     types.enums,
     types.type_word,
     types.records,
+    values.minimums,
+    values.reserved,
     names.constants,
     names.environment,
     names.parameters,

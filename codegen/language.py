@@ -127,6 +127,7 @@ class RuleCheck:
 
 CHECKS = {
     "positive": RuleCheck("header or entry"),
+    "not_reserved": RuleCheck("header"),
     "contiguous": RuleCheck("header"),
     "unique_in_event": RuleCheck("header"),
     "once_in_list": RuleCheck("header"),

@@ -34,6 +34,7 @@ class PlacedField:
     doc: str
     plural: str | None
     reserved: tuple[int, ...]
+    minimum: int | None
 
     @property
     def last(self) -> int:
@@ -130,7 +131,9 @@ def place(record: Record, widths: Widths) -> PlacedRecord:
 def place_field(field: Field, widths: Widths, offset: int) -> PlacedField:
     dtype = widths[field.type]
     size = int(dtype[1:])
-    return PlacedField(field.name, dtype, offset, size, field.doc, field.plural, field.reserved)
+    return PlacedField(
+        field.name, dtype, offset, size, field.doc, field.plural, field.reserved, field.minimum
+    )
 
 
 def place_delimiter(delimiter: Delimiter, record: PlacedRecord) -> PlacedDelimiter:

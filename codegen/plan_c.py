@@ -187,6 +187,8 @@ class CBlock:
     number: int
     widths: CWidths
     ids: tuple[CField, ...]
+    reserved: tuple[tuple[CField, str], ...]
+    holes: bool
     is_limited: bool
     value: CField | None
     smallest_normal: str | None
@@ -429,6 +431,11 @@ def _block(
             delimiter = delimiters[_delimiter_key(variant, record, block.delimiter)]
     if module.count is not None:
         count = next(f for f in of_header.fields if f.offset == module.count.offset)
+    reserved = tuple(
+        (field, number(value))
+        for field, placed in zip(of_header.fields, module.header.fields, strict=True)
+        for value in placed.reserved
+    )
     floats = (f for f in (entry.fields if entry else ()) if f.dtype in SMALLEST_NORMAL)
     value = next(floats, None)
     return CBlock(
@@ -442,6 +449,8 @@ def _block(
         number=_block_numbers(spec)[block.name],
         widths=_widths(spec, module.widths),
         ids=tuple(f for f in of_header.fields if f.dtype[0] != "f" and f is not count),
+        reserved=reserved,
+        holes=any(value == "0" for _, value in reserved),
         is_limited=module.delimiter is not None
         and any(module.delimiter.field.name in limited for limited in _limits(spec).values()),
         value=value,

@@ -44,7 +44,8 @@ class KaitaiTypeWordField:
 
 @dataclass(frozen=True)
 class KaitaiBlock:
-    """`until` is the field and value that close the block; `count` the field that counts."""
+    """`until` is the field and value that close the block; `count` the field that counts;
+    `reserved` are the ids and their values that stand for none."""
 
     name: str
     doc: str
@@ -52,6 +53,7 @@ class KaitaiBlock:
     entry: KaitaiRecord | None
     until: tuple[str, int] | None
     count: str | None
+    reserved: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -128,4 +130,5 @@ def _block(spec: Spec, name: str, widths: plan.Widths) -> KaitaiBlock:
         entry=_record(spec, block.entry, widths) if block.entry is not None else None,
         until=until,
         count=block.count,
+        reserved=tuple((f.name, v) for f in spec.records[block.header].fields for v in f.reserved),
     )

@@ -146,7 +146,6 @@ def test_streams_opened_elsewhere_keep_their_own_limits() -> None:
     for source in (a, b):
         read_stream_info(source)
     reader = evstream.reader_class("loss")(np.zeros(1))
-    with pytest.raises(
-        CorruptStreamError, match="event_id 2, item_id 7: sidx is 9, expected at most 8"
-    ):
+    message = "event_id 2, item_id 7: sidx is 9, expected at most 8"
+    with pytest.raises(CorruptStreamError, match=message):
         list(reader.read_streams([a, b]))

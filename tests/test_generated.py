@@ -299,7 +299,7 @@ def with_a_new_stream(spec: str) -> str:
     fields:
       - {name: event_id, type: oasis_int, plural: event_ids, reserved: [0], doc: The event.}
       - {name: branch, type: areaperil_int, plural: branches, doc: The branch.}
-      - {name: policy_id, type: oasis_int, plural: policy_ids, reserved: [0], doc: The policy.}
+      - {name: policy_id, type: oasis_int, plural: policy_ids, doc: The policy.}
   sidx_loss:
 """
     block = """\

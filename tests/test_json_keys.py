@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import evstream
 from evstream.cli.program import main
 from golden_files import GOLDEN
 from support import child_environment
@@ -62,7 +63,12 @@ def test_stdin_has_one_name(
     assert "-:" not in printed.out + printed.err
 
 
-@pytest.mark.parametrize("module", ["seal", "dropin", "event_stream"])
+def test_the_docstring_of_create_names_the_seal() -> None:
+    assert "evstream.Seal" in str(evstream.create.__doc__)
+    assert "Seal" in dir(evstream)
+
+
+@pytest.mark.parametrize("module", ["dropin", "event_stream"])
 def test_documented_modules_are_attributes(module: str) -> None:
     code = f"import evstream; print(evstream.{module}.__name__, {module!r} in dir(evstream))"
     done = subprocess.run(

@@ -285,6 +285,11 @@ def _once_in_list(checker: Checker, name: str, values: Array, columns: Columns) 
     return again
 
 
+def _not_reserved(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    reserved = {f.name: f.reserved for f in checker.header.block_fields}
+    return np.isin(values, reserved.get(name, ()))
+
+
 def _first_entries(columns: Columns) -> Array:
     """Number of the first entry of each block that has any."""
     starts: Array = columns.offsets[:-1]
@@ -296,6 +301,7 @@ Check = Callable[[Checker, str, Array, Columns], Array]
 
 CHECKS: dict[str, Check] = {
     "positive": _positive,
+    "not_reserved": _not_reserved,
     "not_negative": _not_negative,
     "finite": _finite,
     "known_special": _known_special,

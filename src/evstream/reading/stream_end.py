@@ -26,14 +26,15 @@ def block_ids(header: StreamHeader, state: Any) -> dict[str, Any]:
 
 
 def bad_count(header: StreamHeader, data: Any, source: str, offset: int) -> CorruptStreamError:
-    """The error for a block header, at the start of `data`, with a negative count."""
+    """The error for a block header, at the start of `data`, with a count below its minimum."""
     dtype = header.block_dtype
     values = data[: dtype.itemsize].view(dtype)[0]
     ids = {name: values[name] for name in header.key_columns}
     name = str(header.block.count)
     count = values[name]
+    (low,) = (f.minimum for f in header.block_fields if f.name == name)
     return CorruptStreamError(
-        f"{name} is {count}", source=source, offset=offset, ids=ids, expected="0 or more"
+        f"{name} is {count}", source=source, offset=offset, ids=ids, expected=f"{low} or more"
     )
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from evstream._support.schema import Scalar
 from evstream.errors import WriteError
-from evstream.wire.columns import Array, differ
+from evstream.wire.columns import Array, Columns, differ
 from evstream.wire.header import StreamHeader
 
 Place = Callable[[tuple[int, ...]], dict[str, Any]]
@@ -259,6 +259,26 @@ def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], so
                 differ(first, column), name, rows, keys, source, "the same in all rows of a block"
             )
     return offsets
+
+
+def refuse_counts(header: StreamHeader, columns: Columns, source: str) -> None:
+    """Refuse counted blocks with fewer entries than the minimum of the count, or more than its
+    width holds; raises WriteError."""
+    name = header.block.count
+    if name is None:
+        return
+    (low,) = (f.minimum or 0 for f in header.block_fields if f.name == name)
+    high = int(np.iinfo(header.block_dtype[name]).max)
+    counts = np.diff(columns.offsets)
+    bad = (counts < low) | (counts > high)
+    if bad.any():
+        at = int(np.argmax(bad))
+        keys = zip(header.block_columns, columns.block, strict=True)
+        ids = {key: int(column[at]) for key, column in keys if key in header.key_columns}
+        raise WriteError(
+            f"{name} is {counts[at]}", source=source, ids=ids, expected=f"{low} to {high}",
+            row=int(columns.offsets[at]),
+        )  # fmt: skip
 
 
 def _refuse(

@@ -21,7 +21,7 @@ from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
 from evstream.writing.checker import WriteChecker
-from evstream.writing.conversion import as_rows, group_rows
+from evstream.writing.conversion import as_rows, group_rows, refuse_counts
 from evstream.writing.encoder import Encoder
 from evstream.writing.matrix import Matrix, MatrixForm
 from evstream.writing.one_at_a_time import Lock, one_at_a_time
@@ -131,6 +131,7 @@ class Writer:
         grouped = Columns(firsts, offsets, entries)
         if self.validate:
             self._checker.check(grouped, continues)
+        refuse_counts(self.header, grouped, self.name)
         if self.header.block.delimiter is None:
             self._encoder.blocks(grouped)
         else:
@@ -154,6 +155,7 @@ class Writer:
         columns = event.own_columns()
         if self.validate:
             self._checker.check(columns)
+        refuse_counts(self.header, columns, self.name)
         self._encoder.close_block()
         self._encoder.blocks(columns)
         self._out.flush_if_due()
@@ -262,7 +264,7 @@ def create(
         validate: refuse what breaks a rule of severity error in docs/format.md. False is
             for those who want a broken stream, in tests for example.
         seal: True writes a seal next to the file (gul.bin.seal), a path writes it there; see
-            evstream.seal. `evstream validate` finds it and uses it.
+            evstream.Seal. `evstream validate` finds it and uses it.
         durable: wait until a file is on the disk before it appears under its name, so that it
             is whole after a power cut too. False is faster where that does not matter; None
             takes EVSTREAM_FSYNC from the environment, else True.
