@@ -98,7 +98,8 @@ def _random_kind(random: Random, made: Format, number: int) -> Kind:
         return Column(made.name, made.scalar, plural=f"{made.name}_all", reserved=reserved)
 
     reserved = random.choice(((), (0,)))
-    header = [Column("event_id", "id_int", plural="event_ids", reserved=reserved)]
+    first = random.choice(("event_id", f"trip_{number}"))
+    header = [Column(first, "id_int", plural=f"{first}s", reserved=reserved)]
     header += [with_plural(column()) for _ in range(random.randint(0, 3))]
     entry: list[Column] = []
     count = match = index = None
@@ -175,9 +176,10 @@ def _spec(made: Format, random: Random) -> str:
 
 def _rules(made: Format, random: Random) -> list[str]:
     fix = "fix: Mend., severity: error"
+    firsts = sorted({kind.header[0].name for kind in made.kinds})
     lines = [
         "rules:",
-        f"  positive-event: {{doc: From 1., {fix}, check: positive, field: event_id}}",
+        f"  positive-event: {{doc: From 1., {fix}, check: positive, field: [{', '.join(firsts)}]}}",
         f"  is-whole: {{doc: Whole., {fix}, check: whole}}",
         "  closed: {doc: Closed., fix: Close., severity: warning, check: final_delimiter}",
     ]
