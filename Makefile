@@ -23,6 +23,8 @@ fuzz: $(VENV)/fuzz
 	  --seconds $$(($(FUZZ_SECONDS) / 3)) --seed $(FUZZ_SEED)
 	$(BIN)/python tests/fuzz/fuzz_formats.py \
 	  --seconds $$(($(FUZZ_SECONDS) / 3)) --seed $(FUZZ_SEED)
+	$(BIN)/python tests/fuzz/fuzz_calls.py \
+	  --seconds $$(($(FUZZ_SECONDS) / 3)) --seed $(FUZZ_SEED)
 
 # Fresh generated files (first, since the formatter would only hide an edit by hand), format, lint,
 # types, fresh golden files, and documents that name what exists.

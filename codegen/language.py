@@ -138,6 +138,8 @@ CHECKS = {
     "specials_ascend": RuleCheck("entry"),
     "required_special": RuleCheck("entry"),
     "finite": RuleCheck("header or entry"),
+    "fraction": RuleCheck("header or entry"),
+    "reaches_one": RuleCheck("entry"),
     "not_negative": RuleCheck("header or entry"),
     "not_falling": RuleCheck("entry"),
     "not_empty": RuleCheck("header"),

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 import evstream
 import oracle
 from evstream._generated import layout
-from evstream.checking.rules import CHECKS
 from evstream.checking.validation import Report, validate
 from evstream.cli.program import main
 from evstream.errors import EvstreamError, WriteError
 from evstream.reading.stream import EventStream
+from evstream.wire.rules import CHECKS
 
 GOLDEN = Path(__file__).parent / "golden"
 GOOD = [(-3, 9.0), (-1, 1.5), (1, 2.0), (3, 4.0)]
@@ -64,8 +64,12 @@ BROKEN = {
     ),
     "final-delimiter": (loss(((1, 1), GOOD))[:-8], 48, None),
     "prob-ascending": (
-        oracle.encode("cdf", {}, [((1, 1, 1), [(0.5, 0.1), (0.4, 0.2)])]), 28, None,
+        oracle.encode("cdf", {}, [((1, 1, 1), [(0.5, 0.1), (0.4, 0.2), (1.0, 0.3)])]), 28, None,
     ),
+    "prob-in-range": (
+        oracle.encode("cdf", {}, [((1, 1, 1), [(0.5, 0.1), (1.0, 1.5)])]), 28, None,
+    ),
+    "prob-complete": (oracle.encode("cdf", {}, [((1, 1, 1), [(0.5, 0.1)])]), 4, None),
     "stream-whole": (loss(((1, 1), GOOD))[:-12], 40, None),
 }  # fmt: skip
 
@@ -96,8 +100,8 @@ def test_what_breaks_a_rule_is_found_at_its_byte(rule):
 def test_findings_do_not_depend_on_where_the_stretches_end(rule, chunk, monkeypatch):
     """The broken stream behind many good blocks, so that stretches end all through it."""
     broken, _, _ = BROKEN[rule]
-    head = 4 if rule == "prob-ascending" else 8
-    if rule == "prob-ascending":
+    head = 4 if rule.startswith("prob-") else 8
+    if head == 4:
         before = [((9, i, 1), [(0.1 * j, 0.5) for j in range(i % 4 + 1)]) for i in range(1, 40)]
         data = oracle.encode("cdf", {}, before) + broken[head:]
     else:

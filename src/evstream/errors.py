@@ -53,7 +53,8 @@ class EvstreamError(Exception):
         place += [f"{name} {value}" for name, value in self.ids.items()]
         parts = [p for p in (self.source, ", ".join(place), self.problem) if p]
         line = ": ".join(parts)
-        return f"{line}, expected {self.expected}" if self.expected else line
+        line = f"{line}, expected {self.expected}" if self.expected else line
+        return " ".join(line.split()) if "\n" in line else line  # a value may take several lines
 
 
 class StreamHeaderError(EvstreamError):

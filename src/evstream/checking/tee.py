@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from evstream._support.format import Format
 from evstream.checking.seal import Seal, Sealer
-from evstream.checking.validation import Report, Validation
+from evstream.checking.validation import Report, Validation, broken_rules
 from evstream.errors import EvstreamError, TruncatedStreamError
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike, TargetLike
@@ -25,6 +25,8 @@ class Passed:
         seal: counts and checksums of what came.
         problem: why the stream is not whole, or breaks a rule; None if all is well.
         unclosed: the error of a missing final delimiter; None if it is there.
+        uncertified: why the seal does not call a stream complete that breaks rules of severity
+            error and passed on as it is; None if it keeps them, or with `validate`.
         report: of the validation, None without one.
     """
 
@@ -32,6 +34,7 @@ class Passed:
     problem: EvstreamError | None
     unclosed: TruncatedStreamError | None
     report: Report | None
+    uncertified: EvstreamError | None = None
 
 
 def tee(
@@ -57,7 +60,8 @@ def tee(
         source, stream, widths, strict, timeout, format: as for evstream.open; but compressed
             data is not expanded.
         target, durable: as for evstream.create; never compressed.
-        seal: a path for the seal.
+        seal: a path for the seal. It calls the stream complete only if no rule of severity error
+            is broken.
         validate: check every rule of the format; a broken one of severity error is a problem.
 
     Raises:
@@ -69,17 +73,24 @@ def tee(
         with Sink(target, durable=durable) as sink:
             passage = _Passage(sink, sealer)
             try:
-                report = None
-                if validate:
-                    report = passage.validate(opened, stream, widths, format)
+                report = broken = None
+                if validate or seal is not None:
+                    severities = ("error", "warning") if validate else ("error",)
+                    report = passage.validate(opened, stream, widths, format, severities)
+                    broken = broken_rules(report)
                 else:
                     passage.run(opened)
-                problem = passage.judge(strict_of(strict)) or _broken_rules(report)
+                problem = passage.judge(strict_of(strict))
+                if broken is not None and problem is None:
+                    sealer.seal.complete = False
+                    problem, broken = (broken, None) if validate else (None, broken)
             except BaseException:
                 give_up(sink, passage.edge)
                 raise
             _complete(sink, passage, problem, seal, durable)
-            return Passed(sealer.seal, problem, sealer.unclosed, report)
+            return Passed(
+                sealer.seal, problem, sealer.unclosed, report if validate else None, broken
+            )
     finally:
         opened.close()
 
@@ -104,13 +115,14 @@ class _Passage:
         stream: str | None,
         widths: Mapping[str, str] | None,
         format: Format | None,
+        severities: tuple[str, ...],
     ) -> Report | None:
         """Read the stream for its rules while it passes; None where it cannot be read at all."""
         try:
             with EventStream(
                 source, stream, widths=widths, tap=self.take, warn=False, format=format
             ) as opened:
-                return Validation(opened, 10, None, None).run(None)
+                return Validation(opened, 10, severities=severities).run(None)
         except TimeoutError:
             raise
         except EvstreamError as error:
@@ -148,14 +160,6 @@ class _Passage:
     def finish(self) -> None:
         self.edge.hand_on(memoryview(self._kept), whole=True)
         self._kept = b""
-
-
-def _broken_rules(report: Report | None) -> EvstreamError | None:
-    if report is None or not report.errors:
-        return None
-    first = next(finding for finding in report.findings if finding.severity == "error")
-    count = f"{report.errors} findings break rules of the format, the first"
-    return EvstreamError(f"{count}: {first.text}", source=report.source)
 
 
 def _complete(

@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import whole_number
 from evstream._support.format import Format
 from evstream._support.schema import Rule
-from evstream.checking.rules import Checker
 from evstream.checking.seal import Seal, Sealer
 from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError, plain_id
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
 from evstream.wire.columns import Array, Chunk
+from evstream.wire.rules import OVER_BLOCKS, Checker
 
 CONTEXT = 8
 """Bytes shown of the place of a finding."""
@@ -128,6 +129,7 @@ def validate(
         StreamHeaderError, StreamMismatchError: the stream cannot be read at all.
         SealError: the seal cannot be read.
     """
+    first = whole_number("first", first)
     sealed = _seal_of(source, seal, timeout)
     sealer = (
         Sealer(str(source), stream=stream, widths=widths, format=format)
@@ -150,13 +152,20 @@ def _seal_of(source: SourceLike, seal: str | bool, timeout: float | None) -> Sea
 
 
 class Validation:
+    """Looks for what breaks the rules of some severities in an open stream."""
+
     def __init__(
-        self, stream: EventStream, first: int, sealed: Seal | None, sealer: Sealer | None
+        self,
+        stream: EventStream,
+        first: int,
+        sealed: Seal | None = None,
+        sealer: Sealer | None = None,
+        severities: tuple[str, ...] = ("error", "warning"),
     ) -> None:
         self._stream = stream
         self._sealed, self._sealer = sealed, sealer
         self._first = first
-        self._checker = Checker(stream.header, ("error", "warning"))
+        self._checker = Checker(stream.header, severities)
         header = stream.header
         self._report = Report(
             stream.name, header.stream, source_type=header.source, aggregation=header.aggregation,
@@ -165,6 +174,11 @@ class Validation:
         self._places = _Places(stream)
         self._events: set[Any] = set()
 
+    @property
+    def report(self) -> Report:
+        """What was found so far."""
+        return self._report
+
     def run(self, expected: Iterable[Any] | None) -> Report:
         spec, report = self._stream.header.spec, self._report
         if spec.deprecated:
@@ -172,7 +186,7 @@ class Validation:
             self._tell("not_deprecated", 0, {}, text)
         try:
             for chunk in self._stream.chunks():
-                self._look_at(chunk)
+                self.look_at(chunk)
         except (TruncatedStreamError, CorruptStreamError) as error:
             text = error.problem + (f", expected {error.expected}" if error.expected else "")
             self._tell("whole", error.offset, error.ids, text)
@@ -198,7 +212,8 @@ class Validation:
         report.findings.sort(key=lambda f: (f.offset is None, f.offset or 0))
         return report
 
-    def _look_at(self, chunk: Chunk) -> None:
+    def look_at(self, chunk: Chunk) -> None:
+        """Check the blocks of the next stretch."""
         report, columns = self._report, chunk.columns
         if not len(columns.block[0]):
             return
@@ -223,7 +238,7 @@ class Validation:
             else:
                 block, offset = at, self._places.of_block(at)
             value = None
-            if rule.check not in {"required_special", "not_empty"}:
+            if rule.check not in {*OVER_BLOCKS, "not_empty"}:
                 value = plain_id(checker.column(name, columns)[at])
             ids = checker.ids(columns, block)
             text = rule.doc if value is None else f"{name} {value}: {rule.doc}"
@@ -269,6 +284,15 @@ class Validation:
             line = ": ".join(filter(None, [", ".join(place), rule.id, text])).rstrip(".")
             finding = Finding(rule.id, rule.severity, offset, ids, sidx, value, data, line)
             self._report.findings.append(finding)
+
+
+def broken_rules(report: Report | None) -> EvstreamError | None:
+    """The error of a stream that breaks rules of severity error; None where it breaks none."""
+    if report is None or not report.errors:
+        return None
+    first = next(finding for finding in report.findings if finding.severity == "error")
+    count = f"{report.errors} findings break rules of the format, the first"
+    return EvstreamError(f"{count}: {first.text}", source=report.source)
 
 
 class _Places:

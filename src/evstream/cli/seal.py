@@ -22,7 +22,7 @@ def add_parser(commands: Any, format: Format) -> None:
         help="write a seal next to a file, which proves later that the file is complete",
         description="Read each stream to its end and write FILE.seal: the numbers of bytes, "
         "events, blocks and records, and a checksum per megabyte. `evstream validate` uses it. "
-        "A stream that is cut inside a record gets no seal.",
+        "A stream that is cut inside a record, or breaks a rule of severity error, gets no seal.",
     )
     seal.add_argument("files", metavar="FILE", nargs="+", help="a stream")
     add_stream_arguments(seal)
@@ -34,7 +34,9 @@ def add_parser(commands: Any, format: Format) -> None:
         description="Copy stdin to stdout, byte for byte, as it arrives, and write a seal with "
         "--seal. If the stream is cut, or fails the checks of --strict or --validate, the exit "
         "status is 1, the next reader gets a stream that is visibly cut, and the seal marks it "
-        "as incomplete. A stream without its final delimiter is not sealed as complete.",
+        "as incomplete. --seal checks the rules of severity error: a stream that breaks one "
+        "passes on, but is not sealed as complete, and the exit status is 1. Nor is a stream "
+        "without its final delimiter sealed as complete.",
     )
     tee.add_argument("--seal", metavar="FILE", help="where to write the seal")
     tee.add_argument(
@@ -64,6 +66,7 @@ def run_seal(options: argparse.Namespace) -> int:
 
 def _seal(file: str, options: argparse.Namespace) -> None:
     from evstream.checking.seal import Sealer, refuse_irregular, seal_path
+    from evstream.checking.validation import Validation, broken_rules
 
     if file == "-" or (os.path.exists(file) and not os.path.isfile(file)):
         problem = "not a file: a stream from a pipe is sealed by `evstream tee`"
@@ -78,8 +81,12 @@ def _seal(file: str, options: argparse.Namespace) -> None:
         open_stream(file, options, tap=sealer.update) as stream,
         Progress(file, stream.size) as progress,
     ):
-        for _ in stream.chunks():
+        validation = Validation(stream, 1, severities=("error",))
+        for chunk in stream.chunks():
+            validation.look_at(chunk)
             progress.update(stream.offset)
+    if (broken := broken_rules(validation.report)) is not None:
+        raise broken
     sealer.finish().write(seal_path(file), durable=False if options.no_fsync else None)
 
 
@@ -105,7 +112,10 @@ def run_tee(options: argparse.Namespace) -> int:
     )
     if passed.problem is None:
         report_unclosed(passed.unclosed, strict=False)
-        return 0
+        if passed.uncertified is None:
+            return 0
+        say(f"{passed.uncertified}; the seal does not call the stream complete")
+        return 1
     for finding in passed.report.findings if passed.report is not None else []:
         say(f"{finding.severity}: {finding.text}")
     say(str(passed.problem))

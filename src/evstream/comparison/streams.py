@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import real_number, whole_number
 from evstream._support.format import Format
 from evstream.comparison.matched import Comparer
 from evstream.comparison.report import Comparison, Options
@@ -58,6 +59,8 @@ def compare(
 
     Raises what reading them raises: a broken stream equals nothing.
     """
+    absolute, relative = real_number("absolute", absolute), real_number("relative", relative)
+    first = whole_number("first", first)
     if not (absolute >= 0 and relative >= 0):
         raise ValueError("a tolerance is 0 or more")
     if isinstance(a, str) and a == b == "-":

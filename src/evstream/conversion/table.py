@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from evstream._support.arguments import whole_number
 from evstream._support.format import Format, bound_format
 from evstream.conversion.batch_guard import MAX_BATCH, MAX_METADATA
 from evstream.conversion.line_guard import MAX_LINE
@@ -59,6 +60,10 @@ class Options:
     format: Format | None = None
 
     def __post_init__(self) -> None:
+        for name in ("max_line", "max_batch", "max_metadata"):
+            whole_number(name, getattr(self, name), 1)
+        if self.precision is not None:
+            whole_number("precision", self.precision)
         if self.stream is not None:
             format = self.format or bound_format()
             object.__setattr__(self, "stream", format.stream(self.stream).name)

@@ -20,6 +20,7 @@ from evstream._support.protocol import AT_HEADER, BAD_COUNT, IN_ENTRIES
 from evstream.errors import CorruptStreamError, TruncatedStreamError
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.stream_end import bad_count, block_ids, check_end
+from evstream.reading.width_trial import WidthTrial
 from evstream.wire.columns import differ, plain, run_starts
 from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_state
@@ -44,6 +45,10 @@ class BlockTracker:
         self.state = new_state(header)
         self.checks = BlockChecks(header, source, strict)
         self.checks.prepare(self.state)
+        is_start = offset <= header.size == offset + skip
+        self._trial = WidthTrial(source, header) if is_start else None
+        if self._trial is not None:
+            self._trial.take(header.to_bytes()[:offset])
         self._header_size = header.block_dtype.itemsize
         self._entry_size = header.entry_size
         self._delimiter_size = self._entry_size if header.block.delimiter else 0
@@ -59,6 +64,19 @@ class BlockTracker:
         default none.
 
         Raises CorruptStreamError, with the offset up to which the bytes are good."""
+        if self._trial is None:
+            self._see(data, keep)
+            return
+        self._trial.take(data)
+        self._trial.judge()
+        try:
+            self._see(data, keep)
+        except CorruptStreamError as error:
+            raise self._trial.cause_of(error) from None
+        if self._trial.is_over:
+            self._trial = None
+
+    def _see(self, data: Any, keep: int | None) -> None:
         if keep is None:
             self._rows = 0
         self._make_room(len(data), keep or 0)
@@ -255,6 +273,8 @@ class BlockTracker:
         """Judge the end of the stream here; see stream_end.check_end."""
         if self._skip:
             return None  # a stream header's rest that nobody needed
+        if self._trial is not None:
+            self._trial.judge(ended=True)
         if self._carry:
             data = np.frombuffer(self._carry, np.uint8)
             used = self._find(data, self.offset - len(data), ended=True)

@@ -20,6 +20,7 @@ from evstream.reading.decoder import Decoder
 from evstream.reading.listed_text import is_text
 from evstream.reading.row_decoder import RowDecoder, RowOutput
 from evstream.reading.stream_end import report_unclosed
+from evstream.reading.width_trial import WidthTrial
 from evstream.reading.window import Window
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourceLike
@@ -69,12 +70,14 @@ class EventStream:
         self._source: Source = source
         self.name = self._source.name
         try:
-            self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), tap)
+            self._trial = WidthTrial(self.name)
+            self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), self._show_to(tap))
             self.header: StreamHeader = read_header(
                 self._window.take, self.name, stream, widths, format
             )
             self._decoder = Decoder(self.header, self.name, self._strict)
             self._decode: Callable[[Window, bool], Any] = self._decoder.decode
+            self._trial.header = self.header
         except BaseException:
             self._source.close()
             raise
@@ -153,10 +156,12 @@ class EventStream:
             while True:
                 if window.left:
                     self._refuse_text()
+                    self._trial.judge()
                     yield decode(window, False)
                     decoder.refuse()
                 if window.fill() == 0:
                     break
+            self._trial.judge(ended=True)
             if window.left:  # less than a record, or a block header that looked like a stream's
                 yield decode(window, True)
                 decoder.refuse()
@@ -167,11 +172,25 @@ class EventStream:
         except (EvstreamError, OSError) as error:
             if self._warn and not self._strict:
                 decoder.checks.finish()
-            self._error = copy.copy(error)  # without its traceback, which leads back here
-            raise
+            cause = self._trial.cause_of(error)
+            self._error = copy.copy(cause)  # without its traceback, which leads back here
+            if cause is error:
+                raise
+            raise cause from None
         finally:
             self._chunks_left = False
             self._source.close()
+
+    def _show_to(self, tap: Callable[[memoryview], None] | None) -> Callable[[memoryview], None]:
+        """What is shown all bytes as they are read: the trial of their widths, and the tap."""
+        trial = self._trial
+
+        def show(view: memoryview) -> None:
+            trial.take(view)
+            if tap is not None:
+                tap(view)
+
+        return show
 
     def _refuse_text(self) -> None:
         """Raise CorruptStreamError for a list of event ids that is text."""

@@ -12,6 +12,8 @@ import select
 import stat
 from collections.abc import Iterable
 
+from evstream._support.arguments import real_number
+
 PIPE_SIZE = 1 << 20
 """Capacity to ask for a pipe, in bytes, instead of the usual 64 KiB."""
 
@@ -31,8 +33,8 @@ def wait_readable(descriptors: Iterable[int], timeout: float | None = None) -> l
 
 
 def check_timeout(timeout: float | None) -> None:
-    """Raise ValueError unless `timeout` is None or a number of seconds above 0."""
-    if timeout is not None and not timeout > 0:
+    """Raise TypeError or ValueError unless `timeout` is None or a number of seconds above 0."""
+    if timeout is not None and not real_number("timeout", timeout) > 0:
         raise ValueError(f"timeout is {timeout}, expected seconds above 0")
 
 

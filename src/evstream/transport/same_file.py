@@ -52,7 +52,7 @@ def _place(file: Any, standard: Any) -> tuple[int, int] | None:
         is_path = isinstance(file, (str, bytes, os.PathLike))
         known = file if is_path or isinstance(file, int) else descriptor_of(file)
         found = None if known is None else os.stat(known)
-    except (OSError, ValueError):
+    except (OSError, OverflowError, ValueError):
         return None
     regular = found is not None and stat.S_ISREG(found.st_mode)
     return (found.st_dev, found.st_ino) if found is not None and regular else None

@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from evstream._support.schema import Rule
-from evstream.checking.rules import Checker
 from evstream.errors import WriteError
 from evstream.wire.columns import Columns
 from evstream.wire.header import StreamHeader
+from evstream.wire.rules import Checker
 from evstream.writing.matrix import Matrix
 
 

@@ -192,7 +192,11 @@ def _seal_path(target: Any, seal: str | bool) -> str | None:
         with contextlib.suppress(FileNotFoundError):
             refuse_irregular(seal_path(place))
         return seal_path(place)
-    return os.path.abspath(seal) if seal else None
+    if isinstance(seal, bool) or seal is None or seal == "":
+        return None
+    if not isinstance(seal, (str, os.PathLike)):
+        raise TypeError(f"seal is {seal!r}, expected True, False or a path")
+    return os.path.abspath(seal)
 
 
 def _place(target: Any) -> str | None:

@@ -49,6 +49,10 @@ class Writer:
         seal: str | bool = False,
         durable: bool | None = None,
     ) -> None:
+        if seal and not validate:
+            raise ValueError(
+                "seal with validate=False, expected one of them: a seal certifies rules"
+            )
         self.header = header
         self._out = Outlet(target, header, seal, durable)
         self._encoder = Encoder(header, self._out)
@@ -276,7 +280,7 @@ def create(
     Raises:
         TypeError: a field of the stream header is missing, does not belong, or is no whole
             number.
-        ValueError: an unknown stream type or width.
+        ValueError: an unknown stream type or width, or a seal without validation.
         WriteError: a value of the stream header is out of range.
     """
     header = build_header(stream, header_fields, widths, format)

@@ -135,6 +135,30 @@ def _not_negative(checker: Checker, name: str, values: Array, columns: Columns) 
     return values < 0
 
 
+def _fraction(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    return (values < 0) | (values > 1 + _rounding(values))
+
+
+def _reaches_one(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    """Over blocks. The last value of a stretch before is remembered, for a block that ends where
+    the next stretch begins."""
+    counts = np.diff(columns.offsets)
+    last = np.ones(len(counts), values.dtype)
+    has_entries = counts > 0
+    last[has_entries] = values[columns.offsets[1:][has_entries] - 1]
+    if checker.continues and not counts[0] and checker.entries_before:
+        last[0] = checker.last[name]
+    short: Array = last < 1 - _rounding(values)
+    if checker.is_open:
+        short[-1] = False
+    return short
+
+
+def _rounding(values: Array) -> float:
+    """What the sum of some thousand probabilities may lack of 1, or have above it."""
+    return float(np.finfo(values.dtype).eps) * 1000
+
+
 def _finite(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
     return ~np.isfinite(values)
 
@@ -304,6 +328,8 @@ CHECKS: dict[str, Check] = {
     "not_reserved": _not_reserved,
     "not_negative": _not_negative,
     "finite": _finite,
+    "fraction": _fraction,
+    "reaches_one": _reaches_one,
     "known_special": _known_special,
     "at_most": _at_most,
     "not_falling": _falling,
@@ -318,8 +344,8 @@ CHECKS: dict[str, Check] = {
 }
 """Word of the vocabulary -> its check; those that concern a whole stream are not here."""
 
-ONE_BY_ONE = {"positive", "not_negative", "finite"}
+ONE_BY_ONE = {"positive", "not_negative", "finite", "fraction"}
 """Checks that need nothing but a value."""
 
-OVER_BLOCKS = {"required_special"}
+OVER_BLOCKS = {"required_special", "reaches_one"}
 """Checks of an entry field that judge whole blocks."""

@@ -1,0 +1,276 @@
+"""Detect a stream that is read at widths other than its writer's.
+
+Nothing in a stream says how wide its numbers are, and at wrong widths most streams still parse.
+Their values then break rules from the first blocks on: ids of 0, sidx above len_sample. So the
+first two blocks are checked at the widths in use. If they break a rule of severity error, or
+cannot be read, the first 16 KiB are read at each other combination of widths. If exactly one of
+these keeps all rules, it is the writer's.
+
+The kernels are not used: a program may not need those that decode, and those of other widths
+would have to be compiled. To find where blocks end, all entries that may be a delimiter are
+looked up at once, one numpy comparison per byte that an entry can begin at within its own size.
+"""
+
+from __future__ import annotations
+
+import copy
+from bisect import bisect_left
+from itertools import product
+from typing import Any, TypeVar
+
+import numpy as np
+
+from evstream.errors import CorruptStreamError, TruncatedStreamError
+from evstream.wire.columns import Array, Columns
+from evstream.wire.header import StreamHeader
+from evstream.wire.rules import Checker
+
+FIRST = 1 << 14
+"""Bytes of a stream that are tried."""
+
+FEW = 2
+"""Blocks that show whether the widths in use are right."""
+
+GROWTH = 1.25
+"""How much longer the beginning must have become to be tried again."""
+
+E = TypeVar("E", bound=Exception)
+
+ENOUGH = 8
+"""Entries of a single block, or blocks without entries, that say something about the widths."""
+
+
+class WidthTrial:
+    """Tries the beginning of one stream, as it comes in.
+
+    Attributes:
+        header: of the stream; None before it is known.
+        is_over: whether enough came to decide.
+    """
+
+    def __init__(self, source: str, header: StreamHeader | None = None) -> None:
+        self.header = header
+        self.is_over = False
+        self._source = source
+        self._data = bytearray()
+        self._next = 0
+        self._error: CorruptStreamError | None = None
+
+    def take(self, data: Any) -> None:
+        """Take the next bytes of the stream, from its first byte on."""
+        if not self.is_over:
+            self._data += memoryview(data)[: FIRST - len(self._data)]
+
+    def judge(self, ended: bool = False, failed: bool = False) -> None:
+        """Try what has come so far, if it is enough more than at the last time.
+
+        Args:
+            ended: whether the stream ended here.
+            failed: whether the reader cannot go on at the widths in use.
+
+        Raises CorruptStreamError if the stream was written at other widths.
+        """
+        if self._error is not None:
+            raise copy.copy(self._error)  # a traceback would keep the reader alive
+        header, size = self.header, len(self._data)
+        if header is None or self.is_over or (size < self._next and not ended and not failed):
+            return
+        self._next = int(size * GROWTH) + 1
+        data = bytes(self._data)
+        self.is_over = ended or failed or size >= FIRST
+        if self.is_over:
+            self._data.clear()
+        ended = ended and size < FIRST
+        first = _Opening(header, data).first(FEW)
+        breaks = not first.parses or (bool(first.counts) and _breaks(first, "error"))
+        cut = first.closed < FEW and (failed or (ended and not first.is_whole))
+        if not breaks and not cut:
+            return  # what fails after blocks that are as they should be is cut or damaged
+        fits = fitting_widths(header, data, ended, perfect=not breaks)
+        if fits is None:
+            return
+        self._error = CorruptStreamError(
+            f"the stream does not fit its widths ({_named(_open_widths(header))})",
+            source=self._source, offset=header.size,
+            expected=f"{_named(fits)}, with which it reads cleanly",
+        )  # fmt: skip
+        raise copy.copy(self._error)
+
+    def cause_of(self, error: E) -> E | CorruptStreamError:
+        """The error to raise where reading fails with `error`: wrong widths, if these are why."""
+        if isinstance(error, (CorruptStreamError, TruncatedStreamError)):
+            try:
+                self.judge(failed=True)
+            except CorruptStreamError as cause:
+                return cause
+        return error
+
+
+def fitting_widths(
+    header: StreamHeader, data: bytes, ended: bool, perfect: bool = False
+) -> dict[str, str] | None:
+    """The widths, of those that differ from the header's, at which alone the first bytes of a
+    stream read cleanly; None where it cannot be said which.
+
+    Where several keep the rules of severity error, that one counts which also keeps the others;
+    if it must be `perfect`, no other counts.
+    """
+    own, scalars = _open_widths(header), header.format.scalars
+    clean: list[dict[str, str]] = []
+    suspect: list[dict[str, str]] = []
+    for widths in product(*(scalars[name].widths for name in own)):
+        chosen = dict(zip(own, widths, strict=True))
+        other = None if chosen == own else _with_widths(header, data, chosen)
+        if other is None:
+            continue
+        opening = _Opening(other, data)
+        reads = opening.parses and (opening.is_whole or not ended)
+        if not (reads and opening.says_enough and opening.has_likely_events(header)):
+            continue
+        changed = {name: width for name, width in chosen.items() if width != own[name]}
+        if not _breaks(opening, "error"):
+            (suspect if _breaks(opening, "warning") else clean).append(changed)
+    best = clean or ([] if perfect else suspect)
+    return best[0] if len(best) == 1 else None
+
+
+def _open_widths(header: StreamHeader) -> dict[str, str]:
+    """The widths of the stream's records that might be others."""
+    scalars = header.format.scalars
+    return {n: width for n, width in header.used_widths.items() if len(scalars[n].widths) > 1}
+
+
+def _with_widths(header: StreamHeader, data: bytes, widths: dict[str, str]) -> StreamHeader | None:
+    """The stream header as it is at other widths; None where it is not all there."""
+    other = StreamHeader(header.stream, {}, {**header.widths, **widths}, header.format)
+    if len(data) < other.size or header.spec.header is None:
+        return other if len(data) >= other.size else None
+    dtype = other.record_dtype(header.spec.header)
+    record = np.frombuffer(data, dtype, 1, other.size - dtype.itemsize)[0]
+    values = {name: record[name].item() for name in dtype.names or ()}
+    return StreamHeader(header.stream, values, other.widths, header.format)
+
+
+def _breaks(opening: _Opening, severity: str) -> bool:
+    """Whether the first bytes break a rule of this severity."""
+    broken = Checker(opening.header, (severity,)).broken(opening.columns(), is_open=opening.is_open)
+    return next(broken, None) is not None
+
+
+class _Opening:
+    """The blocks of the first bytes of a stream: `starts` of their headers, `counts` of entries.
+
+    Attributes:
+        parses: whether no count is negative.
+        is_open: whether the last block goes on after these bytes.
+        is_whole: whether the stream may end here.
+    """
+
+    def __init__(self, header: StreamHeader, data: bytes) -> None:
+        self.header, self._data = header, data
+        self._size, self._entry = header.block_dtype.itemsize, header.entry_size
+        self._ends: dict[int, list[int]] = {}
+        self.starts: list[int] = []
+        self.counts: list[int] = []
+        self.parses, self.is_open = True, False
+        self.is_whole = self._walk()
+
+    def _walk(self) -> bool:
+        at, size, entry, end = self.header.size, self._size, self._entry, len(self._data)
+        closing = entry if self.header.block.delimiter else 0
+        while at + size <= end:
+            body = at + size
+            stop = self._end_of_entries(body)
+            if stop < body:
+                self.parses = False
+                return False
+            self.starts.append(at)
+            if stop + closing > end:
+                self.is_open = True
+                count, rest = divmod(end - body, entry)
+                self.counts.append(count)
+                return bool(closing and count and not rest)
+            self.counts.append((stop - body) // entry if entry else 0)
+            at = stop + closing
+        return at == end
+
+    def _end_of_entries(self, body: int) -> int:
+        """Where the entries of the block end whose header ends at `body`; beyond the data if it
+        ends there, before `body` for a negative count."""
+        block = self.header.block
+        if block.count is not None:
+            field = self.header.block_dtype.fields[block.count]  # type: ignore[index]
+            count = np.frombuffer(self._data, field[0], 1, body - self._size + field[1])[0]
+            return body + int(count) * self._entry
+        if block.match is None:
+            return body
+        places = self._delimiters(body % self._entry)
+        found = bisect_left(places, body)
+        return places[found] if found < len(places) else len(self._data)
+
+    def _delimiters(self, rest: int) -> list[int]:
+        """Where the bytes would be a delimiter, of the places with this remainder modulo the
+        size of an entry."""
+        if rest not in self._ends:
+            assert self.header.block.match is not None
+            field, value = self.header.block.match
+            dtype, size = self.header.entry_dtype, self._entry
+            entries = np.frombuffer(self._data, dtype, (len(self._data) - rest) // size, rest)
+            self._ends[rest] = (np.flatnonzero(entries[field] == value) * size + rest).tolist()
+        return self._ends[rest]
+
+    def first(self, blocks: int) -> _Opening:
+        """The first blocks of these."""
+        if len(self.starts) <= blocks:
+            return self
+        fewer = copy.copy(self)
+        fewer.starts, fewer.counts = self.starts[:blocks], self.counts[:blocks]
+        fewer.parses, fewer.is_open = True, False
+        return fewer
+
+    @property
+    def closed(self) -> int:
+        """Number of blocks that end in these bytes."""
+        return len(self.starts) - self.is_open
+
+    @property
+    def says_enough(self) -> bool:
+        """Whether there are several blocks or many entries, and no block is empty."""
+        if not self._entry:
+            return self.closed >= ENOUGH
+        return 0 not in self.counts[: self.closed] and (
+            self.closed > 1 or sum(self.counts) >= ENOUGH
+        )
+
+    def has_likely_events(self, in_use: StreamHeader) -> bool:
+        """Whether the event ids would fit the width in use: two small ids read as one wide one
+        do not."""
+        dtype = in_use.block_dtype[0]
+        if dtype.kind not in "iu":
+            return True
+        events = self._gather(np.array(self.starts), self.header.block_dtype)
+        return bool(np.all(events[events.dtype.names[0]] <= np.iinfo(dtype).max))  # type: ignore[index]
+
+    def columns(self) -> Columns:
+        """The blocks and their entries."""
+        header, counts = self.header, np.array(self.counts, np.int64)
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        starts = np.array(self.starts, np.int64)
+        blocks = self._gather(starts, header.block_dtype)
+        entry: tuple[Array, ...] = ()
+        if header.entry_dtype is not None:
+            first = starts + self._size - offsets[:-1] * self._entry
+            places = np.repeat(first, counts) + np.arange(offsets[-1]) * self._entry
+            entries = self._gather(places, header.entry_dtype)
+            entry = tuple(entries[name] for name in header.entry_columns)
+        return Columns(tuple(blocks[name] for name in header.block_columns), offsets, entry)
+
+    def _gather(self, places: Array, dtype: np.dtype[Any]) -> Array:
+        """The records at these places."""
+        raw = np.frombuffer(self._data, np.uint8)
+        found: Array = raw[places.astype(np.int64)[:, None] + np.arange(dtype.itemsize)]
+        return found.view(dtype)[:, 0]
+
+
+def _named(widths: dict[str, str]) -> str:
+    return ", ".join(f"{name}={width}" for name, width in widths.items())

@@ -1,0 +1,155 @@
+"""A stream that is read at other widths than its writer's is refused, with the right ones."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import evstream
+from evstream.cli.program import main
+from evstream.errors import CorruptStreamError, EvstreamError
+from evstream.reading.width_trial import FIRST
+from support import Trickle
+
+TRIALS = int(os.environ.get("EVSTREAM_WIDTH_TRIALS", "48"))
+
+SWAPS = [
+    ({name: written}, {name: read})
+    for name, widths in (("oasis_float", ("f8", "f4")), ("oasis_int", ("i8", "i4")))
+    for written, read in (widths, widths[::-1])
+]
+"""(widths written, widths read)."""
+
+STREAMS = ["loss", "gul_item", "summary", "cdf"]
+
+
+def stream_of(stream: str, widths: dict[str, str], seed: int, events: int = 3) -> bytes:
+    """A small stream; losses are whole numbers for every other seed, as test data often are."""
+    chance = np.random.default_rng(seed)
+    target = io.BytesIO()
+    samples = int(chance.integers(1, 12))
+    header = {} if stream == "cdf" else {"len_sample": samples}
+    header |= {"summary_set_id": 1} if stream == "summary" else {}
+    with evstream.create(target, stream, widths=widths, **header) as out:
+        for event in range(1, events + 1):
+            ids = np.sort(chance.choice(np.arange(1, 1000), int(chance.integers(1, 6)), False))
+            if stream == "cdf":
+                bins = np.linspace(0.1, 1, samples)
+                for areaperil in ids.tolist():
+                    out.write_columns(
+                        event_id=np.full(samples, event), areaperil_id=np.full(samples, areaperil),
+                        vulnerability_id=np.full(samples, 7),
+                        bin_index=np.arange(1, samples + 1), prob_to=bins, bin_mean=bins / 2,
+                    )  # fmt: skip
+                continue
+            losses = chance.gamma(1, 1000, (len(ids), samples)) * (chance.random(samples) < 0.8)
+            losses = np.round(losses) if seed % 2 else losses
+            more = {"exposure_values": np.full(len(ids), 2000.0)} if stream == "summary" else {}
+            out.write_event(event, ids, losses, mean=losses.mean(axis=1), tiv=2000.0, **more)
+    return target.getvalue()
+
+
+def trials() -> Iterator[tuple[str, dict[str, str], dict[str, str], bytes]]:
+    for number in range(TRIALS):
+        written, read = SWAPS[number % len(SWAPS)]
+        stream = STREAMS[number // len(SWAPS) % len(STREAMS)]
+        yield stream, written, read, stream_of(stream, written, number // len(SWAPS))
+
+
+def outcome(data: bytes, widths: dict[str, str], right: dict[str, str]) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            for _ in evstream.open(io.BytesIO(data), widths=widths):
+                pass
+        except CorruptStreamError as error:
+            names = ", ".join(f"{name}={width}" for name, width in right.items())
+            return "named" if error.expected.startswith(f"{names}, ") else "error"
+        except EvstreamError:
+            return "error"
+        except UserWarning:
+            return "warning"
+    return "silent"
+
+
+def test_wrong_widths_are_seldom_silent():
+    counts: Counter[str] = Counter()
+    for stream, written, read, data in trials():
+        found = outcome(data, read, written)
+        counts[found] += 1
+        if found != "named":
+            print(stream, written, "read as", read, found)
+    print(dict(counts))
+    assert counts["silent"] <= 0.02 * TRIALS
+    assert counts["named"] >= 0.9 * TRIALS
+    assert counts["named"] >= 0.9 * TRIALS
+
+
+LOSS_F8 = stream_of("loss", {"oasis_float": "f8"}, 1, events=40)
+REFUSED = "does not fit its widths .oasis_int=i4, oasis_float=f4.*expected oasis_float=f8"
+
+
+@pytest.fixture
+def loss_f8(tmp_path: Path) -> str:
+    path = tmp_path / "gul.bin"
+    path.write_bytes(LOSS_F8)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda file: list(evstream.open(file)),
+        lambda file: list(evstream.open(file).chunks()),
+        evstream.read_columns,
+        lambda file: list(evstream.reader_class("loss")(np.zeros(1)).read(file)),
+        lambda file: evstream.convert(file, file + ".csv"),
+        lambda file: evstream.merge([file], file + ".merged.bin"),
+    ],
+    ids=["events", "chunks", "read_columns", "callbacks", "convert", "merge"],
+)
+def test_every_reader_names_the_right_widths(loss_f8: str, read: Any):
+    with pytest.raises(CorruptStreamError, match=REFUSED):
+        read(loss_f8)
+
+
+@pytest.mark.parametrize("command", ["info", "cat", "seal", "convert"])
+def test_commands_name_the_right_widths(loss_f8: str, command: str, capsys: Any):
+    assert main([command, loss_f8, *([loss_f8 + ".csv"] if command == "convert" else [])]) == 2
+    assert "expected oasis_float=f8, with which it reads cleanly" in capsys.readouterr().err
+
+
+def test_validate_has_one_finding(loss_f8: str):
+    (finding,) = evstream.validate(loss_f8).findings
+    assert "oasis_float=f8" in finding.text
+
+
+def test_a_stream_in_small_pieces_is_refused_as_well():
+    with pytest.raises(CorruptStreamError, match=REFUSED):
+        list(evstream.open(Trickle(LOSS_F8, 7)))
+
+
+def test_what_fails_after_the_beginning_keeps_its_error():
+    target = io.BytesIO()
+    with evstream.create(target, "loss", len_sample=3, validate=False) as out:
+        for event in range(1, 2000):
+            out.write_columns([event] * 3, [1] * 3, [-3, -1, 1], [1.0, 2.0, 3.0])
+    assert len(target.getvalue()) > 2 * FIRST
+    with pytest.raises(evstream.TruncatedStreamError):
+        list(evstream.open(io.BytesIO(target.getvalue()[:-3])))
+
+
+def test_a_stream_that_breaks_rules_at_all_widths_is_read():
+    target = io.BytesIO()
+    with evstream.create(target, "loss", len_sample=3, validate=False) as out:
+        for event in (1, 2, 1, 2):
+            out.write_columns([event] * 2, [1] * 2, [9, 8], [1.0, 2.0])
+    assert len(list(evstream.open(io.BytesIO(target.getvalue())))) == 4
