@@ -243,3 +243,12 @@ def test_a_stream_with_a_hole_gets_no_seal(tmp_path: Path) -> None:
     path.write_bytes(stream("loss", [1]) + bytes(160))
     assert main(["seal", str(path)]) == 2
     assert not (tmp_path / "hole.bin.seal").exists()
+
+
+def test_info_counts_holes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(stream("loss", [1]) + bytes(64))
+    assert main(["info", str(path)]) == 1
+    printed = capsys.readouterr().out
+    assert "holes            4 blocks of zero bytes alone" in printed
+    assert "clean, but the stream has holes" in printed

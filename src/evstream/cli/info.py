@@ -40,6 +40,7 @@ class Info:
     records: int = 0
     losses: dict[str, dict[str, float]] = field(default_factory=dict)
     clean_end: bool | None = None
+    holes: int = 0
     error: str | None = None
 
 
@@ -92,7 +93,7 @@ def collect(info: Info, file: str, options: argparse.Namespace) -> None:
                     progress.update(stream.offset)
             finally:
                 info.bytes = stream.offset
-                info.clean_end = stream.clean_end
+                info.clean_end, info.holes = stream.clean_end, stream.holes
 
 
 class _Tally:
@@ -185,6 +186,9 @@ def text(info: Info) -> str:
     for name, entry in info.losses.items():
         rows.append((f"  {name}", f"{entry['records']:>14,}  sum {entry['sum']:,.2f}"))
     end = {True: "clean", False: "without the final delimiter", None: "BROKEN"}[info.clean_end]
+    if info.holes:
+        rows.append(("holes", f"{info.holes:,} blocks of zero bytes alone"))
+        end = "clean, but the stream has holes" if end == "clean" else end
     rows.append(("end", end))
     return "\n".join([info.file, *(f"  {name:<16} {value}" for name, value in rows)])
 

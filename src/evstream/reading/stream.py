@@ -103,6 +103,11 @@ class EventStream:
         return self._window.peek_back(offset, size)
 
     @property
+    def holes(self) -> int:
+        """Number of blocks of zero bytes alone, so far; see docs/reliability.md."""
+        return self._decoder.checks.holes
+
+    @property
     def clean_end(self) -> bool | None:
         """Whether the last block is closed; None until the end is reached."""
         return self._decoder.clean_end
