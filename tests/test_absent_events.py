@@ -49,3 +49,9 @@ def test_a_range_without_any_event_is_a_warning() -> None:
 def test_cat_names_absent_events(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cat", str(LOSS), "--event", "998", "--event", str(PRESENT[0])]) == 0
     assert capsys.readouterr().err == f"evstream: warning: {LOSS}: event 998 is not in the stream\n"
+
+
+def test_a_word_is_not_an_event_id(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["cat", str(LOSS), "--event", "first"])
+    assert "argument --event: 'first', expected an event id" in capsys.readouterr().err

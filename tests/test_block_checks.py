@@ -123,14 +123,18 @@ def test_a_cdf_of_event_1_may_have_odd_values(odd: float) -> None:
 def test_a_stream_behind_one_without_events_is_refused() -> None:
     for name in ("loss", "summary"):
         head = stream(name, [])
-        with pytest.raises(evstream.EvstreamError, match=f"starts at byte {len(head)}"):
+        with pytest.raises(
+            evstream.EvstreamError, match=f"byte {len(head)}: a second stream starts here"
+        ):
             list(evstream.open(io.BytesIO(head + stream("loss", [1]))))
 
 
 def test_members_of_a_gzip_file_are_no_streams_of_their_own() -> None:
     data = stream("loss", [1])
     joined = gzip.compress(data) + gzip.compress(data)
-    with pytest.raises(evstream.EvstreamError, match=f"second stream starts at byte {len(data)}"):
+    with pytest.raises(
+        evstream.EvstreamError, match=f"byte {len(data)}: a second stream starts here"
+    ):
         list(evstream.open(io.BytesIO(joined)))
 
 
@@ -143,7 +147,9 @@ def test_callbacks_never_see_a_second_stream() -> None:
     data = stream("loss", [1, 2])
     total = np.zeros(1)
     reader = evstream.reader_class("loss", on_entry=count_entries)(total)
-    with pytest.raises(evstream.EvstreamError, match=f"starts at byte {len(data)}"):
+    with pytest.raises(
+        evstream.EvstreamError, match=f"byte {len(data)}: a second stream starts here"
+    ):
         list(reader.read(io.BytesIO(data + data)))
     assert total[0] == 2 * 2 * 5
 

@@ -8,6 +8,7 @@ to the same value at its width.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -113,10 +114,12 @@ def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Ite
 
 
 def _event(text: str) -> int | float:
-    try:
+    with contextlib.suppress(ValueError):
         return int(text)
-    except ValueError:
+    try:
         return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected an event id") from None
 
 
 def _count(text: str) -> int:

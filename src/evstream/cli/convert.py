@@ -133,7 +133,7 @@ def _add_field(group: Any, field: Field, kind: type) -> None:
 
 def _decimals(text: str) -> int:
     if not text.isdecimal() or int(text) > 60:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a number of decimals")
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number of decimals from 0 to 60")
     return int(text)
 
 

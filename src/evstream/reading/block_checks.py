@@ -136,7 +136,7 @@ class BlockChecks:
     def second_stream(self, offset: int) -> SecondStreamError:
         """The error for a second stream that starts at `offset`."""
         return SecondStreamError(
-            f"a second stream starts at byte {offset}",
+            "a second stream starts here",
             source=self._source, offset=offset,
             expected="one stream; `evstream merge A B ... OUT` joins several",
         )  # fmt: skip
