@@ -18,6 +18,7 @@ import pytest
 
 import evstream
 from evstream import EvstreamError, MissingDelimiterWarning, StreamMismatchError
+from evstream.cli.program import main
 from golden_files import ENTRIES, GOLDEN, Entry, file_name
 from oracle import DEFAULT_WIDTHS, Bits, decode, encode
 from support import ROOT, Trickle, child_environment
@@ -403,3 +404,16 @@ def test_a_hole_in_an_input_is_copied_with_a_warning(pair: list[Path], tmp_path:
     assert b"warning" in ended.stderr
     assert len(out.read_bytes()) == sum(path.stat().st_size for path in pair) - 8
     assert run("--strict", *pair, out).returncode == 2
+
+
+def test_a_forgotten_output_keeps_the_last_input(tmp_path: Path) -> None:
+    paths = write(tmp_path, stream_of("loss", [1]), stream_of("loss", [2]))
+    before = paths[-1].read_bytes()
+    assert main(["merge", *map(str, paths)]) == 2
+    assert paths[-1].read_bytes() == before
+    out = tmp_path / "out.bin"
+    out.write_bytes(b"old")
+    assert main(["merge", *map(str, paths), str(out)]) == 2
+    assert out.read_bytes() == b"old"
+    assert main(["merge", "--force", *map(str, paths), str(out)]) == 0
+    assert [event.event_id for event in evstream.open(out)] == [1, 2]

@@ -61,7 +61,9 @@ class Format:
         for stream in self.streams.values():
             if name in stream.aliases:
                 return stream
-        raise ValueError(f"no stream type {name!r}, expected {', '.join(self.streams)}")
+        aliases = [alias for stream in self.streams.values() for alias in stream.aliases]
+        also = f" (or {', '.join(aliases)})" if aliases else ""
+        raise ValueError(f"no stream type {name!r}, expected {', '.join(self.streams)}{also}")
 
     def find_stream(self, source: int, aggregation: int) -> Stream | None:
         """The stream type with this source and aggregation type; None if there is none."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 from evstream._support.format import Format
 from evstream.cli.arguments import add_stream_arguments
 from evstream.cli.standard import say
+from evstream.errors import EvstreamError
 
 _DESCRIPTION = """\
 Merge streams that have the same stream header into one. Joining streams with `cat` does not work:
@@ -41,6 +43,9 @@ def add_parser(commands: Any, format: Format) -> None:
         help="order events by id, which must ascend in each input, or write one input after the"
         " other; auto (the default) reads regular files twice to decide",
     )  # fmt: skip
+    parser.add_argument(
+        "--force", action="store_true", help="replace OUT if it is a file that exists"
+    )
     add_stream_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -49,6 +54,12 @@ def run(options: argparse.Namespace) -> int:
     """Merge; what was chosen goes to stderr."""
     from evstream.merging import merge
 
+    if os.path.isfile(options.output) and not options.force:
+        # The last name may as well be an input, in a command where OUT was forgotten.
+        raise EvstreamError(
+            "the output exists", source=options.output,
+            expected="another name as the last argument, or --force to replace the file",
+        )  # fmt: skip
     merge(
         options.files,
         options.output,

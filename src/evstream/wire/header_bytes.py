@@ -169,6 +169,9 @@ def _known(format: Format, word: bytes, source: str, expected: Stream | None = N
             legal = f"gzip, zstd, or the output of {unread[1]}"
             raise StreamHeaderError(problem, source=source, offset=0, expected=legal)
         expected_types = f"source/aggregation {legal}"
+        same_source = [s.name for s in format.streams.values() if s.source == number]
+        if same_source:
+            expected_types += f", or to read it as type {same_source[0]} by naming that type"
         if untyped := [s.name for s in format.streams.values() if not s.type_word]:
             expected_types += f", or --stream for a type without a type word: {', '.join(untyped)}"
         raise StreamHeaderError(problem, source=source, offset=0, expected=expected_types)
