@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .checks import names, rules, streams, structure, types, values
+from .checks import documented, names, rules, streams, structure, types, values
 from .draft import Draft, Problems
 from .problems import Problem
 
@@ -27,6 +27,8 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     names.stream_headers,
     names.type_names,
     names.module_names,
+    documented.arguments,
+    documented.function_names,
     structure.delimiters,
     structure.block_records,
     structure.block_ends,

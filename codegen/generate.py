@@ -9,6 +9,7 @@ from pathlib import Path
 from .load import SpecError, load_spec
 from .outputs import KINDS, Outputs
 from .render import TemplateError, render
+from .signatures import changed_signatures
 from .write import EditedError, stale, write
 
 
@@ -25,12 +26,16 @@ def generate(
     """Write what changed below `root`; the exit status.
 
     1 where the spec has problems, a file was edited by hand, or (with `check`, which writes
-    nothing) a file is stale.
+    nothing) a file is stale. A line on stderr warns of each documented function whose signature
+    changes.
     """
     try:
         spec = load_spec(spec_path)
         files = render(spec, spec_path, outputs, only, pretty=pretty)
         owned = {f: p for f, p in outputs.owned.items() if outputs.kind_of(f"{f}/") in only}
+        signatures = (
+            list(changed_signatures(root, files, outputs.modules)) if "python" in only else []
+        )
         changed = stale(root, files, owned) if check else write(root, files, owned, force=force)
     except (SpecError, EditedError) as error:
         print(error, file=sys.stderr)
@@ -38,6 +43,8 @@ def generate(
     except TemplateError as error:
         print(f"template {error}", file=sys.stderr)
         return 1
+    for line in signatures:
+        print(f"warning: {line}", file=sys.stderr)
     removed = 0 if check else sum(path not in files for path in changed)
     for path in changed:
         done = "wrote" if path in files else "removed"

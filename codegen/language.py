@@ -34,9 +34,9 @@ KEYS = {
     "enum_value": _keys("value constant doc", "aliases parameter"),
     "type_word": _keys("doc fields"),
     "type_word_field": _keys("name bytes enum doc"),
-    "record": _keys("doc fields"),
+    "record": _keys("doc fields", "documented"),
     "field": _keys("name type doc", "plural reserved minimum assumed"),
-    "delimiter": _keys("doc record match write"),
+    "delimiter": _keys("doc record match write", "documented"),
     "block": _keys("doc header", "entry end index"),
     "end": _keys("", "delimiter count"),
     "stream": _keys("doc block", "aliases deprecated source aggregation header special_sidx csv"),
@@ -109,7 +109,15 @@ MODULE_NAMES = _words("events layout records")
 WRITER_NAMES = _words("event_id item_ids losses self")
 CREATE_NAMES = _words("durable format stream table target validate widths seal")
 # What the writers of a record are:
-RECORD_NAMES = _words("byte_mv cursor store")
+RECORD_NAMES = _words("byte_mv cursor mv_write store")
+# Names of the module that holds them:
+RECORDS_MODULE_NAMES = _words("annotations jit load mv_write np store")
+
+# In place of a list of arguments: the fields of the record, in wire order.
+WIRE_ORDER = "fields"
+# Ends of the arguments that give the dtype and the size of a field.
+DTYPE_ENDS = ("_type", "_dtype")
+SIZE_END = "_size"
 
 SEVERITIES = ("error", "warning")
 

@@ -16,6 +16,7 @@ from .language import COLUMN, KEBAB, SNAKE, UPPER
 from .model import (
     Block,
     Delimiter,
+    Documented,
     Enum,
     EnumValue,
     Field,
@@ -137,7 +138,15 @@ class _Loader:
     def record(self, name: str, node: Node) -> Record:
         v = self.values
         key = v.keys(node, "record")
-        return Record(name, v.doc(key("doc")), v.each(key("fields"), self.field))
+        return Record(
+            name=name,
+            doc=v.doc(key("doc")),
+            fields=v.each(key("fields"), self.field),
+            documented=tuple(v.named(key("documented"), SNAKE, self.documented).values()),
+        )
+
+    def documented(self, name: str, node: Node) -> Documented:
+        return Documented(name, self.values.one_or_each(node, self.values.word))
 
     def field(self, node: Node) -> Field:
         v = self.values
@@ -161,6 +170,7 @@ class _Loader:
             record=v.word(key("record")),
             match=self.field_values(key("match")),
             write=self.field_values(key("write")),
+            documented=v.each(key("documented"), v.snake),
         )
 
     def field_values(self, node: Node | None) -> tuple[tuple[str, int], ...]:

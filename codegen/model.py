@@ -65,10 +65,19 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Documented:
+    """A documented function that writes a record, and its arguments after the cursor."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Record:
     name: str
     doc: str
     fields: tuple[Field, ...]
+    documented: tuple[Documented, ...]
 
     def field(self, name: str) -> Field:
         return next(f for f in self.fields if f.name == name)
@@ -76,13 +85,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Delimiter:
-    """An entry that closes a block: matched on `match`, written as `write`."""
+    """An entry that closes a block: matched on `match`, written as `write`, by the functions
+    `documented` besides the generated one."""
 
     name: str
     doc: str
     record: str
     match: tuple[tuple[str, int], ...]
     write: tuple[tuple[str, int], ...]
+    documented: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .language import SPECIAL_SIDX, WIDTHS
-from .model import Block, Delimiter, EnumValue, Field, Record, Spec, Stream
+from .arguments import DTYPE, SIZE, Role, arguments_of, role_of
+from .language import SPECIAL_SIDX, WIDTHS, WIRE_ORDER
+from .model import Block, Delimiter, Documented, EnumValue, Field, Record, Spec, Stream
 
 Widths = dict[str, str]
 
@@ -90,14 +91,43 @@ class BlockModule:
 
 
 @dataclass(frozen=True)
+class TypedField:
+    """A field whose dtype and size are arguments of a writer."""
+
+    name: str
+    dtype: str
+    size: str
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A function that writes a record: at the widths of its module, or at those of `typed`."""
+
+    name: str
+    doc: str
+    parameters: tuple[str, ...]
+    stores: tuple[tuple[PlacedField, str], ...]
+    size: int
+    typed: tuple[TypedField, ...] = ()
+
+
+@dataclass(frozen=True)
 class RecordsModule:
-    """Readers and writers of every record at one combination of all widths."""
+    """Readers and writers of every record at one combination of all widths.
+
+    `documented` are the names of the writers that the spec documents.
+    """
 
     name: str
     widths: Widths
     records: tuple[PlacedRecord, ...]
-    delimiters: tuple[PlacedDelimiter, ...]
+    writers: tuple[Writer, ...]
+    documented: tuple[str, ...]
     dtypes: tuple[str, ...]
+
+    @property
+    def has_typed(self) -> bool:
+        return any(writer.typed for writer in self.writers)
 
 
 def scalars_of(spec: Spec, *records: str | None) -> list[str]:
@@ -203,9 +233,44 @@ def records_modules(spec: Spec) -> Iterator[RecordsModule]:
     for widths in combinations(spec, list(spec.scalars)):
         records = tuple(place(r, widths) for r in spec.records.values())
         by_name = {r.name: r for r in records}
-        delimiters = tuple(place_delimiter(d, by_name[d.record]) for d in spec.delimiters.values())
+        writers: list[Writer] = []
+        documented: list[str] = []
+        for record in records:
+            functions = spec.records[record.name].documented
+            writers += _record_writers(record, functions)
+            documented += [function.name for function in functions]
+        for delimiter in spec.delimiters.values():
+            placed = place_delimiter(delimiter, by_name[delimiter.record])
+            writers += _delimiter_writers(placed, delimiter.documented)
+            documented += delimiter.documented
         name = "_".join(filter(None, ["records", suffix(spec, widths)]))
-        yield RecordsModule(name, widths, records, delimiters, dtypes_of(*records))
+        yield RecordsModule(
+            name, widths, records, tuple(writers), tuple(documented), dtypes_of(*records)
+        )
+
+
+def _record_writers(record: PlacedRecord, functions: tuple[Documented, ...]) -> Iterator[Writer]:
+    """The writer of a record, and the documented ones; one of the same name takes its place."""
+    own = f"mv_write_{record.name}"
+    if all(function.name != own for function in functions):
+        functions = (Documented(own, (WIRE_ORDER,)), *functions)
+    names = [f.name for f in record.fields]
+    for function in functions:
+        parameters = arguments_of(function, names)
+        by_role = {role_of(parameter, names): parameter for parameter in parameters}
+        typed = tuple(
+            TypedField(name, by_role[Role(name, DTYPE)], by_role[Role(name, SIZE)])
+            for name in names
+            if Role(name, DTYPE) in by_role
+        )
+        stores = tuple((field, field.name) for field in record.fields)
+        yield Writer(function.name, record.doc, parameters, stores, record.size, typed)
+
+
+def _delimiter_writers(delimiter: PlacedDelimiter, names: tuple[str, ...]) -> Iterator[Writer]:
+    stores = tuple((field, str(value)) for field, value in delimiter.written)
+    for name in dict.fromkeys((f"mv_write_{delimiter.name}", *names)):
+        yield Writer(name, delimiter.doc, (), stores, delimiter.size)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,13 @@ SIGNATURES = {
     "mv_write_summary_header": "(byte_mv, cursor, event_id, summary_id, exposure_value)",
     "mv_write_item_header": "(byte_mv, cursor, event_id, item_id)",
     "mv_write_sidx_loss": "(byte_mv, cursor, sidx, loss)",
+    "mv_write_summary_header_cached": (
+        "(byte_mv, cursor, event_id, summary_id, exposure_value, event_id_type, event_id_size, "
+        "summary_id_dtype, summary_id_size, exposure_value_dtype, exposure_value_size)"
+    ),
+    "mv_write_sidx_loss_cached": (
+        "(byte_mv, cursor, sidx, loss, sidx_type, loss_type, sidx_size, loss_size)"
+    ),
     "mv_write_delimiter": "(byte_mv, cursor)",
     "write_mv_to_stream": "(stream, byte_mv, cursor)",
     "reservation_overflows": "(idx, reservation, capacity, name)",

@@ -23,6 +23,7 @@ from codegen.language import (
     CREATE_NAMES,
     EVENT_NAMES,
     RECORD_NAMES,
+    RECORDS_MODULE_NAMES,
     SNAKE,
     WRITER_NAMES,
 )
@@ -113,10 +114,22 @@ def test_reserved_names_of_records_are_those_of_the_class():
     spec = load_spec(SPEC)
     fields = {field.name for record in spec.records.values() for field in record.fields}
     for path in (PACKAGE / "_generated").glob("records_*.py"):
-        for function in ast.parse(path.read_text()).body:
+        used: set[str] = set()
+        module = ast.parse(path.read_text())
+        for function in module.body:
             if isinstance(function, ast.FunctionDef) and function.name.startswith("mv_write"):
-                names = {n.id for n in ast.walk(function.body[1]) if isinstance(n, ast.Name)}
-                assert snake(names) - fields == RECORD_NAMES
+                body = ast.Module(function.body, [])
+                names = {n.id for n in ast.walk(body) if isinstance(n, ast.Name)}
+                parameters = {a.arg for a in function.args.args} - {"byte_mv", "cursor"}
+                used |= names - parameters - fields
+        assert snake(used) == RECORD_NAMES
+        imported = {
+            alias.asname or alias.name
+            for node in module.body
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for alias in node.names
+        }
+        assert imported == RECORDS_MODULE_NAMES
 
 
 def test_check_writes_nothing_and_tells_what_is_stale(tmp_path, capsys):
@@ -392,6 +405,8 @@ def test_the_c_header_takes_words_of_c_and_extreme_numbers(tmp_path):
             ("[loss, exposure_value, prob_to", "[loss, register, prob_to"),
             ("field: [loss, exposure_value]", "field: [loss, register]"),
             ("exposure_value: ImpactedExposure", "register: ImpactedExposure"),
+            ("summary_id, exposure_value, event_id_type", "summary_id, register, event_id_type"),
+            ("exposure_value_dtype, exposure_value_size", "register_dtype, register_size"),
             ("Identifier of the coverage.", "Identifier /* of the coverage."),
             ("name: no_of_bins, type: oasis_int", "name: no_of_bins, type: areaperil_int"),
             (

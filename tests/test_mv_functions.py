@@ -94,6 +94,32 @@ def test_the_record_writers_write_the_wire_format():
         assert buffer.tobytes() == packed + b"\x01" * 4
 
 
+@pytest.mark.parametrize("value", [7, 7.0, np.float64(7), np.array(7.0), np.float32(7)])
+@pytest.mark.parametrize("buffer_dtype", ["i1", "u1"])
+@pytest.mark.parametrize(("number", "real"), [("i4", "f4"), ("i8", "f8"), ("i8", "f4")])
+def test_cached_writers_write_at_the_given_widths(number, real, buffer_dtype, value):
+    integer, loss_type = np.dtype(number), np.dtype(real)
+    size, loss_size = integer.itemsize, loss_type.itemsize
+
+    @numba.njit
+    def write(buffer, value):
+        cursor = es.mv_write_summary_header_cached(
+            buffer, 1, 1, 2, value, integer, size, integer, size, loss_type, loss_size
+        )
+        return es.mv_write_sidx_loss_cached(
+            buffer, cursor, sidx=3, loss=value, sidx_type=integer, sidx_size=size,
+            loss_type=loss_type, loss_size=loss_size,
+        )  # fmt: skip
+
+    letters = {"i4": "i", "i8": "q", "f4": "f", "f8": "d"}
+    form = "<" + letters[number] * 2 + letters[real] + letters[number] + letters[real]
+    for run in (write, write.py_func):
+        buffer = np.zeros(60, buffer_dtype)
+        end = run(buffer, value)
+        assert end == 1 + struct.calcsize(form)
+        assert struct.unpack(form, buffer[1:end].tobytes()) == (1, 2, 7.0, 3, 7.0)
+
+
 def test_reservation_overflows():
     assert not es.reservation_overflows(5, 5, 10, "SELT")
     assert es.reservation_overflows(6, 5, 10, "SELT")

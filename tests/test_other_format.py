@@ -411,7 +411,7 @@ with evstream.open("total.bin") as stream:
     print(stream.header.values == out.header.values, stream.header.values)
 """,
     )
-    no_id = "TypeError: a matrix needs an id per row, a total stream has none but the event id"
+    no_id = "TypeError: a matrix needs an id per row, a total stream has only event_id"
     assert printed.splitlines() == [
         "TypeError: a matrix needs one value per sidx, an entry of a mark stream is sidx: "
         "use write_columns",

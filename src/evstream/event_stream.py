@@ -11,9 +11,6 @@ import io
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import overload
-from numba.np.numpy_support import as_dtype
 
 from evstream._generated import layout
 from evstream._generated.layout import (
@@ -33,7 +30,7 @@ from evstream._generated.layout import (
     TIV_IDX,
 )
 from evstream._support.jit import jit
-from evstream._support.memory import load, prefetch, store
+from evstream._support.number import mv_read, mv_write
 from evstream.compat.event_reader import PIPE_CAPACITY, EventReader
 from evstream.compat.open_inputs import (
     bytes_to_stream_types,
@@ -63,94 +60,11 @@ sidx_type, sidx_size = _pair["sidx"], _pair["sidx"].itemsize
 loss_type, loss_size = _pair["loss"], _pair["loss"].itemsize
 
 mv_write_summary_header = _records.mv_write_summary_header
+mv_write_summary_header_cached = _records.mv_write_summary_header_cached
 mv_write_item_header = _records.mv_write_item_header
 mv_write_sidx_loss = _records.mv_write_sidx_loss
+mv_write_sidx_loss_cached = _records.mv_write_sidx_loss_cached
 mv_write_delimiter = _records.mv_write_delimiter
-
-
-def mv_read(byte_mv: Any, cursor: Any, _dtype: Any, itemsize: Any) -> tuple[Any, Any]:
-    """Read one number; from Python and from njit code.
-
-    Args:
-        byte_mv: one-dimensional int8 or uint8 array, of any alignment.
-        cursor: byte offset of the number.
-        _dtype: its numpy dtype or scalar type, e.g. np.int32.
-        itemsize: its size in bytes.
-
-    Returns:
-        (value, offset of the byte after it).
-    """
-    return load(byte_mv, cursor, np.dtype(_dtype)), cursor + itemsize
-
-
-def mv_write(byte_mv: Any, cursor: Any, _dtype: Any, itemsize: Any, value: Any) -> Any:
-    """Write one number, converted to `_dtype`; from Python and from njit code.
-
-    Args: as for mv_read; `value` is a number or a 0-d array.
-
-    Returns:
-        Offset of the byte after it.
-    """
-    store(byte_mv, cursor, np.dtype(_dtype), value)
-    return cursor + itemsize
-
-
-@overload(mv_read)
-def _mv_read(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
-    is_class = isinstance(_dtype, types.NumberClass)
-    number = as_dtype(_dtype.dtype)
-    is_integer = number.kind == "i"  # one prefetch per pair is enough, with its sidx
-
-    def read_number(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
-        if is_integer:
-            prefetch(byte_mv, cursor)
-        return load(byte_mv, cursor, number), cursor + itemsize
-
-    def read(byte_mv, cursor, _dtype, itemsize):  # type: ignore[no-untyped-def]
-        if is_integer:
-            prefetch(byte_mv, cursor)
-        return load(byte_mv, cursor, _dtype), cursor + itemsize
-
-    return read_number if is_class else read
-
-
-@overload(mv_write)
-def _mv_write(byte_mv, cursor, _dtype, itemsize, value):  # type: ignore[no-untyped-def]
-    if isinstance(_dtype, types.NumberClass):
-        number = as_dtype(_dtype.dtype)
-
-        def write_number(byte_mv, cursor, _dtype, itemsize, value):  # type: ignore[no-untyped-def]
-            store(byte_mv, cursor, number, value)
-            return cursor + itemsize
-
-        return write_number
-
-    def write(byte_mv, cursor, _dtype, itemsize, value):  # type: ignore[no-untyped-def]
-        store(byte_mv, cursor, _dtype, value)
-        return cursor + itemsize
-
-    return write
-
-
-@jit
-def mv_write_summary_header_cached(  # type: ignore[no-untyped-def]
-    byte_mv, cursor, event_id, summary_id, exposure_value,
-    event_id_type, event_id_size, summary_id_dtype, summary_id_size,
-    exposure_value_dtype, exposure_value_size,
-):  # fmt: skip
-    """mv_write_summary_header at widths that the caller names."""
-    cursor = mv_write(byte_mv, cursor, event_id_type, event_id_size, event_id)
-    cursor = mv_write(byte_mv, cursor, summary_id_dtype, summary_id_size, summary_id)
-    return mv_write(byte_mv, cursor, exposure_value_dtype, exposure_value_size, exposure_value)
-
-
-@jit
-def mv_write_sidx_loss_cached(  # type: ignore[no-untyped-def]
-    byte_mv, cursor, sidx, loss, sidx_type, loss_type, sidx_size, loss_size
-):
-    """mv_write_sidx_loss at widths that the caller names."""
-    cursor = mv_write(byte_mv, cursor, sidx_type, sidx_size, sidx)
-    return mv_write(byte_mv, cursor, loss_type, loss_size, loss)
 
 
 @jit

@@ -21,10 +21,12 @@ from typing import Any
 _SOURCES = (
     "_support/memory.py",
     "_support/intrinsics.py",
+    "_support/number.py",
     "event_stream.py",
     "_generated/layout.py",
 )
-"""Sources of the code that is compiled into the functions of programs."""
+"""Sources of the code that is compiled into the functions of programs, besides the generated
+writers of records."""
 
 _TRUSTING: ContextVar[bool] = ContextVar("trusting", default=False)
 
@@ -79,7 +81,8 @@ def _program_widths() -> tuple[str, ...]:
 def _build() -> str:
     home = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for name in _SOURCES:
+    records = sorted(path.name for path in (home / "_generated").glob("records_*.py"))
+    for name in (*_SOURCES, *(f"_generated/{record}" for record in records)):
         with contextlib.suppress(OSError):  # in a zip file; then the widths alone are compared
             digest.update((home / name).read_bytes())
     return digest.hexdigest()[:16]

@@ -20,8 +20,8 @@ def cache_folder(given: str | None) -> Path:
     if base.parent.name == "dropin":  # inherited from the process that switched it on
         base = base.parent.parent
     home = Path(__file__).parent.parent
-    sources = ("event_stream.py", "_support/memory.py", "_support/intrinsics.py")
-    inlined = [*(home / source for source in sources), *home.glob("_generated/records_*.py")]
+    support = (home / "_support" / f"{name}.py" for name in ("memory", "intrinsics", "number"))
+    inlined = [home / "event_stream.py", *support, *home.glob("_generated/records_*.py")]
     newest = max(path.stat().st_mtime_ns for path in inlined)
     names = ("OASIS_INT", "OASIS_FLOAT", "OASIS_AREAPERIL_TYPE")
     widths = "-".join(os.environ.get(name, "default") for name in names)
