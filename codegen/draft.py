@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from .language import KEYS, WIDTHS
+from .language import KEYS, width_of
 from .model import Field, Spec
 from .nodes import join
 from .problems import Place, Problem, unknown
@@ -64,16 +64,18 @@ class Draft:
             yield self.problem(path, unknown(what, name, self.names[section]))
 
     def kind(self, field: Field) -> str | None:
-        """'int', 'unsigned' or 'float'; None where the scalar is missing or broken."""
+        """'int', 'unsigned', 'float' or 'text'; None where the scalar is missing or broken."""
         scalar = self.spec.scalars.get(field.type)
         widths = scalar.widths if scalar is not None else ()
-        return next((WIDTHS[width].kind for width in widths if width in WIDTHS), None)
+        return next((width.kind for width in map(width_of, widths) if width is not None), None)
 
     def misfit(self, field: Field, value: int) -> str | None:
         """Why the value doesn't fit the field at each of its widths."""
         scalar = self.spec.scalars.get(field.type)
         for name in scalar.widths if scalar is not None else ():
-            width = WIDTHS.get(name)
+            width = width_of(name)
+            if width is not None and width.kind == "text" and value != 0:
+                return f"{value} is a number, but the field is text; legal: 0, for no text"
             if width is not None and not width.low <= value <= width.high:
                 return f"{value} does not fit the width {name}; legal: {width.low} to {width.high}"
         return None

@@ -7,6 +7,7 @@ refers to something, and the schema and README.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -81,7 +82,17 @@ WIDTHS = {
     "f4": Width("float", -(2**24), 2**24),
     "f8": Width("float", -(2**53), 2**53),
 }
+LONGEST_TEXT = 255
 MAX_COMBINATIONS = 64
+
+
+def width_of(name: str) -> Width | None:
+    """What a width is: one of `WIDTHS`, or text of a fixed number of bytes, `s1` to `s255`. Text
+    holds no number but 0, which stands for no text. None for an unknown one."""
+    if re.fullmatch("s[1-9][0-9]{0,2}", name, re.ASCII) and int(name[1:]) <= LONGEST_TEXT:
+        return Width("text", 0, 0)
+    return WIDTHS.get(name)
+
 
 # The names that the generator looks for: the fields of the type word, and the enum and field of
 # the special sample indices.
@@ -126,19 +137,20 @@ SEVERITIES = ("error", "warning")
 class RuleCheck:
     """`where` tells which fields it looks at: of a block's header, of its entry, of either,
     or (None) of neither, because it looks at the whole stream. A rule that is not `narrow` holds
-    in every block and stream."""
+    in every block and stream. `text` is whether the field may be text."""
 
     where: str | None
     limit: bool = False
     narrow: bool = True
+    text: bool = False
 
 
 CHECKS = {
     "positive": RuleCheck("header or entry"),
     "not_reserved": RuleCheck("header"),
     "contiguous": RuleCheck("header"),
-    "unique_in_event": RuleCheck("header"),
-    "once_in_list": RuleCheck("header"),
+    "unique_in_event": RuleCheck("header", text=True),
+    "once_in_list": RuleCheck("header", text=True),
     "known_special": RuleCheck("entry"),
     "at_most": RuleCheck("entry", limit=True),
     "unique_in_block": RuleCheck("entry"),
@@ -150,7 +162,7 @@ CHECKS = {
     "reaches_one": RuleCheck("entry"),
     "not_negative": RuleCheck("header or entry"),
     "not_falling": RuleCheck("entry"),
-    "not_empty": RuleCheck("header"),
+    "not_empty": RuleCheck("header", text=True),
     "not_deprecated": RuleCheck(None),
     "final_delimiter": RuleCheck(None),
     "whole": RuleCheck(None, narrow=False),

@@ -18,6 +18,10 @@ class Scalar:
     widths: tuple[str, ...]
     env: str | None
 
+    @property
+    def is_text(self) -> bool:
+        return self.widths[0][0] == "s"
+
 
 @dataclass(frozen=True)
 class EnumValue:

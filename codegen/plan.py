@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .arguments import DTYPE, SIZE, Role, arguments_of, role_of
-from .language import SPECIAL_SIDX, WIDTHS, WIRE_ORDER
+from .language import SPECIAL_SIDX, WIRE_ORDER, width_of
 from .model import Block, Delimiter, Documented, EnumValue, Field, Record, Spec, Stream
 
 Widths = dict[str, str]
@@ -22,6 +22,11 @@ BOUNDS = {"at_most", "known_special"}
 
 CACHE_LINE = 64
 """Bytes, of the processors that streams are read on."""
+
+
+def numpy_dtype(width: str) -> str:
+    """'<i4' for i4, 'S8' for s8."""
+    return width.upper() if width[0] == "s" else f"<{width}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,15 @@ class PlacedField:
     def last(self) -> int:
         """Offset of the field's last byte."""
         return self.offset + self.size - 1
+
+    @property
+    def is_text(self) -> bool:
+        return self.dtype[0] == "s"
+
+    @property
+    def numpy(self) -> str:
+        """The dtype of the field as numpy has it."""
+        return numpy_dtype(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,12 @@ class BlockModule:
     count: PlacedField | None
     limited: tuple[PlacedField, ...]
     dtypes: tuple[str, ...]
+
+    @property
+    def text_sizes(self) -> tuple[int, ...]:
+        """Bytes of the text fields; each once."""
+        records = [self.header] if self.entry is None else [self.header, self.entry]
+        return tuple(sorted({f.size for r in records for f in r.fields if f.is_text}))
 
     @property
     def cache_line(self) -> int:
@@ -268,7 +288,7 @@ def _record_writers(record: PlacedRecord, functions: tuple[Documented, ...]) -> 
 
 
 def _delimiter_writers(delimiter: PlacedDelimiter, names: tuple[str, ...]) -> Iterator[Writer]:
-    stores = tuple((field, str(value)) for field, value in delimiter.written)
+    stores = tuple((f, 'b""' if f.is_text else str(value)) for f, value in delimiter.written)
     for name in dict.fromkeys((f"mv_write_{delimiter.name}", *names)):
         yield Writer(name, delimiter.doc, (), stores, delimiter.size)
 
@@ -312,13 +332,14 @@ def stream_plans(spec: Spec) -> Iterator[StreamPlan]:
         yield StreamPlan(stream, values["source"], values["aggregation"], word)
 
 
-PYTHON_TYPES = {"int": "int", "unsigned": "int", "float": "float"}
+PYTHON_TYPES = {"int": "int", "unsigned": "int", "float": "float", "text": "bytes"}
 """Kind of a width -> the Python type of one value."""
 
 
 def python_types(spec: Spec) -> dict[str, str]:
     """Scalar -> the Python type of one value of it."""
-    return {name: PYTHON_TYPES[WIDTHS[s.widths[0]].kind] for name, s in spec.scalars.items()}
+    kinds = {name: width_of(s.widths[0]) for name, s in spec.scalars.items()}
+    return {name: PYTHON_TYPES[width.kind] for name, width in kinds.items() if width is not None}
 
 
 def specials(spec: Spec) -> tuple[EnumValue, ...]:

@@ -134,6 +134,11 @@ class CField:
     offset: int
     doc: str
 
+    @property
+    def text(self) -> int:
+        """Bytes of a text field; 0 for a number."""
+        return int(self.dtype[1:]) if self.dtype[0] == "s" else 0
+
 
 @dataclass(frozen=True)
 class CWidths:
@@ -231,6 +236,8 @@ class TypeWordPart:
 
 @dataclass(frozen=True)
 class CHeader:
+    has_text: bool
+    has_text_ids: bool
     numbers: tuple[CNumber, ...]
     type_word: CNumber
     constants: tuple[CConstant, ...]
@@ -251,7 +258,10 @@ def header(spec: Spec) -> CHeader:
     delimiters = dict(_delimiters(spec, by_name, names))
     type_word = f"u{TYPE_WORD_BYTES}"
     dtypes = {f.dtype for r in by_name.values() for f in r.fields} | {type_word}
+    blocks = tuple(_block(spec, m, by_name, delimiters, names) for m in plan.block_modules(spec))
     return CHeader(
+        has_text=any(f.text for r in by_name.values() for f in r.fields),
+        has_text_ids=any(f.text for b in blocks if b.holes for f in b.ids),
         numbers=tuple(_number(dtype) for dtype in TYPES if dtype in dtypes),
         type_word=_number(type_word),
         constants=tuple(
@@ -269,7 +279,7 @@ def header(spec: Spec) -> CHeader:
             for widths in plan.combinations(spec, plan.scalars_of(spec, name))
         ),
         delimiters=tuple(delimiters.values()),
-        blocks=tuple(_block(spec, m, by_name, delimiters, names) for m in plan.block_modules(spec)),
+        blocks=blocks,
         max_size=max(TYPE_WORD_BYTES, *(r.size for r in by_name.values())),
         mark=f"0x{GIVEN_UP & 0xFFFFFFFF:08x}u",
     )
@@ -344,7 +354,8 @@ def _records(spec: Spec, names: Names) -> Iterator[tuple[str, CRecord]]:
 
 def _field(placed: plan.PlacedField) -> CField:
     name = identifier(placed.name)
-    return CField(name, TYPES[placed.dtype], placed.dtype, placed.offset, placed.doc)
+    kind = "char" if placed.is_text else TYPES[placed.dtype]
+    return CField(name, kind, placed.dtype, placed.offset, placed.doc)
 
 
 def _minimum(dtype: str, minimum: int | None) -> int | None:

@@ -17,12 +17,13 @@ from .model import Spec, Stream
 
 @dataclass(frozen=True)
 class KaitaiField:
-    """`valid` is the lowest legal value, where there is one."""
+    """`valid` is the lowest legal value, where there is one; `text` the bytes of a text field."""
 
     name: str
     type: str
     doc: str
     valid: int | None
+    text: int | None
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,9 @@ def _record(spec: Spec, name: str, widths: plan.Widths) -> KaitaiRecord:
     record = spec.records[name]
     placed = plan.place(record, widths)
     fields = tuple(
-        KaitaiField(f.name, f.dtype.replace("i", "s"), f.doc, of_spec.minimum)
+        KaitaiField(f.name, "str", f.doc, None, f.size)
+        if f.is_text
+        else KaitaiField(f.name, f.dtype.replace("i", "s"), f.doc, of_spec.minimum, None)
         for f, of_spec in zip(placed.fields, record.fields, strict=True)
     )
     return KaitaiRecord(name, record.doc, placed.size, fields)

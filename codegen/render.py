@@ -66,6 +66,7 @@ def environment() -> jinja2.Environment:
     env.filters["camel"] = camel
     env.filters["comment"] = comment
     env.filters["json"] = as_json
+    env.filters["numpy_dtype"] = plan.numpy_dtype
     env.filters["repr"] = repr
     env.filters["yaml"] = as_yaml
     return env

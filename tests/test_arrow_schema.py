@@ -75,5 +75,5 @@ def test_given_header_fields_override_the_schema(gul: Path) -> None:
 ])  # fmt: skip
 def test_broken_metadata_is_refused(facts: bytes) -> None:
     table = pa.table({"event_id": [1]}).replace_schema_metadata({METADATA: facts})
-    with pytest.raises(evstream.TableError, match="the evstream metadata is broken"):
+    with pytest.raises(evstream.TableError, match="the evstream metadata is not valid"):
         write_back(table)

@@ -13,7 +13,7 @@ import pytest
 from support import ROOT
 
 
-@pytest.mark.parametrize("seed", [1, 17, 40, 63])
+@pytest.mark.parametrize("seed", [1, 17, 40, 63, 534])
 def test_random_formats_are_what_struct_packs(seed: int) -> None:
     script = ROOT / "tests" / "fuzz" / "fuzz_formats.py"
     ended = subprocess.run(

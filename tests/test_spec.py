@@ -24,11 +24,13 @@ from codegen.language import (
     KEBAB,
     KEYS,
     LONGEST_NAME,
+    LONGEST_TEXT,
     SEVERITIES,
     SNAKE,
     TYPE_WORD_FIELDS,
     UPPER,
     WIDTHS,
+    width_of,
 )
 from codegen.load import SpecError, load_spec
 from codegen.nodes import MAX_BYTES
@@ -241,7 +243,11 @@ def test_schema_and_loader_agree_on_the_keys(schema: Any, what: str) -> None:
 
 def test_schema_and_loader_agree_on_the_words(schema: Any) -> None:
     entries = {name: entry.get("properties", {}) for name, entry in schema["$defs"].items()}
-    assert entries["scalar"]["widths"]["items"]["enum"] == list(WIDTHS)
+    numbers, text = entries["scalar"]["widths"]["items"]["anyOf"]
+    assert numbers["enum"] == list(WIDTHS)
+    legal = [size for size in range(1000) if re.search(text["pattern"], f"s{size}")]
+    assert legal == list(range(1, LONGEST_TEXT + 1))
+    assert legal == [size for size in range(1000) if width_of(f"s{size}") is not None]
     assert entries["rule"]["check"]["enum"] == list(CHECKS)
     assert entries["rule"]["severity"]["enum"] == list(SEVERITIES)
     assert entries["type_word_field"]["name"]["enum"] == list(TYPE_WORD_FIELDS)

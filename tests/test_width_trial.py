@@ -153,3 +153,23 @@ def test_a_stream_that_breaks_rules_at_all_widths_is_read():
         for event in (1, 2, 1, 2):
             out.write_columns([event] * 2, [1] * 2, [9, 8], [1.0, 2.0])
     assert len(list(evstream.open(io.BytesIO(target.getvalue())))) == 4
+
+
+@pytest.mark.parametrize("step", [10, 50, 88, 300])
+def test_a_count_that_no_block_bears_out_is_not_a_width(step: int) -> None:
+    """At areaperil_int=u8 the NaN would be the count of a block that never ends."""
+    blocks = [[(np.nan, 0), (0, 0), (0, 0)], [], [], []]
+    data = np.array([1], "<i4").tobytes()
+    for bins in blocks:
+        data += np.array([2, 1, 1, len(bins)], "<i4").tobytes() + np.array(bins, "<f4").tobytes()
+    stream = evstream.open(Trickle(data, step), "cdf")
+    assert [event.offsets.tolist() for event in stream] == [[0, 3, 3, 3, 3]]
+
+
+def test_bits_of_a_probability_are_not_an_event_id() -> None:
+    """At oasis_float=f8 the two 1.0 would be ids of the second block."""
+    data = np.array([1], "<i4").tobytes()
+    for bins in ([(0, 0), (0, np.nan)], [(1, 1)], [(0, 0)]):
+        data += np.array([2, 1, 1, len(bins)], "<i4").tobytes() + np.array(bins, "<f4").tobytes()
+    stream = evstream.open(io.BytesIO(data), "cdf")
+    assert [event.offsets.tolist() for event in stream] == [[0, 2, 3, 4]]

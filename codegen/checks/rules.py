@@ -54,6 +54,13 @@ def fields(draft: Draft) -> Problems:
             if legal is not None and name not in legal:
                 message = unknown(f"field of a block's {where}", name, legal)
                 yield draft.problem(_field_path(draft, rule, i), message)
+            elif (
+                legal is not None
+                and not CHECKS[rule.check].text
+                and _is_text(draft, used[str(where)], name)
+            ):
+                message = f"{name!r} is text; check {rule.check!r} looks at numbers"
+                yield draft.problem(_field_path(draft, rule, i), message)
 
 
 def limits(draft: Draft) -> Problems:
@@ -65,6 +72,9 @@ def limits(draft: Draft) -> Problems:
             continue
         if legal is not None and rule.limit is not None and rule.limit not in legal:
             message = unknown("field of a stream header", rule.limit, legal)
+            yield draft.problem(f"rules.{rule.id}.limit", message)
+        elif legal is not None and rule.limit is not None and _is_text(draft, headers, rule.limit):
+            message = f"{rule.limit!r} is text; a limit is a number"
             yield draft.problem(f"rules.{rule.id}.limit", message)
 
 
@@ -106,6 +116,12 @@ def _fields(draft: Draft, names: list[str], *sections: str) -> list[str] | None:
     if not all(map(draft.whole, sections)) or any(name not in records for name in names):
         return None
     return list(dict.fromkeys(field.name for name in names for field in records[name].fields))
+
+
+def _is_text(draft: Draft, names: list[str], field: str) -> bool:
+    """Whether a field of this name is text in one of the records."""
+    fields = (f for name in names for f in draft.spec.records[name].fields)
+    return any(f.name == field and draft.kind(f) == "text" for f in fields)
 
 
 def _field_path(draft: Draft, rule: Rule, i: int) -> str:

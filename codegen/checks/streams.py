@@ -72,7 +72,7 @@ def special_fields(draft: Draft) -> Problems:
             continue
         path = f"streams.{stream.name}.{SPECIAL_SIDX}"
         sidx = next((field for field in fields if field.name == SIDX), None)
-        if sidx is None or draft.kind(sidx) in ("unsigned", "float"):
+        if sidx is None or draft.kind(sidx) in ("unsigned", "float", "text"):
             message = f"only for a stream whose block has entries with a signed {SIDX!r}"
             yield draft.problem(path, message)
             continue

@@ -30,6 +30,8 @@ def _delimiter_values(draft: Draft, delimiter: Delimiter, fields: dict[str, Fiel
             where = f"{path}.{key}.{name}"
             if name not in fields:
                 yield draft.problem(where, unknown("field", name, fields))
+            elif key == "match" and draft.kind(fields[name]) == "text":
+                yield draft.problem(where, "a field of text; match a field of integers")
             elif misfit := draft.misfit(fields[name], value):
                 yield draft.problem(where, misfit)
             elif key == "match" and draft.kind(fields[name]) == "float":
@@ -105,6 +107,8 @@ def block_entries(draft: Draft) -> Problems:
             continue
         path = f"records.{block.entry}.fields"
         names = [field.name for field in records[block.entry].fields]
+        if names[0] == SIDX and draft.kind(records[block.entry].fields[0]) == "text":
+            yield draft.problem(f"{path}[0].type", f"{SIDX!r} is a number, and cannot be text")
         if SIDX in names[1:]:
             message = f"{SIDX!r} must be the first field of an entry"
             yield draft.problem(f"{path}[{names.index(SIDX)}].name", message)
@@ -134,7 +138,7 @@ def block_counts(draft: Draft) -> Problems:
         field = fields.get(block.count)
         if field is None:
             yield draft.problem(path, unknown("field", block.count, fields))
-        elif draft.kind(field) == "float" or field.minimum is None or field.minimum < 0:
+        elif draft.kind(field) in ("float", "text") or field.minimum is None or field.minimum < 0:
             message = f"{field.name!r} must be a field of integers with a minimum of 0 or more"
             yield draft.problem(path, message)
 
@@ -149,6 +153,10 @@ def block_headers(draft: Draft) -> Problems:
         if block.entry and all(field.name == block.count for field in fields):
             message = "a block header needs a field besides the count; the first one is the event"
             yield draft.problem(path, message)
+        columns = [(i, field) for i, field in enumerate(fields) if field.name != block.count]
+        if columns and draft.kind(columns[0][1]) == "text":
+            message = "the first field of a block header is the event, which is a number, not text"
+            yield draft.problem(f"{path}[{columns[0][0]}].type", message)
         for i, field in enumerate(fields):
             if field.plural is None and field.name != block.count:
                 message = "missing; the field of a block header is read into a column of this name"

@@ -6,11 +6,13 @@ import re
 
 from ..draft import Draft, Problems, repeated
 from ..language import (
+    LONGEST_TEXT,
     MAX_COMBINATIONS,
     SPECIAL_SIDX,
     TYPE_WORD_BYTES,
     TYPE_WORD_FIELDS,
     WIDTHS,
+    width_of,
 )
 from ..model import Field
 from ..problems import unknown
@@ -22,12 +24,17 @@ def scalars(draft: Draft) -> Problems:
         path = f"scalars.{scalar.name}.widths"
         combinations *= len(scalar.widths)
         for i, width in enumerate(scalar.widths):
-            if width not in WIDTHS:
+            if width_of(width) is None:
                 yield draft.problem(f"{path}[{i}]", _unknown_width(width))
-        kinds = {WIDTHS[w].kind for w in scalar.widths if w in WIDTHS}
+        kinds = {known.kind for known in map(width_of, scalar.widths) if known is not None}
         if len(kinds) > 1:
             mixed = " and ".join(sorted(kinds))
             yield draft.problem(path, f"widths of {mixed}; all of a scalar must be of one kind")
+        elif kinds == {"text"} and len(scalar.widths) > 1:
+            yield draft.problem(path, "several widths of text; a scalar of text has one")
+        elif kinds == {"text"} and scalar.env is not None:
+            message = "only for a scalar of numbers; text has one width, and nothing chooses it"
+            yield draft.problem(f"scalars.{scalar.name}.env", message)
     if combinations > MAX_COMBINATIONS:
         message = f"{combinations} combinations of widths; at most {MAX_COMBINATIONS} are generated"
         yield draft.problem("scalars", message)
@@ -37,7 +44,7 @@ def _unknown_width(width: str) -> str:
     if width.startswith(">"):
         return f"width {width!r} is big-endian; all numbers of a format are little-endian"
     if re.fullmatch("[sS][0-9]*|str|string|text|char|bytes", width):
-        return f"width {width!r} is text; the fields of a record are numbers"
+        return f"width {width!r} is text without a legal size; legal: s1 to s{LONGEST_TEXT}"
     return unknown("width", width, WIDTHS)
 
 
@@ -107,7 +114,7 @@ def numbers(draft: Draft, field: Field, path: str) -> Problems:
         said.append((f"{path}.assumed", field.assumed))
     for where, value in said:
         misfit = draft.misfit(field, value)
-        if draft.kind(field) == "float":
+        if draft.kind(field) in ("float", "text"):
             yield draft.problem(where, "only for a field of integers")
         elif misfit:
             yield draft.problem(where, misfit)

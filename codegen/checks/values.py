@@ -22,7 +22,7 @@ def minimums(draft: Draft) -> Problems:
     for record in spec.records.values():
         for i, field in enumerate(record.fields):
             is_legal = record.name in headers or (record.name, field.name) in counts
-            is_integer = draft.kind(field) != "float"
+            is_integer = draft.kind(field) not in ("float", "text")
             if field.minimum is not None and is_integer and record.name in used and not is_legal:
                 path = f"records.{record.name}.fields[{i}].minimum"
                 message = "only for fields of a stream header and the count of a block; use a rule"
@@ -42,7 +42,7 @@ def reserved(draft: Draft) -> Problems:
     headers = {block.header for block in spec.blocks.values()}
     for record in spec.records.values():
         for i, field in enumerate(record.fields):
-            if not field.reserved or draft.kind(field) == "float":
+            if not field.reserved or draft.kind(field) in ("float", "text"):
                 continue
             path = f"records.{record.name}.fields[{i}].reserved"
             checks = {rule.check for rule in spec.rules.values() if field.name in rule.fields}

@@ -60,8 +60,14 @@ def same(found: Any, expected: Any, what: str) -> None:
 
 
 def bits(values: Any) -> list[Any]:
-    """Numbers that compare as their bits do."""
-    return [struct.pack("<d", v) if isinstance(v, float) else int(v) for v in values]
+    """Numbers that compare as their bits do, and texts as bytes."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, (str, bytes)):
+            return value if isinstance(value, bytes) else value.encode()
+        return struct.pack("<d", value) if isinstance(value, float) else int(value)
+
+    return [plain(value) for value in values]
 
 
 # Python
@@ -168,7 +174,7 @@ def c_fields(path: Path, struct_name: str) -> list[str]:
     """Names of the members of a struct, as the header has them."""
     text = path.read_text().split(f"typedef struct {struct_name} {{")[1].split("}")[0]
     lines = [line.strip() for line in text.splitlines()]
-    return [line.split()[1].rstrip(";") for line in lines if line.endswith(";")]
+    return [line.split()[1].rstrip(";").partition("[")[0] for line in lines if line.endswith(";")]
 
 
 def c_program(made: Format, stream: Stream, header: Path) -> str:
@@ -184,6 +190,8 @@ def c_program(made: Format, stream: Stream, header: Path) -> str:
         columns = zip(getattr(kind, part), c_fields(header, names[part]), strict=True)
         shown = [
             f"number((double){place}.{member});" if widths[column.scalar][0] == "f"
+            else f"letters({place}.{member}, sizeof {place}.{member});"
+            if widths[column.scalar][0] == "s"
             else f"whole({place}.{member} < 0, (unsigned long long){place}.{member});"
             for column, member in columns
         ]  # fmt: skip
@@ -216,6 +224,12 @@ static void whole(int is_negative, unsigned long long v)
 {{
     if (is_negative) printf(" -%llu", 0 - v); else printf(" %llu", v);
 }}
+static void letters(const char *text, size_t size)
+{{
+    size_t i;
+    printf(" t");
+    for (i = 0; i < size && text[i] != 0; i++) printf("%02x", (unsigned)(unsigned char)text[i]);
+}}
 static void run(const unsigned char *data, size_t n, int loud)
 {{
     mine_reader r; mine_status s; {names["header"]} block; {entry}
@@ -236,7 +250,7 @@ int main(void)
 {{
     static unsigned char data[1 << 20];
     size_t n = fread(data, 1, sizeof data, stdin), i;
-    (void)number;
+    (void)number; (void)letters;
     for (i = 0; i <= n; i++) run(data, i, i == n);
     return 0;
 }}
@@ -262,7 +276,12 @@ def check_c(made: Format, stream: Stream, folder: Path) -> None:
 def c_lines(stream: Stream) -> Iterator[str]:
     def line(letter: str, values: tuple[Any, ...]) -> str:
         words = [
-            "x" + struct.pack(">d", v).hex() if isinstance(v, float) else str(v) for v in values
+            "x" + struct.pack(">d", v).hex()
+            if isinstance(v, float)
+            else "t" + v.hex()
+            if isinstance(v, bytes)
+            else str(v)
+            for v in values
         ]
         return " ".join([letter, *words])
 

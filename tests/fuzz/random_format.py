@@ -19,6 +19,7 @@ value buffer index end start blocks status phase rows count base limit raw type_
 kind first last position known found seen taken odd rare common now delimiter closes sum_of
 evs_id item_count amount_usd day_of_year x y2 zone grade vulnerability layer
 """
+TEXT = "abzAZ09 ,;.'\"\\-_#"
 KINDS = {"int": ("i1", "i2", "i4", "i8"), "unsigned": ("u1", "u2", "u4", "u8"),
          "float": ("f4", "f8")}  # fmt: skip
 
@@ -77,6 +78,8 @@ def random_format(random: Random) -> Format:
         kind = random.choice(list(KINDS))
         widths = random.sample(KINDS[kind], random.choice((1, 1, 2)))
         scalars[f"{kind}_{number}"] = tuple(widths)
+    if random.random() < 0.5:
+        scalars["text"] = (f"s{random.choice((1, 2, 3, 8, 31, 255))}",)
     scalars["amount"] = tuple(random.sample(KINDS["float"], random.randint(1, 2)))
     counts = random.choice(("int", "unsigned"))
     scalars["number"] = tuple(random.sample(KINDS[counts][1:], random.choice((1, 2))))
@@ -205,8 +208,14 @@ def _rules(made: Format, random: Random) -> list[str]:
 
 
 def pack(columns: tuple[Column, ...], widths: dict[str, str], values: tuple[Any, ...]) -> bytes:
-    letters = "".join(LETTERS[widths[c.scalar]] for c in columns)
+    chosen = [widths[c.scalar] for c in columns]
+    letters = "".join(f"{w[1:]}s" if w[0] == "s" else LETTERS[w] for w in chosen)
     return struct.pack(f"<{letters}", *values)
+
+
+def no_entry(kind: Kind, widths: dict[str, str]) -> tuple[Any, ...]:
+    """The values of a delimiter: 0, and no text."""
+    return tuple(b"" if widths[c.scalar][0] == "s" else 0 for c in kind.entry)
 
 
 @dataclass
@@ -244,7 +253,7 @@ class Stream:
             pieces.append(self.block_header(block))
             pieces += [pack(self.kind.entry, self.widths, entry) for entry in block[1]]
             if self.kind.match is not None:
-                zeros = tuple(0 for _ in self.kind.entry)
+                zeros = no_entry(self.kind, self.widths)
                 pieces.append(pack(self.kind.entry, self.widths, zeros))
         return pieces
 
@@ -276,7 +285,7 @@ class Stream:
             if not self.kind.entry:
                 rows += 1
                 continue
-            size = len(pack(self.kind.entry, self.widths, tuple(0 for _ in self.kind.entry)))
+            size = len(pack(self.kind.entry, self.widths, no_entry(self.kind, self.widths)))
             for number, _ in enumerate(block[1]):
                 if length == at and self.kind.match is not None:
                     return ("open" if number else "broken"), rows
@@ -301,6 +310,9 @@ def random_stream(
         if width[0] == "f":
             number = random.choice((0.0, -0.0, 1.5, -2.25, random.uniform(-9, 9), 1e30, 0.1))
             return struct.unpack(f"<{LETTERS[width]}", struct.pack(f"<{LETTERS[width]}", number))[0]
+        if width[0] == "s":
+            letters = [random.choice(TEXT) for _ in range(random.randint(0, int(width[1:])))]
+            return "".join(letters).encode()
         bits = 8 * int(width[1]) - (width[0] == "i")
         return random.choice((1, 2, 3, 2**bits - 1, random.randint(1, 2 ** min(bits, 20) - 1)))
 

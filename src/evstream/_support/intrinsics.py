@@ -10,7 +10,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, overload, register_jitable
 
 from evstream._support.build_mark import leave_mark
 from evstream._support.memory import AHEAD, load, prefetch, size_of, store
@@ -26,8 +26,15 @@ def _address(
 
 
 def _number(dtype: Any) -> Any:
-    """The number type of a dtype, or of a number used in place of its dtype."""
+    """The type of a number or text of a dtype, or of a number used in place of its dtype."""
     return dtype.dtype if isinstance(dtype, types.DType) else dtype
+
+
+def _size(kind: Any) -> int | None:
+    """Bytes in a stream; None for a type that is not in one. Text is an array of bytes."""
+    if isinstance(kind, types.CharSeq):
+        return int(kind.count)
+    return kind.bitwidth // 8 if isinstance(kind, types.Number) else None
 
 
 @intrinsic
@@ -99,9 +106,9 @@ def _prefetch_overload(buffer, offset):
 
 @overload(load)
 def _load(buffer, offset, dtype):
-    if not _is_byte_array(buffer) or not isinstance(_number(dtype), types.Number):
+    size = _size(_number(dtype))
+    if not _is_byte_array(buffer) or size is None:
         return None
-    size = _number(dtype).bitwidth // 8
     if config.BOUNDSCHECK:
 
         def checked(buffer, offset, dtype):
@@ -127,12 +134,14 @@ def _plain_overload(value):
 
 @overload(store)
 def _store(buffer, offset, dtype, value):
-    if not _is_byte_array(buffer) or not isinstance(_number(dtype), types.Number):
-        return None
-    if not buffer.mutable:
-        return None
     number = _number(dtype)
-    size = number.bitwidth // 8
+    size = _size(number)
+    if not _is_byte_array(buffer) or size is None or not buffer.mutable:
+        return None
+    if isinstance(value, types.Bytes) and isinstance(number, types.CharSeq):
+        return _store_bytes(size)
+    if isinstance(number, types.CharSeq):
+        number = _same
     if config.BOUNDSCHECK:
 
         def checked(buffer, offset, dtype, value):
@@ -146,6 +155,23 @@ def _store(buffer, offset, dtype, value):
         _unaligned_store(buffer, np.uint64(offset), dtype, number(_plain(value)))
 
     return unchecked
+
+
+@register_jitable
+def _same(value):
+    return value
+
+
+def _store_bytes(size):
+    """Bytes of any length in the place of a text, which a caller in plain Python passes."""
+
+    def store_bytes(buffer, offset, dtype, value):
+        if len(value) > size:
+            raise ValueError("text longer than its field")
+        for i in range(size):
+            buffer[offset + i] = value[i] if i < len(value) else 0
+
+    return store_bytes
 
 
 @intrinsic

@@ -22,11 +22,14 @@ def load(buffer: Any, offset: Any, dtype: Any) -> Any:
     given in place of its dtype.
 
     In plain Python the result is a Python number, so that sums neither wrap nor round to the width
-    in the stream. A NaN stays a numpy number, since a Python float would lose its bits.
+    in the stream. A NaN stays a numpy number, since a Python float would lose its bits. A text (of
+    dtype S<n>) is bytes without the zeros that fill it up.
     """
     offset = int(offset)
     dtype = getattr(dtype, "dtype", dtype)
     value = buffer[offset : offset + dtype.itemsize].view(dtype)[0]
+    if dtype.kind == "S":
+        return value
     return value if math.isnan(value) else value.item()
 
 

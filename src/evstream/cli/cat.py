@@ -71,9 +71,9 @@ def _print(options: argparse.Namespace, output: Output) -> None:
         titles, dtypes = csv_columns(stream.header), stream.header.row_columns
         if options.format == "jsonl":
             for rows in _pieces(stream, options, progress):
-                output.write(json_lines(rows))
+                output.write(json_lines(rows, stream.name))
             return
-        printer = RowPrinter({name: dtypes[name] for name in titles})
+        printer = RowPrinter({name: dtypes[name] for name in titles}, source=stream.name)
         output.write(",".join(titles.values()) + "\n")
         pieces = _pieces(stream, options, progress)
         # Several at once; but what comes through a pipe is printed before the next is waited for.

@@ -74,8 +74,8 @@ def add_parser(commands: Any, format: Format) -> None:
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
     for field in format.stream_header_fields().values():
-        is_float = format.scalars[field.scalar].widths[0].startswith("f")
-        _add_field(group, field, float if is_float else int)
+        kinds = {"f": float, "s": str}
+        _add_field(group, field, kinds.get(format.scalars[field.scalar].widths[0][0], int))
     parser.set_defaults(run=run)
 
 
@@ -125,8 +125,9 @@ def _add_field(group: Any, field: Field, kind: type) -> None:
     for prefix in ("--", "--header-"):
         with contextlib.suppress(argparse.ArgumentError):
             group.add_argument(
-                prefix + field.name.replace("_", "-"), dest=_DEST + field.name, metavar="N",
-                type=kind, help=field.doc.replace("%", "%%"),
+                prefix + field.name.replace("_", "-"), dest=_DEST + field.name,
+                metavar="TEXT" if kind is str else "N", type=kind,
+                help=field.doc.replace("%", "%%"),
             )  # fmt: skip
             return
 

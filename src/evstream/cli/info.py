@@ -134,7 +134,8 @@ class _Tally:
         import numpy as np
 
         specials = self._header.format.special_parameters
-        values = dict(zip(self._header.entry_columns, columns.entry, strict=True))
+        columns_of_entry = zip(self._header.entry_columns, columns.entry, strict=True)
+        values = {name: c for name, c in columns_of_entry if c.dtype.kind != "S"}
         sidx = values.pop(self._header.sidx or "", None)
         if sidx is None:
             for name, column in values.items():

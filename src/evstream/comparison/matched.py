@@ -179,7 +179,9 @@ class Comparer:
         pair = a.pair[records.a]
         differing = [pair[differ]]
         for in_b, entries, lonely in ((False, a, records.only_a), (True, b, records.only_b)):
-            is_zero_there = (entries.key[lonely] > 0) & self._fills_zeros
+            is_zero_there = np.zeros(len(lonely), bool)
+            if self._fills_zeros:
+                is_zero_there = entries.key[lonely] > 0
             differing.append(self._samples(in_b, entries, lonely[is_zero_there]))
             missing = lonely[~is_zero_there]
             self._count_only("record", in_b, len(missing))
@@ -206,7 +208,9 @@ class Comparer:
         return entries.pair[lonely[bad]]
 
     def _differ(self, x: Array, y: Array) -> Array:
-        """Whether two columns of values differ by more than the tolerance."""
+        """Whether two columns of values differ by more than the tolerance; texts at all."""
+        if x.dtype.kind == "S":
+            return np.asarray(x != y)
         x, y = x.astype(np.float64), y.astype(np.float64)
         same = (x == y) | (np.isnan(x) & np.isnan(y))
         with np.errstate(all="ignore"):
@@ -278,8 +282,8 @@ _FIRST = np.zeros(1, np.intp)
 
 
 def _value(column: Array, i: int) -> Any:
-    """A count as an int, a loss at its own width, which decides how it is printed."""
-    return column[i] if column.dtype.kind == "f" else column.item(i)
+    """A count as an int, a text as str, a loss at its width, which decides how it is printed."""
+    return column[i] if column.dtype.kind == "f" else plain_id(column.item(i))
 
 
 def _sides(

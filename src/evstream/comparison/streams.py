@@ -230,7 +230,7 @@ def _compare_in_step(a: _Side, b: _Side, batch: int, comparer: Comparer) -> int:
     if waited_for and not waited_for.isdisjoint(map(_key, a.ids(count))):
         return 1
     one, other = a.peek(count), b.peek(count)
-    alike = np.array_equal(one.offsets, other.offsets) and _same_bits(one, other, "iu")
+    alike = np.array_equal(one.offsets, other.offsets) and _same_bits(one, other, "iuS")
     if not alike and count > _MIXED_BATCH:
         return _MIXED_BATCH
     if not alike and differ(a.ids(count), b.ids(count)).any():
@@ -303,7 +303,13 @@ def _same_bits(a: Columns, b: Columns, kinds: str) -> bool:
     """Whether all columns of these kinds of dtype are the same, bit for bit."""
     columns = zip((*a.block, *a.entry), (*b.block, *b.entry), strict=True)
     return all(
-        x.dtype == y.dtype and np.array_equal(x.view(f"u{x.itemsize}"), y.view(f"u{y.itemsize}"))
+        x.dtype == y.dtype and np.array_equal(_bits(x), _bits(y))
         for x, y in columns
         if x.dtype.kind in kinds
     )
+
+
+def _bits(column: Array) -> Array:
+    """The values as unsigned integers; texts as they are."""
+    bits: Array = column if column.dtype.kind == "S" else column.view(f"u{column.itemsize}")
+    return bits

@@ -84,7 +84,7 @@ def write(table: Table, out: Any, options: Options) -> None:
     style = pa.ipc.IpcWriteOptions(compression=compression)
     with completed(pa.ipc.new_file(out, schema, options=style)) as writer:
         for batch in table.batches:
-            writer.write_batch(batch_of(schema, batch))
+            writer.write_batch(batch_of(schema, batch, table.name))
         if not table.clean_end:
             empty = pa.RecordBatch.from_pylist([], schema=schema)
             writer.write_batch(empty, custom_metadata={FINAL_DELIMITER.decode(): "false"})

@@ -52,7 +52,7 @@ def write(table: Table, out: Any, options: Options) -> None:
     number of decimals, rounded as printf does."""
 
     columns, dtypes = csv_columns(table.header), table.header.row_columns
-    printer = RowPrinter({name: dtypes[name] for name in columns}, options.precision)
+    printer = RowPrinter({n: dtypes[n] for n in columns}, options.precision, table.name)
     out.write(",".join(columns.values()).encode() + b"\n")
     for _, text in in_order(printer.text, table.batches):
         out.write(text)

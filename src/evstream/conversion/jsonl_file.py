@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evstream._support.format import bound_format
+from evstream._support.texts import is_text
 from evstream.conversion.line_guard import LineGuard
 from evstream.conversion.parallel import in_order
 from evstream.conversion.table import Options, Table, guess_header
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def read(source: Source, options: Options) -> Table:
-    """The rows of a file with a JSON object per line; all values are numbers, or the words
+    """The rows of a file with a JSON object per line; all values are numbers, text, or the words
     that stand for NaN and infinity."""
     blocks = read_blocks(LineGuard(source, options.max_line))
     first = next(blocks, None)
@@ -70,12 +71,12 @@ def write(table: Table, out: Any, options: Options) -> None:
     from_arrow = import_extra("polars").from_arrow
     schema = arrow_schema(table.header)
     for rows in table.batches:
-        if all(np.isfinite(column).all() for column in rows.values()):
+        if all(np.isfinite(c).all() for c in rows.values() if not is_text(c.dtype)):
             text = io.BytesIO()
-            from_arrow(batch_of(schema, rows)).write_ndjson(text)
+            from_arrow(batch_of(schema, rows, table.name)).write_ndjson(text)
             out.write(text.getbuffer())
         else:  # polars would write null
-            out.write(json_lines(rows).encode())
+            out.write(json_lines(rows, table.name).encode())
 
 
 def _parser(
@@ -87,13 +88,16 @@ def _parser(
     schema = arrow_schema(header)
     dtypes = header.row_columns
     own = dict(zip(given, names, strict=True))
+    has_text = any(map(is_text, dtypes.values()))
 
     def parse(numbered_block: tuple[memoryview, int]) -> dict[str, Array]:
         block, first_line = numbered_block
+        rows = None
         try:
-            rows = _plain_rows(_by_arrow(block, given, names, schema), schema, block)
+            if not has_text:
+                rows = _plain_rows(_by_arrow(block, given, names, schema), schema, block)
         except pa.ArrowInvalid:
-            rows = None
+            pass
         if rows is not None:
             return rows
         lines = bytes(block).decode("utf-8", "replace").split("\n")[:-1]

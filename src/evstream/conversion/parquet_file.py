@@ -99,13 +99,15 @@ def write(table: Table, out: Any, options: Options) -> None:
         write_page_checksum=True,
     )
     with completed(file) as writer:
-        for group in _groups(table.batches, schema):
+        for group in _groups(table.batches, schema, table.name):
             writer.write_table(group, row_group_size=LARGEST_GROUP_ROWS)
         if not table.clean_end:
             writer.add_key_value_metadata({FINAL_DELIMITER.decode(): "false"})
 
 
-def _groups(batches: Iterator[dict[str, Array]], schema: pa.Schema) -> Iterator[pa.Table]:
+def _groups(
+    batches: Iterator[dict[str, Array]], schema: pa.Schema, source: str
+) -> Iterator[pa.Table]:
     """Tables of whole events, GROUP_ROWS or a little more."""
     pa = import_arrow()
     waiting: list[RecordBatch] = []
@@ -121,7 +123,7 @@ def _groups(batches: Iterator[dict[str, Array]], schema: pa.Schema) -> Iterator[
         elif last is not None and events[0] != last:
             whole = rows
         last = events[-1]
-        waiting.append(batch_of(schema, batch))
+        waiting.append(batch_of(schema, batch, source))
         rows += len(events)
         if rows >= LARGEST_GROUP_ROWS and not whole:
             whole = rows

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.texts import is_text_width
 from evstream.conversion.table import Options, Table, complete_header, missing_fields
 from evstream.errors import RowsWarning, TableError, WriteError, warn
 from evstream.reading.stream import EventStream
@@ -136,10 +137,11 @@ def written(
 
 def placeholder(header: StreamHeader) -> StreamHeader:
     """The header with the highest value for fields that are not known yet."""
-    values = {}
+    values: dict[str, Any] = {}
     for f in header.header_fields:
         if f.name in missing_fields(header):
-            values[f.name] = int(np.iinfo(header.widths[f.scalar]).max)
+            width = header.widths[f.scalar]
+            values[f.name] = "" if is_text_width(width) else int(np.iinfo(width).max)
     return complete_header(header, values)
 
 

@@ -16,8 +16,8 @@ from evstream.conversion.batch_guard import MAX_BATCH, MAX_METADATA
 from evstream.conversion.line_guard import MAX_LINE
 from evstream.errors import TableError
 from evstream.extras import import_arrow
-from evstream.tables.arrow import header_of, numbers_of
-from evstream.tables.arrow_columns import plain_numbers
+from evstream.tables.arrow import header_of
+from evstream.tables.arrow_columns import values_of
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -179,7 +179,7 @@ def conform(
     rows = {}
     for name, dtype in header.row_columns.items():
         column = batch.column(batch.schema.get_field_index(name))
-        values = numbers_of(plain_numbers(column, dtype, first_row, name, source))
+        values = values_of(column, dtype, first_row, name, source)
         rows[name] = (
             values if values.dtype == dtype else _exactly(values, dtype, first_row, name, source)
         )

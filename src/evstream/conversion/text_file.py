@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import bound_format
+from evstream._support.texts import is_text, refusal
 from evstream.conversion.line_guard import LineGuard
 from evstream.errors import TableError
 from evstream.text.exact import NUMBER, WHOLE, nearest
@@ -71,7 +72,14 @@ def opening_line(block: memoryview, source: str) -> str:
 
 
 def number_of(value: Any, dtype: np.dtype[Any], source: str, line: int, column: str) -> Any:
-    """The number that a value is, in its type. Raises TableError if it is none."""
+    """The number that a value is, in its type, or the text. Raises TableError if it is none."""
+    if is_text(dtype):
+        refused = refusal(value, dtype.itemsize)
+        if refused is not None:
+            raise TableError(
+                refused[0], source=source, line=line, column=column, expected=refused[1]
+            )
+        return value
     is_whole = dtype.kind in "iu"
     legal = WHOLE if is_whole else NUMBER
     # Text is a number as CSV has it; a JSON number came as one.

@@ -160,7 +160,7 @@ class BlockChecks:
             return None
         holes = suspect & (counts()[: len(suspect)] == 0)
         for key in keys:
-            holes &= key == 0
+            holes &= key == (b"" if key.dtype.kind == "S" else 0)
         others = np.flatnonzero(suspect & ~holes)
         if len(others) and not self.reserved:
             row = int(others[0])

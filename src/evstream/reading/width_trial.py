@@ -40,6 +40,10 @@ ENOUGH = 8
 """Entries of a single block, or blocks without entries, that say something about the widths."""
 
 
+FLOAT_BITS = 1 << 29
+"""As an f4, 1e-19; the bits of losses and probabilities are above it."""
+
+
 class WidthTrial:
     """Tries the beginning of one stream, as it comes in.
 
@@ -235,21 +239,26 @@ class _Opening:
 
     @property
     def says_enough(self) -> bool:
-        """Whether there are several blocks or many entries, and no block is empty."""
+        """Whether there are several blocks or many entries, and no block is empty.
+
+        The entries of an open block that has a count do not matter: any high number would be such
+        a count, and the rest of the bytes its entries.
+        """
         if not self._entry:
             return self.closed >= ENOUGH
-        return 0 not in self.counts[: self.closed] and (
-            self.closed > 1 or sum(self.counts) >= ENOUGH
-        )
+        closed = self.counts[: self.closed]
+        entries = closed if self.header.block.count is not None else self.counts
+        return 0 not in closed and (self.closed > 1 or sum(entries) >= ENOUGH)
 
     def has_likely_events(self, in_use: StreamHeader) -> bool:
-        """Whether the event ids would fit the width in use: two small ids read as one wide one
-        do not."""
+        """Whether the event ids would fit the width in use, and are not the bits of a float: two
+        small ids read as one wide one do not, and losses read as ids are."""
         dtype = in_use.block_dtype[0]
         if dtype.kind not in "iu":
             return True
         events = self._gather(np.array(self.starts), self.header.block_dtype)
-        return bool(np.all(events[events.dtype.names[0]] <= np.iinfo(dtype).max))  # type: ignore[index]
+        highest = min(np.iinfo(dtype).max, FLOAT_BITS)
+        return bool(np.all(events[events.dtype.names[0]] <= highest))  # type: ignore[index]
 
     def columns(self) -> Columns:
         """The blocks and their entries."""

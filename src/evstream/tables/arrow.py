@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evstream._support.format import Format
+from evstream._support.texts import bytes_of, is_text, refuse_illegal
 from evstream.errors import TableError, WriteError
 from evstream.extras import import_arrow
 from evstream.reading.stream import EventStream
@@ -39,7 +40,7 @@ def arrow_schema(header: StreamHeader) -> pa.Schema:
     """The columns of the stream, with its header in the metadata if all of it is known."""
     pa = import_arrow()
     fields = [
-        pa.field(name, pa.from_numpy_dtype(dtype.newbyteorder("=")), nullable=False)
+        pa.field(name, arrow_type(dtype), nullable=False)
         for name, dtype in header.row_columns.items()
     ]
     fields_of_header = header.header_fields
@@ -52,6 +53,12 @@ def arrow_schema(header: StreamHeader) -> pa.Schema:
         "spec": header.format.digest,
     }
     return pa.schema(fields, {METADATA: json.dumps(facts).encode()})
+
+
+def arrow_type(dtype: np.dtype[Any]) -> pa.DataType:
+    """The type of a column in Arrow; a string for text."""
+    pa = import_arrow()
+    return pa.string() if is_text(dtype) else pa.from_numpy_dtype(dtype.newbyteorder("="))
 
 
 def header_of(
@@ -71,15 +78,32 @@ def header_of(
         raise TableError(f"the evstream metadata is not valid ({error})", source=source) from None
 
 
-def batch_of(schema: pa.Schema, rows: Mapping[str, Array]) -> pa.RecordBatch:
-    """Rows as a record batch that shares their memory."""
+def batch_of(
+    schema: pa.Schema, rows: Mapping[str, Array], source: str | None = None
+) -> pa.RecordBatch:
+    """Rows as a record batch that shares the memory of their numbers."""
     pa = import_arrow()
     columns = []
     for field in schema:
         # pa.array(column) would import pandas first, where it is installed: a fifth of a second.
         column = np.ascontiguousarray(rows[field.name])
+        if is_text(column.dtype):
+            columns.append(strings_of(column, field.name, source))
+            continue
         columns.append(pa.Array.from_buffers(field.type, len(column), [None, pa.py_buffer(column)]))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def strings_of(column: Array, name: str, source: str | None = None) -> pa.Array:
+    """A column of text as strings of Arrow. Raises TableError for one that is not ASCII or has a
+    zero byte inside."""
+    pa = import_arrow()
+    refuse_illegal(column, name, source)
+    raw, is_used = bytes_of(column)
+    offsets = np.zeros(len(column) + 1, np.int32)
+    np.cumsum(is_used.sum(axis=1), out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(raw[is_used])]
+    return pa.Array.from_buffers(pa.string(), len(column), buffers)
 
 
 def rows_of(batch: pa.RecordBatch, source: str | None = None, first: int = 0) -> dict[str, Array]:
@@ -157,7 +181,7 @@ def _schema_and_batches(
             is_empty = True
             for batch in iter_rows(stream, events, sidx, rows):
                 is_empty = False
-                yield batch_of(schema, batch)
+                yield batch_of(schema, batch, stream.name)
             if is_empty:  # the header is in the schema of a batch
                 yield pa.RecordBatch.from_pylist([], schema)
 
@@ -207,7 +231,7 @@ def read_arrow(
         source, stream, widths=widths, strict=strict, timeout=timeout, format=format
     ) as opened:
         schema = arrow_schema(opened.header)
-        batches = [batch_of(schema, rows) for rows in iter_rows(opened, events, sidx)]
+        batches = [batch_of(schema, rows, opened.name) for rows in iter_rows(opened, events, sidx)]
         table = pa.Table.from_batches(batches, schema)
         if opened.clean_end is False and events is None and sidx is None:
             table = table.replace_schema_metadata({**schema.metadata, FINAL_DELIMITER: b"false"})

@@ -1,4 +1,4 @@
-"""Which types of columns in Arrow tables are numbers that a stream can take.
+"""Which types of columns in Arrow tables are numbers, or text, that a stream can take.
 
 `write_arrow` and `convert` take the same ones: integers and floats of any width, decimals,
 columns without any value, and each of these in a dictionary or run-end encoding.
@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evstream._support.texts import is_text, refusal
 from evstream.errors import TableError
 from evstream.extras import import_arrow
+from evstream.tables.arrow import numbers_of
+from evstream.wire.columns import Array
 from evstream.writing.conversion import legal_range
 
 if TYPE_CHECKING:
@@ -25,6 +28,38 @@ def is_numeric(kind: pa.DataType) -> bool:
         return is_numeric(kind.value_type)
     tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
     return any(test(kind) for test in tests)
+
+
+def is_string(kind: pa.DataType) -> bool:
+    """Whether a column of this type is made of text."""
+    pa = import_arrow()
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return is_string(kind.value_type)
+    names = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
+    return pa.types.is_fixed_size_binary(kind) or str(kind) in names or pa.types.is_null(kind)
+
+
+def values_of(
+    column: pa.Array, dtype: np.dtype[Any], row: int, name: str, source: str | None = None
+) -> Array:
+    """A column of a table on its way to `dtype`: numbers as they are, text at its size.
+
+    Raises TableError as `plain_numbers` does, and for text that does not fit.
+    """
+    if not is_text(dtype):
+        return numbers_of(plain_numbers(column, dtype, row, name, source))
+    if not is_string(column.type):
+        raise TableError(
+            f"the column is of type {column.type}", source=source, column=name, expected="text"
+        )
+    values = column.to_pylist()
+    for at, value in enumerate(values):
+        refused = ("a value is missing", "") if value is None else refusal(value, dtype.itemsize)
+        if refused is not None:
+            problem, expected = refused
+            raise TableError(problem, source=source, row=row + at, column=name, expected=expected)
+    texts: Array = np.array(values, dtype) if values else np.empty(0, dtype)
+    return texts
 
 
 def plain_numbers(

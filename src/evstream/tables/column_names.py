@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evstream._support.format import Format, bound_format
 from evstream.errors import TableError
 from evstream.tables.batches import join_rows
-from evstream.wire.columns import Array, csv_columns
+from evstream.wire.columns import Array, csv_columns, plain
 from evstream.wire.header import StreamHeader
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def fill_exposures(
     columns = {_bare(other): name for name, other in csv_columns(header).items()}
     exposures, losses = columns[_IMPACTED], columns[_LOSS]
     waiting: list[dict[str, Array]] = []
-    ids: list[int] | None = None  # of the last block, and its exposure once that is known
+    ids: list[Any] | None = None  # of the last block, and its exposure once that is known
     exposure = None
     for batch in batches:
         if not len(batch[keys[0]]):
@@ -122,12 +122,12 @@ def fill_exposures(
         # The row with the exposure of each block; `count` stands for none.
         found = np.minimum.reduceat(np.where(gap, count, np.arange(count)), starts)
         values = np.append(rows[exposures], rows[exposures].dtype.type(0))[found]
-        if exposure is not None and ids == [int(rows[key][0]) for key in keys]:
+        if exposure is not None and ids == [plain(rows[key][0]) for key in keys]:
             values[0], found[0] = exposure, 0
         per_row = np.repeat(values, np.diff(np.append(starts, count)))
         known = np.repeat(found < count, np.diff(np.append(starts, count)))
         rows[exposures] = np.where(gap & known, per_row, rows[exposures])
-        ids = [int(rows[key][-1]) for key in keys]
+        ids = [plain(rows[key][-1]) for key in keys]
         exposure = values[-1] if found[-1] < count else None
         end = count if exposure is not None else int(starts[-1])
         waiting = [_part(rows, end, count)] if end < count else []

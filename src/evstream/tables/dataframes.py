@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from evstream._support.format import Format
+from evstream._support.texts import is_text
 from evstream.errors import EvstreamError
 from evstream.extras import import_extra
 from evstream.reading.stream import EventStream
-from evstream.tables.arrow import arrow_schema, read_arrow
+from evstream.tables.arrow import arrow_schema, read_arrow, strings_of
 from evstream.tables.rows import Ids, keep_blocks, named_rows, read_columns, watched_chunks
 from evstream.transport.endpoints import SourceLike
-from evstream.wire.columns import row_count
+from evstream.wire.columns import Array, row_count
 
 CHUNK = 1 << 22
 """Bytes of a scan that become one frame: enough to hide what a call of Polars costs."""
@@ -71,6 +72,7 @@ def read_pandas(
 ) -> pandas.DataFrame:
     """Read a whole stream into a pandas.DataFrame; arguments as for evstream.read_columns."""
     pd = import_extra("pandas")
+    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
     columns = read_columns(
         source,
         events,
@@ -81,7 +83,15 @@ def read_pandas(
         timeout=timeout,
         format=format,
     )
-    return pd.DataFrame(columns, copy=False)
+    return pd.DataFrame(_readable(columns, name), copy=False)
+
+
+def _readable(columns: Mapping[str, Array], source: str | None) -> dict[str, Any]:
+    """Columns as a dataframe takes them: text as str. Raises TableError for other bytes."""
+    return {
+        name: strings_of(column, name, source).to_pylist() if is_text(column.dtype) else column
+        for name, column in columns.items()
+    }
 
 
 def scan_polars(
@@ -163,14 +173,18 @@ class _Scan:
             for chunk in watched_chunks(opened):
                 kept = chunk
                 if of_blocks is not None:
-                    blocks = pl.DataFrame(dict(zip(names, chunk.columns.block, strict=False)))
+                    columns = dict(zip(names, chunk.columns.block, strict=False))
+                    blocks = pl.DataFrame(_readable(columns, self._name))
                     passed = blocks.select(of_blocks).to_series().fill_null(False).to_numpy()
                     if not passed.any():
                         continue
                     kept = keep_blocks(chunk, passed)
                 # Without a column the number of rows has to be said.
                 height = None if made else row_count(kept.columns)
-                frame = pl.DataFrame(named_rows(self._header, kept, made) or None, height=height)
+                frame = pl.DataFrame(
+                    _readable(named_rows(self._header, kept, made), self._name) or None,
+                    height=height,
+                )
                 if n_rows is not None:
                     frame = frame.head(n_rows)
                     n_rows -= frame.height

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evstream._support.format import Format
+from evstream._support.texts import is_text
 from evstream.errors import TableError
-from evstream.tables.arrow import FINAL_DELIMITER, header_of, numbers_of
-from evstream.tables.arrow_columns import is_numeric, plain_numbers
+from evstream.tables.arrow import FINAL_DELIMITER, header_of
+from evstream.tables.arrow_columns import is_numeric, is_string, values_of
 from evstream.tables.batches import write_batches
 from evstream.tables.column_names import fill_exposures, has_impacted_exposure, stream_names
 from evstream.tables.inputs import as_table, batches_of
@@ -38,7 +39,7 @@ def write_arrow(
     validate: bool = True,
     durable: bool | None = None,
     format: Format | None = None,
-    **header_fields: int | None,
+    **header_fields: int | str | None,
 ) -> None:
     """Write a table as a stream, one batch after the other.
 
@@ -64,7 +65,9 @@ def write_arrow(
     """
     table = as_table(table)
     carried = header_of(table.schema, format=format)
-    values = dict(carried.values) if carried and stream in {None, carried.stream} else {}
+    values: dict[str, Any] = (
+        dict(carried.values) if carried and stream in {None, carried.stream} else {}
+    )
     values |= {name: value for name, value in header_fields.items() if value is not None}
     name = stream or (carried.stream if carried else None)
     header = build_header(name, values, widths or (carried.widths if carried else None), format)
@@ -96,8 +99,9 @@ def _columns_of(header: StreamHeader, schema: pa.Schema) -> dict[str, int]:
             problem = f"{len(found)} columns {name}" if found else f"no column {name}"
             raise TableError(problem, expected=f"columns {', '.join(names)}")
         kind = schema.field(found[0]).type
-        if not is_numeric(kind):
-            raise TableError(f"of type {kind}", column=name, expected="numbers")
+        wanted = ("text", is_string) if is_text(names[name]) else ("numbers", is_numeric)
+        if not wanted[1](kind):
+            raise TableError(f"of type {kind}", column=name, expected=wanted[0])
         places[name] = found[0]
     return places
 
@@ -112,8 +116,7 @@ def _converted(
         if batch.num_rows:
             rows = {}
             for name, place in places.items():
-                column = plain_numbers(batch.column(place), dtypes[name], first, name)
-                rows[name] = numbers_of(column)
+                rows[name] = values_of(batch.column(place), dtypes[name], first, name)
                 if rows[name].dtype.kind == "f" and dtypes[name].kind != "f":
                     missing = np.isnan(rows[name])
                     if missing.any():  # how pandas says it

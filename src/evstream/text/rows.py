@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from evstream._support.jit import is_enabled
+from evstream._support.texts import decoded, is_text
+from evstream.errors import TableError
 from evstream.text.exact import text_of
 from evstream.text.limits import KINDS, MOST_DECIMALS, SLACK
 
@@ -46,24 +48,54 @@ def _described(buffer: Array, columns: Sequence[Array]) -> Array:
     return np.array([(KINDS.index(c.dtype.str[1:]), c.ctypes.data - base) for c in columns])
 
 
+def _quoted(text: str, name: str, source: str | None) -> str:
+    """A text as CSV has it. Raises TableError for one of several lines."""
+    if "\n" in text or "\r" in text:
+        expected = "text of one line, as CSV is read"
+        raise TableError(f"{text!r}", source=source, column=name, expected=expected)
+    is_plain = '"' not in text and "," not in text and text == text.strip()
+    return text if is_plain else '"' + text.replace('"', '""') + '"'
+
+
 class RowPrinter:
-    """Prints rows of the columns `dtypes`, in this order.
+    """Prints rows of the columns `dtypes`, in this order. Raises TableError for a text that is not
+    ASCII, or of several lines.
 
     Args:
         decimals: of floats; None prints the fewest digits that read back to the same float.
+        source: what the rows come from, for the error.
     """
 
-    def __init__(self, dtypes: Dtypes, decimals: int | None = None) -> None:
+    def __init__(
+        self, dtypes: Dtypes, decimals: int | None = None, source: str | None = None
+    ) -> None:
         self._dtypes = dict(dtypes)
         self._decimals = decimals
+        self._source = source
 
     def text(self, rows: Mapping[str, Array]) -> memoryview:
         """A line for each row of equally long columns."""
         values = [np.asarray(rows[name], dtype) for name, dtype in self._dtypes.items()]
         count = len(values[0])
+        if any(is_text(column.dtype) for column in values):
+            return self._with_text(values)
         if is_enabled() and (self._decimals or 0) <= MOST_DECIMALS:
             return self._compiled(values, count)
         return memoryview("".join(self._line(values, row) for row in range(count)).encode())
+
+    def _with_text(self, values: Sequence[Array]) -> memoryview:
+        """The kernels know numbers alone: each column by itself, then the rows of them."""
+        parts = []
+        for name, column in zip(self._dtypes, values, strict=True):
+            if is_text(column.dtype):
+                texts = decoded(column, name, self._source)
+                parts.append([_quoted(text, name, self._source) for text in texts])
+            else:
+                lines = RowPrinter({"": column.dtype}, self._decimals).text({"": column})
+                parts.append(str(lines, "ascii").split("\n")[:-1])
+        return memoryview(
+            "".join(",".join(row) + "\n" for row in zip(*parts, strict=True)).encode()
+        )
 
     def _compiled(self, values: Sequence[Array], count: int) -> memoryview:
         from evstream.text import kernels
@@ -113,6 +145,7 @@ class RowParser:
         self._names = list(names)
         self._dtypes = dict(dtypes)
         self._odd_line = odd_line
+        self._has_text = any(map(is_text, self._dtypes.values()))
 
     def rows(self, block: memoryview, first_line: int) -> dict[str, Array]:
         """The rows of whole lines; the last one may lack its newline."""
@@ -127,13 +160,13 @@ class RowParser:
         buffer, columns = _block(list(self._dtypes.values()), count)
         rows = dict(zip(self._dtypes, columns, strict=True))
         in_text = [rows[name] for name in self._names]
-        described = _described(buffer, in_text)
         ends = None
         row = at = 0
         while True:
-            if is_enabled():
+            if is_enabled() and not self._has_text:
                 from evstream.text.kernels import parse_rows
 
+                described = _described(buffer, in_text)
                 row, at, _ = parse_rows(text, at, end, described, buffer, row, count)
             if row == count:
                 return rows

@@ -115,6 +115,8 @@ def no_matrix(header: StreamHeader) -> str | None:
     if len(fields) != 2 or fields[0] != header.sidx:
         found = ", ".join(fields) or "nothing"
         return f"a matrix needs one value per sidx, an entry of a {header.stream} stream is {found}"
+    if header.entry_columns[fields[1]].kind == "S":
+        return f"a matrix needs numbers, the {fields[1]} of a {header.stream} stream is text"
     if len(header.block_columns) < 2:
         return (
             f"a matrix needs an id per row, a {header.stream} stream has only {header.event_column}"

@@ -22,7 +22,7 @@ class StreamHeader:
 
     Attributes:
         stream: name of the stream type, e.g. "loss"; see docs/format.md.
-        values: fields of the stream header, e.g. {"len_sample": 100}.
+        values: fields of the stream header, e.g. {"len_sample": 100}; a text field is a str.
         widths: width per scalar type, e.g. {"oasis_int": "i4", ...}.
     """
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from evstream._support.format import Format, bound_format
 from evstream._support.schema import Field, Stream
+from evstream._support.texts import LEGAL, is_text_width, refusal
 from evstream.errors import (
     AggregationWarning,
     StreamHeaderError,
@@ -73,20 +74,20 @@ def read_header(
         dtype = format.record_dtype(found.header, chosen)
         rest = _exactly(read, dtype.itemsize, len(word), f"the {found.name} stream header", source)
         record = np.frombuffer(rest, dtype)[0]
-        values = {name: record[name].item() for name in dtype.names or ()}
+        values = {name: _value_of(record, name, len(word), source) for name in dtype.names or ()}
         _check_minimums(format.fields[found.header], values, len(word), source)
     return StreamHeader(found.name, values, chosen, format)
 
 
 def build_header(
     stream: str | None,
-    values: Mapping[str, int | None],
+    values: Mapping[str, Any],
     widths: Mapping[str, str] | None = None,
     format: Format | None = None,
 ) -> StreamHeader:
     """The header for a new stream; a value of None means that it was not given.
 
-    Raises TypeError for a missing or unknown field, or a value that is not a whole number,
+    Raises TypeError for a missing or unknown field, or a value of another kind than its field,
     WriteError for a value out of range, ValueError for an unknown stream or width.
     """
     format = format or bound_format()
@@ -109,12 +110,31 @@ def build_header(
     return StreamHeader(spec.name, checked, chosen, format)
 
 
+def _value_of(record: Any, name: str, start: int, source: str) -> Any:
+    """The value of a field of a stream header at byte `start`: an int, float or str."""
+    value = record[name].item()
+    if not isinstance(value, bytes):
+        return value
+    if refusal(value, record.dtype[name].itemsize) is not None:
+        raise StreamHeaderError(
+            f"{name} is {value!r}", source=source, offset=start + record.dtype.fields[name][1],
+            expected=LEGAL,
+        )  # fmt: skip
+    return value.decode("ascii")
+
+
 def _any_of(names: list[str]) -> str:
     return ", ".join(names) or "nothing in its header"
 
 
 def _checked(f: Field, value: Any, width: str) -> Any:
-    """The value of a stream header field, as the int or float that a reader gets."""
+    """The value of a stream header field, as the int, float or str that a reader gets."""
+    if is_text_width(width):
+        if not isinstance(value, (str, bytes)):
+            raise TypeError(f"{f.name} is {value!r}, expected text")
+        if (refused := refusal(value, int(width[1:]))) is not None:
+            raise WriteError(f"{f.name} {refused[0]}", expected=refused[1])
+        return value if isinstance(value, str) else value.decode("ascii")
     if np.dtype(width).kind == "f":
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError(f"{f.name} is {value!r}, expected a number")

@@ -281,7 +281,7 @@ def _unique_in_event(checker: Checker, name: str, ids: Array, columns: Columns) 
     run = np.concatenate([[0], np.cumsum(differ(events[1:], events[:-1]))])
     order = np.lexsort((ids, run))
     bad = np.zeros(len(ids), bool)
-    bad[order[1:]] = (np.diff(run[order]) == 0) & (np.diff(ids[order]) == 0)
+    bad[order[1:]] = (np.diff(run[order]) == 0) & (ids[order[1:]] == ids[order[:-1]])
     same_event = checker.event is not None and not differ(events[0], checker.event)
     seen = checker.ids_in_event.get(name, set()) if same_event else set()
     if seen:

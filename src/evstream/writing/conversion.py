@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from evstream._support.schema import Scalar
+from evstream._support.texts import is_text
 from evstream.errors import WriteError
-from evstream.wire.columns import Array, Columns, differ
+from evstream.wire.columns import Array, Columns, differ, plain
 from evstream.wire.header import StreamHeader
+from evstream.writing.text_columns import as_text, text_array
 
 Place = Callable[[tuple[int, ...]], dict[str, Any]]
 """Index of a value -> where that is, as arguments of WriteError."""
@@ -30,7 +32,7 @@ def as_array(name: str, values: npt.ArrayLike, dtype: np.dtype[Any], source: str
     different lengths; `name` is what the error calls the values.
     """
     try:
-        return _as_array(values, dtype)
+        return text_array(name, values, source) if is_text(dtype) else _as_array(values, dtype)
     except (ValueError, TypeError, OverflowError) as error:
         problem = f"{name} has rows of different lengths"
         if "inhomogeneous" not in str(error):
@@ -86,7 +88,9 @@ def as_column(
 
     refuse(_masked(array))
     array = np.asarray(array)
-    if array.dtype.kind not in "iufb":
+    if is_text(dtype):
+        array = as_text(name, array, dtype, source, place)
+    elif array.dtype.kind not in "iufb":
         raise WriteError(f"{name} is of dtype {array.dtype}", source=source, expected="numbers")
     if array.dtype != dtype:
         converted = cast(array, dtype)
@@ -274,7 +278,7 @@ def refuse_counts(header: StreamHeader, columns: Columns, source: str) -> None:
     if bad.any():
         at = int(np.argmax(bad))
         keys = zip(header.block_columns, columns.block, strict=True)
-        ids = {key: int(column[at]) for key, column in keys if key in header.key_columns}
+        ids = {key: plain(column[at]) for key, column in keys if key in header.key_columns}
         raise WriteError(
             f"{name} is {counts[at]}", source=source, ids=ids, expected=f"{low} to {high}",
             row=int(columns.offsets[at]),

@@ -254,7 +254,7 @@ def create(
     seal: str | bool = False,
     durable: bool | None = None,
     format: Format | None = None,
-    **header_fields: int | None,
+    **header_fields: int | str | None,
 ) -> Writer:
     """Open a stream for writing; use it as a context manager.
 
