@@ -148,19 +148,19 @@ def test_text_is_given_as_str_or_bytes(flights: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("AMST", "'AMST' has 4 characters, expected 3 or fewer"),
-        ("A\0S", "not ASCII text without zero bytes"),
-        (b"A\0S", "not ASCII text without zero bytes"),
-        ("Aé", "not ASCII text without zero bytes"),
-        (b"A\xe9", "not ASCII text without zero bytes"),
-        (7, "7 is not text"),
-        (None, "None is not text"),
+        ("AMST", "is 'AMST', 4 characters, expected 3 or fewer"),
+        ("A\0S", r"is 'A\\x00S', expected ASCII text without zero bytes"),
+        (b"A\0S", r"is b'A\\x00S', expected ASCII text without zero bytes"),
+        ("Aé", "is 'Aé', expected ASCII text without zero bytes"),
+        (b"A\xe9", r"is b'A\\xe9', expected ASCII text without zero bytes"),
+        (7, "is 7, expected text"),
+        (None, "is None, expected text"),
     ],
 )
 def test_a_writer_refuses_what_is_not_text(flights: Any, value: Any, problem: str) -> None:
     target = io.BytesIO()
     with flights.create(target, "delay", run="march", samples=4) as out:
-        with pytest.raises(WriteError, match=f"airport {problem}|{problem}") as caught:
+        with pytest.raises(WriteError, match=f"airport {problem}") as caught:
             out.write_columns([1, 2], ["AMS", value], [1, 1], ["", ""], [0.5, 0.5])
         assert caught.value.row == 1
         out.write_columns([1], ["AMS"], [1], ["fog"], [0.5])
@@ -181,6 +181,10 @@ def test_a_key_of_text_divides_blocks(flights: Any) -> None:
     (finding,) = flights.validate(io.BytesIO(data)).findings
     assert (finding.rule, finding.value) == ("once", "LHR")
     assert flights.validate(io.BytesIO(delay_bytes())).clean
+    with flights.create(io.BytesIO(), "delay", run="march", samples=4) as out:
+        with pytest.raises(WriteError, match="airport AMS breaks once"):
+            out.write_columns([1, 1, 1], ["AMS", "LHR", "AMS"], [1, 1, 1], "fog", 0.5)
+        out.write_columns([1, 1], ["AMS", "LHR"], [1, 1], "fog", 0.5)
 
 
 def test_every_cut_is_detected(flights: Any) -> None:
@@ -229,8 +233,8 @@ def test_json_lines_have_strings(flights: Any, folder: Path) -> None:
 def test_tables_refuse_text_that_does_not_fit(flights: Any, tmp_path: Path) -> None:
     head = "flight,airport,sidx,cause,delay\n1,AMS,1,fog,2.5\n"
     for line, problem in (
-        ("1,AMST,1,fog,2.5", "line 3, column airport: 'AMST' has 4 characters"),
-        ("1,AMS,1,ébène,2.5", "line 3, column cause: 'ébène' is not ASCII"),
+        ("1,AMST,1,fog,2.5", "line 3, column airport: is 'AMST', 4 characters"),
+        ("1,AMS,1,ébène,2.5", "line 3, column cause: is 'ébène', expected ASCII"),
     ):
         (tmp_path / "bad.csv").write_text(head + line + "\n", encoding="utf-8")
         with pytest.raises(TableError, match=problem):
@@ -273,7 +277,7 @@ def test_dataframes_hold_strings(flights: Any, tmp_path: Path) -> None:
         flights.write_arrow(given, target, "delay", run="march", samples=4)
         assert target.getvalue() == delay_bytes()
     long = table.to_pydict() | {"airport": ["AMS", "LHRX", "AMS", "AMS"]}
-    with pytest.raises(TableError, match="row 1, column airport: 'LHRX' has 4 characters"):
+    with pytest.raises(TableError, match="row 1, column airport: is 'LHRX', 4 characters"):
         flights.write_arrow(long, io.BytesIO(), "delay", run="march", samples=4)
 
 

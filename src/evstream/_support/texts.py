@@ -6,6 +6,7 @@ or JSON), and on the way into a stream, they are ASCII without a zero byte insid
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -59,10 +60,10 @@ def refusal(value: Any, size: int) -> tuple[str, str] | None:
     """What is wrong with a value for a text of `size` bytes, and what is expected; None if it can
     be written."""
     if not isinstance(value, (str, bytes)):
-        return f"{value!r} is not text", "text"
+        return f"is {reprlib.repr(value)}", "text"
     zero, text = ("\0", value) if isinstance(value, str) else (b"\0", value)
     if zero in text or not text.isascii():  # type: ignore[operator]
-        return f"{value!r} is not ASCII text without zero bytes", LEGAL
+        return f"is {reprlib.repr(value)}", LEGAL
     if len(text) > size:
-        return f"{value!r} has {len(text)} characters", f"{size} or fewer"
+        return f"is {reprlib.repr(value)}, {len(text)} characters", f"{size} or fewer"
     return None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from evstream._support.schema import Rule
-from evstream.errors import WriteError
+from evstream.errors import WriteError, plain_id
 from evstream.wire.columns import Columns
 from evstream.wire.header import StreamHeader
 from evstream.wire.rules import Checker
@@ -50,6 +50,7 @@ class WriteChecker:
         else:
             row = int(columns.offsets[at])
         value = self._checker.column(name, columns)[at]
+        value = plain_id(value) if isinstance(value, bytes) else value
         problem = f"{name} {value} breaks {rule.id}: {rule.doc}".rstrip(".")
         ids = self._checker.ids(columns, block)
         return WriteError(problem, source=self._source, ids=ids, row=row, rule=rule.id)
