@@ -31,7 +31,7 @@ def documented_names(spec: Spec) -> list[str]:
     return of_records + [n for d in spec.delimiters.values() for n in d.documented]
 
 
-def test_the_documented_module_takes_them_from_the_generated_one():
+def test_the_documented_module_takes_generated_names():
     names = documented_names(load_spec(SPEC))
     own = {name for name in event_stream.__all__ if name.startswith("mv_write_")}
     assert own == set(names)

@@ -32,7 +32,7 @@ from documented import row_parser
 from evstream import event_stream as es
 from evstream.checking.validation import validate
 from evstream.compat import event_reader
-from evstream.compat import feed as feeds
+from evstream.compat import stream_input as feeds
 from evstream.errors import (
     CorruptStreamError,
     EvstreamError,

@@ -179,9 +179,12 @@ class EventStream:
                 decoder.checks.finish()
             cause = self._trial.cause_of(error)
             self._error = copy.copy(cause)  # without its traceback, which leads back here
-            if cause is error:
-                raise
-            raise cause from None
+            try:
+                if cause is error:
+                    raise
+                raise cause from None
+            finally:
+                del cause  # its traceback holds this frame, which would hold it
         finally:
             self._chunks_left = False
             self._source.close()
