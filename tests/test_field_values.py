@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from c_programs import compile_with
 from codegen.generate import generate
 from codegen.outputs import package_outputs
-from test_c_header import compile_with
 
 SPEC = """\
 format: limits

@@ -51,7 +51,8 @@ class EvstreamError(Exception):
     def _line(self) -> str:
         place = [] if self.offset is None else [f"byte {self.offset}"]
         place += [f"{name} {value}" for name, value in self.ids.items()]
-        parts = [p for p in (self.source, ", ".join(place), self.problem) if p]
+        source = self.source and self.source.replace("\n", "\\n")
+        parts = [p for p in (source, ", ".join(place), self.problem) if p]
         line = ": ".join(parts)
         line = f"{line}, expected {self.expected}" if self.expected else line
         return " ".join(line.split()) if "\n" in line else line  # a value may take several lines

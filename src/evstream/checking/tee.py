@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from evstream._support.format import Format
 from evstream.checking.seal import Seal, Sealer
 from evstream.checking.validation import Report, Validation, broken_rules
-from evstream.errors import EvstreamError, TruncatedStreamError
+from evstream.errors import EvstreamError, TruncatedStreamError, WriteError
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.environment import strict_of
@@ -123,7 +123,7 @@ class _Passage:
                 source, stream, widths=widths, tap=self.take, warn=False, format=format
             ) as opened:
                 return Validation(opened, 10, severities=severities).run(None)
-        except TimeoutError:
+        except (TimeoutError, WriteError):  # of the source, of the target
             raise
         except EvstreamError as error:
             self._wrong = self._wrong or error

@@ -32,10 +32,10 @@ class WholeFile:
 
     is_in_place = False
     _has_name = False
-    _descriptor: int | None = None
-    _folder: int | None = None
 
     def __init__(self, path: str, *, durable: bool = True) -> None:
+        self._descriptors: list[int] = []  # of the file, while it is open
+        self._folders: list[int] = []
         self._process = os.getpid()
         self._path, self._durable = path, durable
         self._final = os.path.realpath(path)
@@ -44,10 +44,10 @@ class WholeFile:
         self._temporary = os.path.join(folder, f".{shorter}.{secrets.token_hex(4)}.part")
         try:
             standing = _standing(path)
-            self._folder = _open_folder(folder)
-            self._descriptor = self._create(folder)
+            self._folders += _open_folder(folder)
+            self._descriptors += [self._create(folder)]
             if standing is not None:
-                _take_over(self._descriptor, standing)
+                _take_over(self.fileno(), standing)
         except OSError as error:
             self.abort()
             error.filename, error.filename2 = path, None  # nobody knows the hidden name
@@ -58,9 +58,9 @@ class WholeFile:
 
     def fileno(self) -> int:
         """The descriptor, as for file objects."""
-        if self._descriptor is None:
+        if not self._descriptors:
             raise ValueError(f"{self._path}: the file is closed")
-        return self._descriptor
+        return self._descriptors[0]
 
     def write(self, view: memoryview) -> int:
         """Write a part of `view`; its size. Raises OSError."""
@@ -73,13 +73,13 @@ class WholeFile:
             os.fsync(self.fileno())
         if not self._has_name:
             self._take_name()
-            _link(self.fileno(), self._temporary, self._folder)
+            _link(self.fileno(), self._temporary, *self._folders)
         self._close()
         os.replace(self._temporary, self._final)
         self.is_in_place = True
         self._drop_name()
-        if self._durable and self._folder is not None:
-            _sync_folder(self._folder)
+        if self._durable and self._folders:
+            _sync_folder(*self._folders)
         self._close_folder()
 
     def abort(self) -> None:
@@ -104,7 +104,8 @@ class WholeFile:
         unfinished.discard(self._temporary)
 
     def __del__(self) -> None:
-        self.abort()
+        if hasattr(self, "_folders"):  # memory may run out before it has any attribute
+            self.abort()
 
     def restorer(self) -> Callable[[], None]:
         """A function that restores, after `commit`, the file that has the name now; its bytes are
@@ -135,7 +136,7 @@ class WholeFile:
 
     def _create(self, folder: str) -> int:
         nameless = getattr(os, "O_TMPFILE", None)
-        if nameless is not None and self._folder is not None and os.path.isdir(_DESCRIPTORS):
+        if nameless is not None and self._folders and os.path.isdir(_DESCRIPTORS):
             try:
                 return os.open(folder, os.O_WRONLY | nameless, 0o666)
             except OSError as error:
@@ -149,14 +150,12 @@ class WholeFile:
             raise
 
     def _close(self) -> None:
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
-            os.close(descriptor)
+        if self._descriptors:
+            os.close(self._descriptors.pop())  # in one step, so that no error leaves it open
 
     def _close_folder(self) -> None:
-        if self._folder is not None:
-            folder, self._folder = self._folder, None
-            os.close(folder)
+        if self._folders:
+            os.close(self._folders.pop())
 
 
 _DESCRIPTORS = "/proc/self/fd"
@@ -177,12 +176,12 @@ def _standing(path: str) -> os.stat_result | None:
     return found
 
 
-def _open_folder(folder: str) -> int | None:
-    """Open the folder; None if one may create files in it but not read it."""
+def _open_folder(folder: str) -> list[int]:
+    """Open the folder; nothing if one may create files in it but not read it."""
     try:
-        return os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        return [os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))]
     except PermissionError:
-        return None
+        return []
 
 
 def _take_over(descriptor: int, standing: os.stat_result) -> None:
@@ -206,7 +205,7 @@ def _change_owner(descriptor: int, user: int, group: int) -> bool:
     return True
 
 
-def _link(descriptor: int, path: str, folder: int | None) -> None:
+def _link(descriptor: int, path: str, folder: int) -> None:
     """Give a file its first name. With folder descriptors the call follows the link in /proc."""
     os.link(
         f"{_DESCRIPTORS}/{descriptor}", os.path.basename(path),

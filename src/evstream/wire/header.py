@@ -34,6 +34,10 @@ class StreamHeader:
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", self.format.choose_widths(self.widths))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what makes the header, without the layout that follows from it."""
+        return StreamHeader, (self.stream, dict(self.values), dict(self.widths), self.format)
+
     @property
     def spec(self) -> Stream:
         """The stream type."""

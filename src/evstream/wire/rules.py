@@ -1,10 +1,8 @@
 """The spec's rules, as the writer enforces them and validation reports them.
 
-Which rules there are, on which fields, with which limit, comes from the layout; here is
-one check per word of the rule vocabulary (spec/README.md). A check gets the blocks of one
-stretch of a stream and answers with a mask of what breaks the rule, over blocks or entries.
-What must hold from one stretch to the next is remembered in a step of its own, so that a
-refused write changes nothing.
+The layout has the rules; here is one check per word of their vocabulary (spec/README.md). A check
+gets the blocks of one stretch and returns a mask of what breaks the rule, over blocks or entries.
+State is kept from one stretch to the next in a separate step, so a refused write changes nothing.
 """
 
 from __future__ import annotations
