@@ -76,8 +76,19 @@ QUERIES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.usefixtures("small_chunks")
-@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
-@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize(
+    ("query", "engine"),
+    [
+        pytest.param(
+            query, engine,
+            # Polars' streaming engine keeps the generator of a scan that it stops early, and so
+            # the open file, until the process ends.
+            marks=pytest.mark.keeps_files_open
+            if (query, engine) == ("first rows of some", "streaming") else (),
+        )
+        for query in QUERIES for engine in ("in-memory", "streaming")
+    ],
+)  # fmt: skip
 def test_a_scan_answers_like_the_frame(gul: Path, query: str, engine: Any) -> None:
     expected = QUERIES[query](evstream.read_polars(gul))
     answer = QUERIES[query](evstream.scan_polars(gul)).collect(engine=engine)
