@@ -326,6 +326,8 @@ def inflated(data: bytes) -> tuple[bytes, bool]:
         if not member.eof:
             return out, False
         data = data[at + 1 :]
+        if not any(data):  # zeros after the last member are padding
+            break
     return out, True
 
 
