@@ -83,9 +83,10 @@ def any_streams(draw: st.DrawFn, stream: str) -> tuple[bytes, Widths]:
     }
     types = BLOCK_HEADERS[stream][: -1 if stream == "cdf" else None]
     ids = st.tuples(*(of_type[name] for name in types))
-    if stream == "cdf":
-        # Event 1 has the bytes of the type word, so a block that repeats would be a second stream.
-        ids = ids.filter(lambda values: values[0] != 1)
+    # Readers take what looks like the type word of a stream, and like one behind it, for a second
+    # stream; of wide event ids the low bytes count.
+    words = {0x01000001, 0x01000002, 0x02000001, 0x03000001} | ({1} if stream == "cdf" else set())
+    ids = ids.filter(lambda values: values[0] & 0xFFFFFFFF not in words)
     entry = st.tuples(number, number)
     if stream in BLOCK_ID:
         entry = st.tuples(integer.filter(bool), number)
