@@ -8,7 +8,6 @@ import os
 # Thousands of small files need not survive a power cut; test_whole_file.py has its own setting.
 os.environ["EVSTREAM_FSYNC"] = "0"
 import gc
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path

@@ -15,7 +15,7 @@ from evstream.conversion.parallel import ahead
 from evstream.conversion.stream_file import checked, copy
 from evstream.conversion.table import complete_header, completed, missing_fields
 from evstream.errors import EvstreamError, TableError
-from evstream.tables.batches import join_rows
+from evstream.tables.batches import BATCH_ROWS, join_rows
 from evstream.tables.column_names import fill_exposures
 from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
 from evstream.transport.endpoints import SourceLike, TargetLike
@@ -26,9 +26,6 @@ from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 
 Rows = dict[str, Array]
-
-BATCH_ROWS = 1 << 17
-"""Rows of a batch that sorting gives."""
 
 
 def convert(

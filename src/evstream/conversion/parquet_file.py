@@ -20,6 +20,7 @@ from evstream.conversion.table import (
 )
 from evstream.extras import import_arrow
 from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema, batch_of
+from evstream.tables.batches import BATCH_ROWS
 from evstream.tables.column_names import has_impacted_exposure, renamed, stream_names
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
@@ -33,8 +34,6 @@ GROUP_ROWS = 1 << 20
 
 LARGEST_GROUP_ROWS = 1 << 22
 """Rows of one event after which its row group ends all the same."""
-
-BATCH_ROWS = 1 << 17
 
 
 def read(source: Source, options: Options) -> Table:

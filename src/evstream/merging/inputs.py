@@ -66,10 +66,6 @@ class Input:
         if self._path is None:
             self._open()
 
-    @property
-    def is_regular_file(self) -> bool:
-        return self._path is not None
-
     def look(self, check_order: bool) -> tuple[StreamHeader, str | None]:
         """The stream header, and where the event ids do not ascend, None if they do.
 
