@@ -49,6 +49,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     rules.arguments,
     rules.fields,
     rules.limits,
+    rules.special_sidx,
     rules.scopes,
 )
 

@@ -42,7 +42,7 @@ KEYS = {
     "end": _keys("", "delimiter count"),
     "stream": _keys("doc block", "aliases deprecated source aggregation header special_sidx csv"),
     "stream_special": _keys("doc", "required"),
-    "rule": _keys("doc fix severity check", "field limit blocks streams"),
+    "rule": _keys("doc fix severity check", "field limit special_sidx blocks streams"),
 }
 
 
@@ -137,16 +137,18 @@ SEVERITIES = ("error", "warning")
 class RuleCheck:
     """`where` tells which fields it looks at: of a block's header, of its entry, of either,
     or (None) of neither, because it looks at the whole stream. A rule that is not `narrow` holds
-    in every block and stream. `text` is whether the field may be text."""
+    in every block and stream. `text` is whether the field may be text, `special` whether the rule
+    may be limited to the entries of some special sidx."""
 
     where: str | None
     limit: bool = False
     narrow: bool = True
     text: bool = False
+    special: bool = False
 
 
 CHECKS = {
-    "positive": RuleCheck("header or entry"),
+    "positive": RuleCheck("header or entry", special=True),
     "not_reserved": RuleCheck("header"),
     "contiguous": RuleCheck("header"),
     "unique_in_event": RuleCheck("header", text=True),
@@ -157,10 +159,10 @@ CHECKS = {
     "samples_ascend": RuleCheck("entry"),
     "specials_ascend": RuleCheck("entry"),
     "required_special": RuleCheck("entry"),
-    "finite": RuleCheck("header or entry"),
-    "fraction": RuleCheck("header or entry"),
+    "finite": RuleCheck("header or entry", special=True),
+    "fraction": RuleCheck("header or entry", special=True),
     "reaches_one": RuleCheck("entry"),
-    "not_negative": RuleCheck("header or entry"),
+    "not_negative": RuleCheck("header or entry", special=True),
     "not_falling": RuleCheck("entry"),
     "not_empty": RuleCheck("header", text=True),
     "not_deprecated": RuleCheck(None),

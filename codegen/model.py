@@ -142,7 +142,8 @@ class Stream:
 
 @dataclass(frozen=True)
 class Rule:
-    """`blocks` and `streams` are those that it is limited to; empty for all."""
+    """`special_sidx` are those whose entries it is limited to, `blocks` and `streams` likewise;
+    empty for all."""
 
     id: str
     doc: str
@@ -151,6 +152,7 @@ class Rule:
     check: str
     fields: tuple[str, ...]
     limit: str | None
+    special_sidx: tuple[str, ...]
     blocks: tuple[str, ...]
     streams: tuple[str, ...]
 

@@ -69,6 +69,7 @@ BROKEN = {
     "prob-in-range": (
         oracle.encode("cdf", {}, [((1, 1, 1), [(0.5, 0.1), (1.0, 1.5)])]), 28, None,
     ),
+    "chance-in-range": (loss(((1, 1), [(-4, 1.5), (-3, 9.0), *GOOD[1:]])), 16, -4),
     "prob-complete": (oracle.encode("cdf", {}, [((1, 1, 1), [(0.5, 0.1)])]), 4, None),
     "stream-whole": (loss(((1, 1), GOOD))[:-12], 40, None),
 }  # fmt: skip
@@ -192,6 +193,7 @@ def naive(decoded, len_sample: int) -> dict[str, int]:
         add("sidx-unique", len(sidx) - len(set(sidx)))
         add("special-required", not {-3, -1} <= set(sidx))
         add("loss-not-negative", sum(row[3] < 0 for row in rows))
+        add("chance-in-range", sum(row[2] == -4 and not 0 <= row[3] <= 1 for row in rows))
         add("block-not-empty", entries == 0)
     return counts
 

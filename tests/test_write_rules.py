@@ -176,6 +176,19 @@ def test_a_matrix_keeps_every_rule_on_values(monkeypatch: pytest.MonkeyPatch) ->
         out.write_event(**matrix(losses=[[1, 2, -3], [4, 5, 6]]))
 
 
+def test_a_matrix_keeps_rules_of_one_special_sidx(monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = dataclasses.replace(layout.RULES["chance-in-range"], severity="error")
+    monkeypatch.setitem(layout.RULES, "chance-in-range", strict)
+    out = new_writer(io.BytesIO(), "loss")
+    out.write_event(**matrix(chance_of_loss=[0.5, 1.0]))
+    with pytest.raises(WriteError, match=r"item_id 2, sidx -4: loss 1.5 breaks chance-in-range"):
+        out.write_event(**matrix(event_id=4, chance_of_loss=[0.5, 1.5], mean=2.0))
+    with pytest.raises(WriteError, match=r"item_id 1: loss 1.5 breaks chance-in-range"):
+        out.write_columns(4, 1, [-4, 1], [1.5, 20.0])
+    summary = new_writer(io.BytesIO(), "summary")  # where it is the number of affected risks
+    summary.write_event(**with_exposure("summary", matrix(chance_of_loss=7.0)))
+
+
 def test_the_finite_error_names_item_and_sidx() -> None:
     out = new_writer(io.BytesIO(), "loss")
     with pytest.raises(WriteError, match=r"item_id 2, sidx 2: loss nan breaks loss-finite"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..draft import Draft, Problems
-from ..language import CHECKS, SEVERITIES
+from ..language import CHECKS, SEVERITIES, SPECIAL_SIDX
 from ..model import Block, Rule
 from ..problems import unknown
 
@@ -76,6 +76,44 @@ def limits(draft: Draft) -> Problems:
         elif legal is not None and rule.limit is not None and _is_text(draft, headers, rule.limit):
             message = f"{rule.limit!r} is text; a limit is a number"
             yield draft.problem(f"rules.{rule.id}.limit", message)
+
+
+def special_sidx(draft: Draft) -> Problems:
+    """The special sidx whose entries rules are limited to."""
+    enum = draft.spec.enums.get(SPECIAL_SIDX)
+    names = [value.name for value in enum.values] if enum is not None else []
+    for rule in draft.spec.rules.values():
+        path = f"rules.{rule.id}.{SPECIAL_SIDX}"
+        if not rule.special_sidx or rule.check not in CHECKS:
+            continue
+        if not CHECKS[rule.check].special:
+            message = f"check {rule.check!r} takes no {SPECIAL_SIDX}"
+            yield draft.problem(path, message)
+            continue
+        unknown_names = [name for name in rule.special_sidx if name not in names]
+        if enum is None:
+            yield from draft.unknown("enums", "enum", SPECIAL_SIDX, path)
+        elif unknown_names:
+            message = unknown("special sidx", unknown_names[0], names)
+            yield draft.problem(path, message)
+        if unknown_names or not _is_known(draft, rule) or not draft.whole("streams"):
+            continue
+        streams = [s for s in draft.spec.streams.values() if rule.holds_in(s)]
+        for name in rule.special_sidx:
+            lacking = [s.name for s in streams if not any(x.name == name for x in s.special_sidx)]
+            if len(lacking) == len(streams) or (rule.streams and lacking):
+                where = f"stream {lacking[0]!r} has no" if rule.streams else "no stream has the"
+                yield draft.problem(path, f"{where} special sidx {name}")
+        yield from _only_of_entries(draft, rule)
+
+
+def _only_of_entries(draft: Draft, rule: Rule) -> Problems:
+    """Fields of block headers have no sidx."""
+    headers = _fields(draft, [block.header for block in _blocks_of(draft, rule)], "blocks")
+    for i, name in enumerate(rule.fields):
+        if headers is not None and name in headers:
+            message = f"{name!r} is a field of a block header, which has no sidx"
+            yield draft.problem(_field_path(draft, rule, i), message)
 
 
 def scopes(draft: Draft) -> Problems:

@@ -108,8 +108,8 @@ class TypeWord:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a good stream keeps to; `severity` is 'error' or 'warning', `blocks` and `streams` are
-    those that it is limited to, empty for all."""
+    """What a good stream keeps to; `severity` is 'error' or 'warning'. `specials` are the special
+    sidx whose entries it is limited to, `blocks` and `streams` likewise; empty for all."""
 
     id: str
     doc: str
@@ -118,6 +118,7 @@ class Rule:
     check: str
     fields: tuple[str, ...]
     limit: str | None
+    specials: tuple[int, ...] = ()
     blocks: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
 

@@ -55,6 +55,7 @@ class Checker:
             if rule.severity in severities and rule.check in CHECKS
             if name in self._block_at or name in self._entry_at
             if rule.limit is None or rule.limit in header.values
+            if not rule.specials or header.sidx is not None
         ]
 
     def broken(
@@ -68,7 +69,13 @@ class Checker:
         if not len(columns.block[0]):
             return
         for rule, name, check in self._checks:
-            mask = check(self, name, self.column(name, columns), columns)
+            values = self.column(name, columns)
+            if rule.specials:
+                mask = np.zeros(len(values), bool)
+                of_specials = np.isin(columns.entry[0], rule.specials)  # sidx is the first field
+                mask[of_specials] = check(self, name, values[of_specials], columns)
+            else:
+                mask = check(self, name, values, columns)
             if mask.any():
                 yield rule, name, mask
         self._later.append(lambda: self._count(columns))

@@ -155,10 +155,12 @@ class Matrix:
 
     def refuse(self, rule: Rule, mask_of: Callable[[Array], Array]) -> None:
         """Raise WriteError at the first value that breaks a rule on values."""
-        sidx = [*self.special_sidx.tolist(), *range(1, self.losses.shape[1] + 1)]
+        sidx = np.concatenate([self.special_sidx, np.arange(1, self.losses.shape[1] + 1)])
         start = 0
         for part in (self.specials, self.losses):
             mask = mask_of(part)
+            if rule.specials:
+                mask &= np.isin(sidx[start : start + part.shape[1]], rule.specials)
             if mask.any():
                 row, column = np.argwhere(mask)[0]
                 ids = self._ids(row) | {self._form.sidx: sidx[start + column]}
