@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from evstream import process
 from support import ROOT, child_environment
 
 GOLDEN = Path(__file__).parent / "golden" / "loss_i4_f4.bin"
@@ -88,6 +89,24 @@ time.sleep(100)
     status, *output = end_of(run_command(body))
     assert status in {129, 130, 143}
     assert output == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("seen", "first"),
+    [
+        ([(5.0, signal.SIGTERM), (5.5, signal.SIGHUP)], signal.SIGTERM),
+        ([(5.0, signal.SIGHUP), (5.5, signal.SIGTERM)], signal.SIGHUP),
+        ([(5.0, signal.SIGTERM), (5.0001, signal.SIGHUP)], signal.SIGHUP),  # no order is kept
+        ([], signal.SIGINT),  # no thread watches
+    ],
+)
+def test_the_first_of_several_signals_counts(
+    seen: list[tuple[float, int]], first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python calls the handler of the lowest number first, whichever came first."""
+    monkeypatch.setattr(process, "_seen", seen)
+    monkeypatch.setattr(process, "_watches", bool(seen))
+    assert process._first_seen(min((number for _, number in seen), default=signal.SIGINT)) == first
 
 
 @pytest.mark.parametrize("wait", ["time.sleep(100)", "import threading; threading.Event().wait()"])
