@@ -26,6 +26,7 @@ import numpy as np
 import evstream
 import oracle
 from evstream import event_stream as es
+from evstream.cli.warmup import warm_up
 from row_reader import RowReader
 from support import PATIENCE
 
@@ -217,3 +218,4 @@ def load_kernels() -> None:
     assert list(SumReader(np.zeros(2)).read(io.BytesIO(STREAM))) == list(range(1, 61))
     with open(os.devnull, "wb") as nowhere:
         write_with_evstream(nowhere.fileno(), STREAM, random.Random(0))
+    warm_up("loss", {})  # rows as text too

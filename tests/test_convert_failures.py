@@ -33,6 +33,7 @@ from convert_cases import LOSS, TEXT, losses, run  # noqa: E402
 from evstream.conversion.convert import convert  # noqa: E402
 
 
+@pytest.mark.usefixtures("kernels_are_loaded")  # there is no room to keep them
 @pytest.mark.parametrize("name", ["out.bin", "out.csv", "out.parquet", "out.arrow", "out.csv.gz"])
 def test_a_full_disk_leaves_what_was_there(name: str, tmp_path: Path) -> None:
     """Here a limit on the size of files, which Python meets as an error."""
@@ -44,7 +45,7 @@ def test_a_full_disk_leaves_what_was_there(name: str, tmp_path: Path) -> None:
     def limited() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    environment = child_environment(EVSTREAM_CACHE="0", PYTHONDONTWRITEBYTECODE="1")
+    environment = child_environment(PYTHONDONTWRITEBYTECODE="1")
     result = subprocess.run(
         [sys.executable, "-m", "evstream", "convert", source, target],
         capture_output=True, check=False, env=environment, preexec_fn=limited,

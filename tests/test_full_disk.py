@@ -27,7 +27,7 @@ def limited_child(arguments: list[str], size: int) -> subprocess.CompletedProces
     )
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=ROOT, timeout=SECONDS, check=False,
-        env=child_environment(EVSTREAM_CACHE="0"), capture_output=True, text=True,
+        env=child_environment(), capture_output=True, text=True,
     )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def on_small_disk(folder: Path, code: str, *arguments: str) -> subprocess.Comple
     script = f'mount -t tmpfs -o size=300k none "{folder}" || exit 77; exec "$@"'
     result = subprocess.run(
         [unshare, *options, "sh", "-c", script, "sh", sys.executable, "-c", code, *arguments],
-        cwd=ROOT, env=child_environment(EVSTREAM_CACHE="0"), timeout=SECONDS, check=False,
+        cwd=ROOT, env=child_environment(), timeout=SECONDS, check=False,
         capture_output=True, text=True,
     )  # fmt: skip
     if result.returncode == 77 or "unshare" in result.stderr:

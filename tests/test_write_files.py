@@ -151,6 +151,7 @@ def test_writing_after_the_end_is_refused(
         write(out)
 
 
+@pytest.mark.usefixtures("kernels_are_loaded")  # there is no room to keep them
 def test_a_file_above_the_size_limit_is_a_write_error(tmp_path: Path) -> None:
     code = """if True:
         import evstream, numpy as np, resource, signal, sys
@@ -163,7 +164,7 @@ def test_a_file_above_the_size_limit_is_a_write_error(tmp_path: Path) -> None:
             print(error)
     """
     path = tmp_path / "losses.bin"
-    result = run_python("-c", code, str(path), EVSTREAM_CACHE="0")
+    result = run_python("-c", code, str(path), PYTHONDONTWRITEBYTECODE="1")
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(f"{path}: byte ")
     assert "could not write: File too large" in result.stdout
