@@ -8,6 +8,7 @@ formatter, so that the linter accepts them; those of other packages do not need 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -54,6 +55,7 @@ def as_yaml(name: str) -> str:
     return f'"{name}"' if name in YAML_WORDS else name
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -195,6 +197,7 @@ def template_errors() -> Iterator[None]:
         raise TemplateError(f"{where}: {error}") from error
 
 
+@functools.cache
 def formatted(path: str, body: str) -> str:
     """The text as `ruff format` leaves it."""
     command = [sys.executable, "-m", "ruff", "format", *RUFF_OPTIONS, "--stdin-filename", path, "-"]

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
 import targets
 
 WIDTHS = targets.WIDTHS[:1]
-INPUTS = 3000
+INPUTS = 1500
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

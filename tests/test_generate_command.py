@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,7 +17,7 @@ from support import ROOT
 
 
 @pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def python(tmp_path_factory: pytest.TempPathFactory, kernels_are_loaded: None) -> Path:
     """The Python of an environment that has the wheel, and what it depends on."""
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
@@ -29,6 +30,9 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
+    # Kernels of text take seconds to compile, and are those of this package.
+    text, ignore = "evstream/text/__pycache__", shutil.ignore_patterns("*.pyc")
+    shutil.copytree(ROOT / "src" / text, site / text, ignore=ignore)
     # numpy, numba, jinja2 and yaml come from this environment, which an installer would fetch.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return folder / "env" / "bin" / "python"
