@@ -23,7 +23,7 @@ import jinja2
 
 from . import plan, plan_c, plan_kaitai
 from .digest import BLANK, sealed
-from .language import GIVEN_UP
+from .language import FACADE, GIVEN_UP
 from .model import Spec
 from .outputs import KINDS, OWN, Outputs
 
@@ -117,6 +117,8 @@ def _texts(
         if outputs.facade is not None:
             yield f"{outputs.facade}/__init__.py", text("facade.py.j2")
             yield f"{outputs.facade}/__main__.py", text("facade_main.py.j2")
+            yield f"{outputs.facade}/__init__.pyi", text("facade_types.pyi.j2", facade_names=FACADE)
+            yield f"{outputs.facade}/py.typed", text("py.typed.j2")
         for name, body in _modules(spec, text):
             yield f"{outputs.modules}/{name}.py", body
     if "docs" in only:

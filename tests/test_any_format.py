@@ -21,6 +21,7 @@ import pytest
 
 from codegen.generate import generate
 from codegen.outputs import package_outputs
+from evstream.checking.event_list import read_event_list
 from evstream.errors import (
     CorruptStreamError,
     EvstreamError,
@@ -169,6 +170,58 @@ def test_the_number_of_samples_follows_from_a_rule(gauges: Any) -> None:
     with gauges.create(target, "sampled", how_many=2) as out:
         out.write_event(1, [2], [[5, 6]])
     assert target.getvalue() == data
+
+
+def sampled(package: Any, *arguments: Any, **named: Any) -> bytes:
+    """The bytes of a stream of one matrix."""
+    target = io.BytesIO()
+    with package.create(target, "sampled", how_many=2) as out:
+        out.write_event(*arguments, **named)
+    return target.getvalue()
+
+
+def test_a_matrix_takes_the_names_of_the_format(gauges: Any) -> None:
+    matrix = [[5, 6], [7, 8]]
+    data = sampled(gauges, 1, [2, 3], matrix)
+    assert sampled(gauges, run=1, gauges=[2, 3], height=matrix) == data
+    assert sampled(gauges, 1, [2, 3], height=matrix) == data
+    assert sampled(gauges, event_id=1, item_ids=[2, 3], losses=matrix) == data
+
+
+@pytest.mark.parametrize(
+    ("named", "problem"),
+    [
+        ({"run": 1, "height": [[5, 6]]}, "a sampled stream needs gauges"),
+        ({"gauges": [2], "height": [[5, 6]]}, "a sampled stream needs run"),
+        ({"run": 1, "gauges": [2]}, "a sampled stream needs a matrix of height"),
+        (
+            {"run": 1, "event_id": 1, "gauges": [2], "height": [[5, 6]]},
+            "event_id and run are the same, expected one of them",
+        ),
+    ],
+)
+def test_a_missing_part_of_a_matrix_is_named(gauges: Any, named: Any, problem: str) -> None:
+    with pytest.raises(TypeError, match=problem):
+        sampled(gauges, **named)
+
+
+def test_fields_of_the_header_are_attributes(gauges: Any) -> None:
+    header = opened(gauges, sampled(gauges, 1, [2], [[5, 6]])).header
+    assert header.how_many == 2
+    assert opened(gauges, bytes_of(gauges, "gauge", *GAUGE)).header.how_many is None
+    assert "how_many" in dir(header)
+    with pytest.raises(AttributeError, match="no attribute 'summary_set_id'"):
+        _ = header.summary_set_id
+
+
+def test_a_list_of_events_is_of_the_format(gauges: Any, tmp_path: Path) -> None:
+    """A format without a stream of events alone takes one with a type word; an event may be 0
+    where no rule says otherwise."""
+    path = tmp_path / "list.bin"
+    path.write_bytes(bytes_of(gauges, "gauge", *GAUGE))
+    assert read_event_list(str(path), format=gauges.FORMAT) == [3, 3, 9]
+    (tmp_path / "list").write_text("0\n3\n")
+    assert read_event_list(str(tmp_path / "list"), format=gauges.FORMAT) == [0, 3]
 
 
 def test_a_header_may_open_a_stream(gauges: Any, tmp_path: Path) -> None:

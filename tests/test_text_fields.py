@@ -15,6 +15,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 import yaml
@@ -109,6 +110,30 @@ def test_events_have_text_in_header_and_entry(flights: Any) -> None:
     assert second.flight == 2
     assert second.airports.tolist() == [b"LHR", b"OR"]
     assert first.cause.tolist() == [b"fog", b"overload"]
+
+
+@numba.njit
+def on_leg(state, flight, airport):  # type: ignore[no-untyped-def]
+    airports, _, n = state
+    airports[n[0]] = airport
+    n[0] += 1
+
+
+@numba.njit
+def on_delay(state, sidx, cause, delay):  # type: ignore[no-untyped-def]
+    _, causes, n = state
+    causes[n[1]] = cause
+    n[1] += cause == b"fog" or delay > 3
+
+
+def test_callbacks_get_text_as_bytes(flights: Any) -> None:
+    """A cause is kept for fog, and for delays of more than 3 minutes."""
+    state = (np.zeros(5, "S3"), np.zeros(5, "S8"), np.zeros(2, np.int64))
+    reader = flights.reader_class("delay", on_leg, on_delay)(state)
+    assert list(reader.read(io.BytesIO(delay_bytes()))) == [1, 2]
+    airports, causes, (blocks, kept) = state
+    assert airports[:blocks].tolist() == [b"AMS", b"LHR", b"OR"]
+    assert causes[:kept].tolist() == [b"fog", b"overload", b'a "b", c']
 
 
 @pytest.mark.parametrize("stream", STREAMS)

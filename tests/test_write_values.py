@@ -277,7 +277,7 @@ def test_unknown_or_missing_arguments_are_type_errors() -> None:
     ):
         summary.write_event(**matrix(exposure=1.0))
     loss.write_event(**matrix(exposure_values=None, mean=None))
-    with pytest.raises(TypeError, match="losses are needed: len_sample is 3"):
+    with pytest.raises(TypeError, match="a loss stream needs a matrix of loss: len_sample is 3"):
         loss.write_event(1, [1])
     with pytest.raises(TypeError, match="a cdf stream has no samples: use write_columns"):
         cdf.write_event(**matrix())

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
     expected = None
     if options.expect_events is not None:
-        expected = read_event_list(options.expect_events, options.timeout)
+        expected = read_event_list(options.expect_events, options.timeout, options.spec_format)
     status = 0
     for file in options.files:
         try:

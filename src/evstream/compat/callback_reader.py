@@ -31,6 +31,7 @@ from evstream.compat.feed import Feed, learn
 from evstream.compat.known_stream import KNOWN, KnownStream
 from evstream.errors import ReaderError, StreamMismatchError
 from evstream.transport.compression import may_be_compressed
+from evstream.transport.endpoints import SourceLike
 from evstream.transport.file_objects import name_of, read_fully
 from evstream.transport.source import Source
 from evstream.wire.entry_limits import entry_limits, limits_of_values, outside
@@ -58,7 +59,7 @@ class CallbackReader(EventReader):
         self._walks: list[Any] = []
         self._skips: list[int] = []
 
-    def read(self, *sources: Any) -> Iterator[int]:
+    def read(self, *sources: SourceLike) -> Iterator[int]:
         """Open sources of any kind that evstream.open takes, read all their events, close them.
 
         Yields:

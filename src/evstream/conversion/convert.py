@@ -38,8 +38,18 @@ def convert(
     sort: bool = False,
     say: Callable[[str], None] = lambda text: None,
     progress: Callable[[int], None] = lambda offset: None,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool | None = None,
+    timeout: float | None = None,
+    precision: int | None = None,
+    compression: str | None = None,
+    durable: bool | None = None,
+    max_line: int | None = None,
+    max_batch: int | None = None,
+    max_metadata: int | None = None,
     format: Format | None = None,
-    **said: Any,
+    **header_fields: float | str | None,
 ) -> None:
     """Convert one file to another.
 
@@ -53,22 +63,33 @@ def convert(
         target: what evstream.create takes. A file appears when it is complete.
         from_, to: "bin", "csv", "parquet", "arrow" or "jsonl"; by default what the file
             names' extensions say.
-        options, **said: what the files do not say themselves: all of formats.Options, by name
-            (stream, widths, strict, timeout, precision, compression, durable, max_line,
-            max_batch, max_metadata), and any field of a stream header, e.g.
-            len_sample=100.
         sort: bring the rows into the order of a stream; holds all of them in memory.
         say: called with a sentence for each header value that was inferred.
         progress: called now and then with the number of bytes of the source that are read.
-        format: the format of the stream; that of evstream by default.
+        stream, widths: of the stream, as for evstream.create, where the source does not say it.
+        strict, timeout, format: as for evstream.open.
+        precision: decimals of floats in CSV; None for the fewest that read back as the number.
+        compression: of Parquet and Arrow pages: "zstd", "lz4", "snappy", "gzip", "none".
+        durable: of the file that is written, as for evstream.create.
+        max_line: bytes that a line of CSV or JSON lines may have.
+        max_batch: bytes that a batch of Arrow, or the open pages of Parquet, may take expanded.
+        max_metadata: bytes that a footer or schema of Parquet or Arrow may have.
+        **header_fields: any field of a stream header, e.g. len_sample=100.
+        options: all of the above, from `stream` on, in one object; arguments that are given
+            replace what is in it.
 
     Raises:
         TableError: a row, value or column is wrong; with the line in a text file.
         EvstreamError: the target is the source, by whatever name.
         The errors of evstream.open for a source that is a stream.
     """
-    said = said if format is None else {**said, "format": format}
-    options = _with(options or Options(), said)
+    named = {
+        "stream": stream, "widths": widths, "strict": strict, "timeout": timeout,
+        "precision": precision, "compression": compression, "durable": durable,
+        "max_line": max_line, "max_batch": max_batch, "max_metadata": max_metadata,
+        "format": format,
+    }  # fmt: skip
+    options = _with(options or Options(), named, header_fields)
     input_format = from_ or format_of(str(source))[0]
     output_format = to or format_of(str(target))[0]
     _refuse_idle(options, output_format)
@@ -99,17 +120,16 @@ def convert(
             say(f"{name} {table.header.samples}, the highest {table.header.sidx} ({option})")
 
 
-def _with(options: Options, said: Mapping[str, Any]) -> Options:
-    """The options with what is said by name in their place."""
-    names = {field.name for field in dataclasses.fields(Options)}
-    values = {name: value for name, value in said.items() if name not in names}
-    format = said.get("format") or options.format or bound_format()
-    for name in values.keys() - format.stream_header_fields().keys():
+def _with(options: Options, named: Mapping[str, Any], header_fields: Mapping[str, Any]) -> Options:
+    """The options with the arguments that are given in their place."""
+    given = {name: value for name, value in named.items() if value is not None}
+    format = given.get("format") or options.format or bound_format()
+    for name in header_fields.keys() - format.stream_header_fields().keys():
         raise TypeError(f"convert takes no {name}")
-    named = {name: value for name, value in said.items() if name in names}
+    values = {name: value for name, value in header_fields.items() if value is not None}
     if values:
-        named["values"] = {**options.values, **values}
-    return dataclasses.replace(options, **named)
+        given["values"] = {**options.values, **values}
+    return dataclasses.replace(options, **given)
 
 
 def _refuse_idle(options: Options, output_format: str) -> None:

@@ -47,7 +47,7 @@ class Options:
     """
 
     stream: str | None = None
-    values: Mapping[str, int] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     widths: Mapping[str, str] = field(default_factory=dict)
     strict: bool | None = None
     timeout: float | None = None

@@ -22,12 +22,16 @@ class StreamHeader:
 
     Attributes:
         stream: name of the stream type, e.g. "loss"; see docs/format.md.
-        values: fields of the stream header, e.g. {"len_sample": 100}; a text field is a str.
+        values: fields of the stream header, e.g. {"len_sample": 100}: int, float, or str for text.
         widths: width per scalar type, e.g. {"oasis_int": "i4", ...}.
+        format: the format of the stream.
+
+    Each field of a stream header of the format is an attribute too, e.g. `header.len_sample`; None
+    where this stream does not have it.
     """
 
     stream: str
-    values: Mapping[str, int] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
     widths: Mapping[str, str] = field(default_factory=dict)
     format: Format = field(default_factory=bound_format, repr=False)
 
@@ -37,6 +41,16 @@ class StreamHeader:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what makes the header, without the layout that follows from it."""
         return StreamHeader, (self.stream, dict(self.values), dict(self.widths), self.format)
+
+    def __getattr__(self, name: str) -> Any:
+        """The value of a field of a stream header, by its name; None if this stream lacks it."""
+        format = self.__dict__.get("format")  # missing while a header is made
+        if format is not None and name in format.stream_header_fields():
+            return self.values.get(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.format.stream_header_fields()})
 
     @property
     def spec(self) -> Stream:
@@ -87,16 +101,6 @@ class StreamHeader:
         """The entry field that is a sample index; None for a stream without one."""
         return SIDX if SIDX in self.entry_columns else None
 
-    @property
-    def len_sample(self) -> int | None:
-        """`samples`, by the name that Oasis streams have for it."""
-        return self.samples
-
-    @property
-    def summary_set_id(self) -> int | None:
-        """Summary set of an Oasis summary stream; None for the others."""
-        return self.values.get("summary_set_id")
-
     @functools.cached_property
     def used_widths(self) -> dict[str, str]:
         """The widths that this stream uses, without those of other streams."""
@@ -139,10 +143,11 @@ class StreamHeader:
     @functools.cached_property
     def block_columns(self) -> Mapping[str, np.dtype[Any]]:
         """Fields of a block header that are columns (all but the count) -> dtype, in wire order."""
-        return {f.name: self.block_dtype[f.name] for f in self._column_fields}
+        return {f.name: self.block_dtype[f.name] for f in self.column_fields}
 
     @property
-    def _column_fields(self) -> list[Field]:
+    def column_fields(self) -> list[Field]:
+        """The fields of a block header that are columns: all but the count."""
         return [f for f in self.block_fields if f.name != self.block.count]
 
     @functools.cached_property
@@ -163,7 +168,7 @@ class StreamHeader:
     @functools.cached_property
     def extra_columns(self) -> Mapping[str, str]:
         """What a block has after its first two columns, event and item: plural -> name."""
-        return {str(f.plural): f.name for f in self._column_fields[2:]}
+        return {str(f.plural): f.name for f in self.column_fields[2:]}
 
     @functools.cached_property
     def entry_columns(self) -> Mapping[str, np.dtype[Any]]:

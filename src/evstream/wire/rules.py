@@ -179,7 +179,8 @@ def _at_most(checker: Checker, name: str, values: Array, columns: Columns) -> Ar
     header = checker.header
     rules = [r for r in header.rules.values() if r.check == "at_most" and name in r.fields]
     limits = {str(r.limit) for r in rules if r.limit in header.values}
-    return values > min(header.values[limit] for limit in limits)
+    above: Array = values > min(header.values[limit] for limit in limits)
+    return above
 
 
 def _samples_ascend(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:

@@ -33,6 +33,7 @@ class MatrixForm:
         block: header columns -> dtype, the event id first.
         scalars: all columns -> scalar type.
         sidx, value: the entry fields; `sidx_dtype` and `value_dtype` are their dtypes.
+        names: name of an argument of write_event -> the stream's own name for it.
         plurals: keyword -> header column, of those after the second id.
         specials: keyword -> special sidx, ascending.
 
@@ -52,6 +53,8 @@ class MatrixForm:
         self.scalars = row_scalars(header)
         self.sidx, self.value = header.entry_columns
         self.sidx_dtype, self.value_dtype = header.entry_columns.values()
+        ids = str(header.column_fields[1].plural)
+        self.names = {"event_id": header.event_column, "item_ids": ids, "losses": self.value}
         self.plurals = header.extra_columns
         known = {special.sidx for special in header.spec.specials}
         parameters = ((sidx, name) for name, sidx in header.format.special_parameters.items())
@@ -62,6 +65,24 @@ class MatrixForm:
                 f"sidx {self.samples} does not fit into {self.sidx_dtype.str[1:]}", source=source,
                 expected=f"a {header.samples_field} of {highest} or less",
             )  # fmt: skip
+
+    def named(
+        self, arguments: Mapping[str, npt.ArrayLike | None], columns: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The first three arguments of write_event, each under that name or taken out of `columns`
+        under the name that the stream has. Raises TypeError for one that is missing or twice."""
+        found = {}
+        for name, own in self.names.items():
+            value = arguments[name]
+            if name != own and columns.get(own) is not None:
+                if value is not None:
+                    raise TypeError(f"{name} and {own} are the same, expected one of them")
+                value = columns[own]
+            columns.pop(own, None)
+            if value is None and name != "losses":
+                raise TypeError(f"a {self.header.stream} stream needs {own}")
+            found[name] = value
+        return found
 
     def given(self, columns: Mapping[str, npt.ArrayLike | None]) -> dict[str, npt.ArrayLike]:
         """The keywords that have a value. Raises TypeError for one that the stream does not
@@ -105,13 +126,17 @@ class Matrix:
     def __init__(
         self,
         form: MatrixForm,
-        event_id: int,
-        item_ids: npt.ArrayLike,
+        event_id: npt.ArrayLike | None,
+        item_ids: npt.ArrayLike | None,
         losses: npt.ArrayLike | None,
         columns: Mapping[str, npt.ArrayLike | None],
     ) -> None:
         self._form = form
-        given = form.given(columns)
+        others = dict(columns)
+        event_id, item_ids, losses = form.named(
+            {"event_id": event_id, "item_ids": item_ids, "losses": losses}, others
+        ).values()
+        given = form.given(others)
         event_name, id_name = list(form.block)[:2]
         if as_array(event_name, event_id, form.block[event_name], form.source).ndim != 0:
             raise WriteError(
@@ -174,8 +199,10 @@ class Matrix:
         samples, dtype = self._form.samples, self._form.value_dtype
         if losses is None:
             if samples:
+                header = self._form.header
                 raise TypeError(
-                    f"losses are needed: {self._form.header.samples_field} is {samples}"
+                    f"a {header.stream} stream needs a matrix of {self._form.value}: "
+                    f"{header.samples_field} is {samples}"
                 )
             return np.empty((self.rows, 0), dtype)
         matrix = as_array("losses", losses, dtype, self._form.source)

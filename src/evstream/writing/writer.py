@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
+from typing import Any, overload
 
+import numpy as np
 import numpy.typing as npt
 
 from evstream._support.format import Format
@@ -67,24 +69,39 @@ class Writer:
         """Bytes of the stream so far, those included that wait to be handed on."""
         return self._out.offset
 
+    @overload
+    def write_event(
+        self,
+        event_id: float | np.number[Any],
+        item_ids: npt.ArrayLike,
+        losses: npt.ArrayLike | None = None,
+        **columns: npt.ArrayLike | None,
+    ) -> None: ...
+
+    @overload
+    def write_event(self, **columns: npt.ArrayLike | None) -> None: ...
+
     @one_at_a_time
     def write_event(
         self,
-        event_id: int,
-        item_ids: npt.ArrayLike,
+        event_id: npt.ArrayLike | None = None,
+        item_ids: npt.ArrayLike | None = None,
         losses: npt.ArrayLike | None = None,
         **columns: npt.ArrayLike | None,
     ) -> None:
         """Write blocks of one event from a matrix; zero losses are left out.
 
+        The first three arguments have these names in every format; as keywords they may have
+        those of the stream too: `event_id`, `summary_ids` and `loss` in a summary stream.
+
         Args:
-            event_id: above 0.
-            item_ids: shape (items,); coverage ids or summary ids in such streams.
+            event_id: the event; above 0 in the Oasis format.
+            item_ids: shape (items,), the ids of the blocks: of items, coverages or summaries.
             losses: shape (items, len_sample), column j is sidx j + 1; may be left out when
                 len_sample is 0.
             **columns: each of shape (items,) or one number.
-                What else a block has, by the names that events have for it: exposure_values
-                in a summary stream, and there required.
+                The other columns of a block, by the names that events have for them:
+                exposure_values in a summary stream, and there required.
                 The special sidx of the stream: mean, std_dev, tiv, chance_of_loss, max_loss,
                 written even when zero, in the order of the format. An item with neither
                 specials nor losses above or below zero is left out.
@@ -92,7 +109,7 @@ class Writer:
         Raises:
             WriteError: for what breaks a rule, does not fit or is masked; nothing is written.
             TypeError: a keyword that the stream does not have, or one that it needs is
-                missing; a stream that is no matrix, such as cdf.
+                missing; a stream that is not a matrix, such as cdf.
         """
         self._out.refuse_closed()
         if self._form is None:
