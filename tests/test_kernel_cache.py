@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import resource
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numba
 import pytest
 
-from support import ROOT, run_python
+from evstream._support import jit, kernel_cache
+from evstream.errors import CacheWarning
+from support import ROOT, child_environment, run_python
 
 GOLDEN = str(ROOT / "tests/golden/loss_i4_f4.bin")
 
@@ -25,13 +31,19 @@ READ = f"""if True:
 """
 
 
-def read(folder: Path, code: str = READ, **options: Any) -> tuple[str, str, list[str]]:
+READ_RECORD = """if True:
+    import numpy as np
+    from evstream._generated.records_i4_f4_u4 import mv_read_sidx_loss
+    print(mv_read_sidx_loss(np.zeros(8, np.uint8), 0))
+    from evstream._support.kernel_cache import TALLY
+    print(TALLY.found > 0, TALLY.kept > 0, TALLY.lost > 0)
+"""
+
+
+def read(folder: Path) -> tuple[str, str, list[str]]:
     """What a program read, what became of its kernels, and the lines of its warnings."""
-    environment = {"NUMBA_CACHE_DIR": str(folder), "EVSTREAM_CACHE": "1"}
-    result = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True,
-        text=True, check=True, cwd=ROOT, **options,
-    )  # fmt: skip
+    result = run_python("-c", READ, NUMBA_CACHE_DIR=str(folder), EVSTREAM_CACHE="1")
+    assert result.returncode == 0, result.stderr
     rows, tally = result.stdout.splitlines()
     return rows, tally, [line for line in result.stderr.splitlines() if "CacheWarning" in line]
 
@@ -42,8 +54,53 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("kernels")
     rows, tally, warned = read(folder)
     assert (tally, warned) == ("False True False", [])
-    assert read(folder)[1] == "True False False"
     return folder, rows
+
+
+KERNELS = """
+from evstream._support.jit import jit
+
+@jit
+def double(number):
+    return 2 * number
+
+@jit
+def negated(number):
+    return -number
+"""
+
+
+@dataclass
+class Program:
+    """A program of two kernels, which runs in this process as in a new one."""
+
+    folder: Path
+    monkeypatch: pytest.MonkeyPatch
+
+    def run(self) -> tuple[str, list[str]]:
+        """Which kernels were found, kept and lost, and the warnings."""
+        self.monkeypatch.setattr(kernel_cache, "TALLY", tally := kernel_cache.Tally())
+        self.monkeypatch.delitem(sys.modules, "two_kernels", raising=False)
+        module = importlib.import_module("two_kernels")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            assert (module.double(21), module.negated(7)) == (42, -7)
+        assert {warning.category for warning in caught} <= {CacheWarning}
+        return f"{tally.found} {tally.kept} {tally.lost}", [str(w.message) for w in caught]
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """A program whose kernels are in the folder `cache`."""
+    (tmp_path / "two_kernels.py").write_text(KERNELS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(jit, "CACHE", True)
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(kernel_cache, "_stamp", kernel_cache._stamp.__wrapped__)
+    program = Program(tmp_path / "cache", monkeypatch)
+    assert program.run() == ("0 2 0", [])
+    assert program.run() == ("2 0 0", [])
+    return program
 
 
 def kernels(folder: Path) -> list[Path]:
@@ -81,29 +138,32 @@ def _swap(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [_truncate, _cut, _flip, _flip_first, _pickle, _swap])
-def test_a_damaged_kernel_is_compiled_anew(
-    warm: tuple[Path, str], tmp_path: Path, change: Callable[[Path], None]
-) -> None:
+def test_a_damaged_kernel_is_compiled_anew(small: Program, change: Callable[[Path], None]) -> None:
+    for path in kernels(small.folder):
+        change(path)
+    counts, (warned,) = small.run()
+    assert counts == "0 2 0"
+    assert "damaged; the kernel is compiled anew" in warned
+    assert str(small.folder) in warned
+    assert small.run() == ("2 0 0", [])
+
+
+def test_a_stream_reads_the_same_by_damaged_kernels(warm: tuple[Path, str], tmp_path: Path) -> None:
     folder = tmp_path / "kernels"
     shutil.copytree(warm[0], folder)
     for path in kernels(folder):
-        if change is not _swap or len(kernels(folder)) > 1:
-            change(path)
-    rows, _, warned = read(folder)
-    assert rows == warm[1]
-    assert len(warned) == 1
-    assert "damaged; the kernel is compiled anew" in warned[0]
-    assert str(folder) in warned[0]
+        _flip(path)
+    rows, tally, (warned,) = read(folder)
+    assert (rows, tally) == (warm[1], "False True False")
+    assert "damaged; the kernel is compiled anew" in warned
     assert read(folder) == (warm[1], "True False False", [])
 
 
 @pytest.mark.parametrize("kind", ["folder", "fifo", "dangling"])
 def test_a_kernel_file_of_another_kind_is_passed_over(
-    warm: tuple[Path, str], tmp_path: Path, kind: str
+    small: Program, tmp_path: Path, kind: str
 ) -> None:
-    folder = tmp_path / "kernels"
-    shutil.copytree(warm[0], folder)
-    for path in kernels(folder):
+    for path in kernels(small.folder):
         path.unlink()
         if kind == "folder":
             path.mkdir()
@@ -111,82 +171,82 @@ def test_a_kernel_file_of_another_kind_is_passed_over(
             os.mkfifo(path)
         else:
             path.symlink_to(tmp_path / "nowhere")
-    rows, _, warned = read(folder, timeout=120)
-    assert rows == warm[1]
+    counts, warned = small.run()
+    assert counts == ("0 0 2" if kind == "folder" else "0 2 0")
     assert len(warned) == (0 if kind == "dangling" else 1)
 
 
-def test_a_kernel_of_another_version_is_replaced(warm: tuple[Path, str], tmp_path: Path) -> None:
-    folder = tmp_path / "kernels"
-    shutil.copytree(warm[0], folder)
-    code = READ.replace("import evstream\n", "import numba; numba.__version__ += '.1'\n", 1)
-    code = code.replace("print([", "import evstream\n    print([", 1)
-    assert read(folder, code) == (warm[1], "False True False", [])
-    assert read(folder)[1] == "False True False"
+def test_a_kernel_of_another_version_is_replaced(small: Program) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(numba, "__version__", numba.__version__ + ".1")
+        assert small.run() == ("0 2 0", [])
+        assert small.run() == ("2 0 0", [])
+    assert small.run() == ("0 2 0", [])
 
 
-def test_no_kernel_is_kept_on_a_full_disk(warm: tuple[Path, str], tmp_path: Path) -> None:
-    def fill() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
-
-    rows, tally, warned = read(tmp_path, preexec_fn=fill)
-    assert (rows, tally) == (warm[1], "False False True")
-    assert len(warned) == 1
-    assert "File too large; compiled kernels are not kept" in warned[0]
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-def test_the_folder_of_kernels_may_be_a_file(warm: tuple[Path, str], tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("")
-    rows, tally, warned = read(path)
-    assert (rows, tally, len(warned)) == (warm[1], "False False True", 1)
+def test_no_kernel_is_kept_on_a_full_disk(small: Program) -> None:
+    for path in kernels(small.folder):
+        path.unlink()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        counts, (warned,) = small.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert counts == "0 0 2"
+    assert "File too large; compiled kernels are not kept" in warned
+    assert [path for path in small.folder.rglob("*") if path.is_file()] == []
 
 
-def test_the_kernels_of_another_user_may_be_unreadable(
-    warm: tuple[Path, str], tmp_path: Path
-) -> None:
-    folder = tmp_path / "kernels"
-    shutil.copytree(warm[0], folder)
-    # Root may read all, so the system's answer is put into its mouth.
-    refuse = """import os
-    def refused(path, *arguments, real=os.open):
+def test_the_folder_of_kernels_may_be_a_file(small: Program) -> None:
+    shutil.rmtree(small.folder)
+    small.folder.write_text("")
+    counts, (warned,) = small.run()
+    assert counts == "0 0 2"
+    assert "compiled kernels are not kept" in warned
+
+
+def test_the_kernels_of_another_user_may_be_unreadable(small: Program) -> None:
+    """Root may read all, so the system's answer is put into its mouth."""
+
+    def refused(path: Any, *arguments: Any, real: Any = os.open) -> int:
         if str(path).endswith(".nbc"):
             raise PermissionError(13, "Permission denied")
-        return real(path, *arguments)
-    os.open = refused
-"""
-    rows, tally, warned = read(folder, READ.replace("import", refuse + "    import", 1))
-    assert (rows, tally, len(warned)) == (warm[1], "False True False", 1)
-    assert "Permission denied; the kernel is compiled anew" in warned[0]
-    assert read(folder) == (warm[1], "True False False", [])
+        return int(real(path, *arguments))
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(os, "open", refused)
+        counts, (warned,) = small.run()
+    assert counts == "0 2 0"
+    assert "Permission denied; the kernel is compiled anew" in warned
+    assert small.run() == ("2 0 0", [])
 
 
-def test_programs_may_compile_the_same_kernels_at_once(
-    warm: tuple[Path, str], tmp_path: Path
-) -> None:
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "EVSTREAM_CACHE": "1"}
+RUN = "import two_kernels; print(two_kernels.double(21), two_kernels.negated(7))"
+
+
+def test_programs_may_compile_the_same_kernels_at_once(small: Program) -> None:
+    folder = small.folder.parent
+    environment = child_environment(NUMBA_CACHE_DIR=str(folder / "other"), EVSTREAM_CACHE="1")
     programs = [
         subprocess.Popen(
-            [sys.executable, "-c", READ], env=environment, stdout=subprocess.PIPE,
+            [sys.executable, "-c", RUN], env=environment, cwd=folder, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )
-        for _ in range(3)
+        for _ in range(2)
     ]  # fmt: skip
     for program in programs:
-        out, error = program.communicate()
-        assert (out.splitlines()[0], error) == (warm[1], "")
-    assert read(tmp_path) == (warm[1], "True False False", [])
-    assert {path.suffix for path in kernels(tmp_path)} == {".nbc"}
+        assert program.communicate() == ("42 -7\n", "")
+    assert {path.suffix for path in kernels(folder / "other")} == {".nbc"}
+    small.monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(folder / "other"))
+    assert small.run() == ("2 0 0", [])
 
 
-def test_another_numba_may_lack_the_internals_of_the_cache(warm: tuple[Path, str]) -> None:
-    code = READ.partition("from evstream._support.kernel_cache")[0].replace(
-        "import evstream\n",
-        "import numba.core.caching; del numba.core.caching._Cache\n    import evstream\n", 1,
-    )  # fmt: skip
+def test_another_numba_may_lack_the_internals_of_the_cache(small: Program) -> None:
+    code = f"import sys; sys.path[:0] = [{str(small.folder.parent)!r}]\n"
+    code += f"import numba.core.caching; del numba.core.caching._Cache\n{RUN}"
     result = run_python("-c", code)
-    assert (result.stdout.strip(), result.stderr) == (warm[1], "")
+    assert (result.stdout, result.stderr) == ("42 -7\n", "")
 
 
 def test_kernels_of_the_package_serve_readers_of_its_folder(tmp_path: Path) -> None:
@@ -194,15 +254,15 @@ def test_kernels_of_the_package_serve_readers_of_its_folder(tmp_path: Path) -> N
     shutil.copytree(ROOT / "src/evstream", package, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {"PYTHONPATH": str(tmp_path), "HOME": str(home)}
     environment |= {name: os.environ[name] for name in ("PATH",)}
-    command = [sys.executable, "-c", READ]
+    command = [sys.executable, "-c", READ_RECORD]
     first = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert first.stdout.splitlines()[1] == "False True False"
     assert not home.exists()
     folder = package / "_generated/__pycache__"
     # As to somebody who may only read it, root included: a name that nothing can be made under.
-    code = READ.replace(
-        "import evstream\n",
-        "import evstream, evstream._support.kernel_cache as k\n    def no(*_):\n"
+    code = READ_RECORD.replace(
+        "import numpy as np\n",
+        "import numpy as np, evstream._support.kernel_cache as k\n    def no(*_):\n"
         "        raise PermissionError(13, 'Permission denied')\n    k._write = no\n", 1,
     )  # fmt: skip
     second = subprocess.run(

@@ -193,11 +193,14 @@ def _read(path: Path, identity: bytes) -> Any:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    with open(descriptor, "rb") as file:
+    try:  # `open` would leave the descriptor of a folder open
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST:
             raise ValueError("not a compiled kernel")
-        data = file.read(_MOST)
+        with open(descriptor, "rb", closefd=False) as file:
+            data = file.read(_MOST)
+    finally:
+        os.close(descriptor)
     if len(data) < 2 * _DIGEST or hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
         raise ValueError("damaged")
     if data[_DIGEST : 2 * _DIGEST] != identity:
