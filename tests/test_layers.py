@@ -19,6 +19,7 @@ LAYERS = [
     ["text"],
     ["_generated"],
     ["reading"],
+    ["indexing"],
     ["checking"],
     ["writing"],
     ["compat", "merging"],

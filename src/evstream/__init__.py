@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evstream.compat.callback_reader import reader_class as reader_class
     from evstream.compat.event_reader import EventReader as EventReader
     from evstream.conversion.convert import convert as convert
+    from evstream.errors import AbsentEventError as AbsentEventError
     from evstream.errors import AbsentEventWarning as AbsentEventWarning
     from evstream.errors import AggregationWarning as AggregationWarning
     from evstream.errors import CacheWarning as CacheWarning
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from evstream.errors import SealError as SealError
     from evstream.errors import SecondStreamError as SecondStreamError
     from evstream.errors import SkippedEventWarning as SkippedEventWarning
+    from evstream.errors import StaleIndexError as StaleIndexError
     from evstream.errors import StallError as StallError
     from evstream.errors import StreamHeaderError as StreamHeaderError
     from evstream.errors import StreamMismatchError as StreamMismatchError
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from evstream.errors import TableError as TableError
     from evstream.errors import TruncatedStreamError as TruncatedStreamError
     from evstream.errors import WriteError as WriteError
+    from evstream.indexing.builder import build_index as build_index
+    from evstream.indexing.index import Index as Index
     from evstream.merging import merge as merge
     from evstream.reading.stream import EventStream as EventStream
     from evstream.reading.stream import open as open
@@ -75,6 +79,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AbsentEventError": "errors",
     "AbsentEventWarning": "errors",
     "AggregationWarning": "errors",
     "CacheWarning": "errors",
@@ -96,6 +101,7 @@ _HOME = {
     "Finding": "checking.validation",
     "Format": "_support.format",
     "HoleWarning": "errors",
+    "Index": "indexing.index",
     "MissingDelimiterWarning": "errors",
     "MissingExtraError": "errors",
     "ReaderError": "errors",
@@ -106,6 +112,7 @@ _HOME = {
     "SecondStreamError": "errors",
     "SkippedEventWarning": "errors",
     "SourceLike": "transport.endpoints",
+    "StaleIndexError": "errors",
     "StallError": "errors",
     "StreamHeader": "wire.header",
     "StreamHeaderError": "errors",
@@ -117,6 +124,7 @@ _HOME = {
     "WriteError": "errors",
     "Writer": "writing.writer",
     "arrow_reader": "tables.arrow",
+    "build_index": "indexing.builder",
     "compare": "comparison",
     "convert": "conversion.convert",
     "create": "writing.writer",

@@ -165,6 +165,14 @@ class SealError(EvstreamError):
     """A seal cannot be read."""
 
 
+class StaleIndexError(EvstreamError):
+    """The index of a file cannot be read, or the file is not the one that was indexed."""
+
+
+class AbsentEventError(EvstreamError, LookupError):
+    """A stream does not have the event that was asked for."""
+
+
 class MissingDelimiterWarning(UserWarning):
     """The last block of a stream is not closed, as in streams of the C++ tools."""
 

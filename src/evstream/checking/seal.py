@@ -22,13 +22,12 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format
-from evstream.errors import SealError, StreamHeaderError, TruncatedStreamError
-from evstream.reading.block_tracker import BlockTracker
+from evstream.errors import SealError
+from evstream.reading.follower import Follower
 from evstream.transport.sink import Sink
 from evstream.transport.source import Source
 from evstream.wire.columns import Array, differ, run_starts
 from evstream.wire.header import StreamHeader
-from evstream.wire.header_bytes import read_header
 
 RANGE = 1 << 20
 """Bytes per checksum."""
@@ -151,7 +150,7 @@ class Seal:
         return told
 
 
-class Sealer:
+class Sealer(Follower):
     """Makes a seal of the bytes of a stream as they go by.
 
     Attributes:
@@ -168,36 +167,16 @@ class Sealer:
         format: Format | None = None,
     ) -> None:
         self.seal = Seal()
-        self.unclosed: TruncatedStreamError | None = None
-        self._source = source
-        self._stream, self._widths, self._format = stream, widths, format
-        self._start = bytearray()
-        self._tracker: BlockTracker | None = None
         self._last_event: Any = None
         self._filled = 0
-        if header is not None:
-            self._begin(header)
-
-    @property
-    def header(self) -> StreamHeader | None:
-        """Of the stream; None until it has come."""
-        return self._tracker.header if self._tracker is not None else None
+        super().__init__(source, header, stream, widths, format)
 
     def update(self, data: Any) -> None:
-        """Take the next bytes, those of the stream header included.
-
-        Raises StreamHeaderError for a stream that is none.
-        """
+        """Take the next bytes, those of the stream header included; raises as a Follower does."""
         view = memoryview(data).cast("B")
         self._add_checksums(view)
         self.seal.bytes += len(view)
-        if self._tracker is None:
-            self._start += view
-            if not self._find_header():
-                return
-            view = memoryview(bytes(self._start))
-            self._start.clear()
-        self._count(view)
+        super().update(view)
 
     def finish(self) -> Seal:
         """At the end of the stream: judge it, and call the seal complete.
@@ -205,13 +184,10 @@ class Sealer:
         Raises TruncatedStreamError or StreamHeaderError for one that is cut. What only misses
         its final delimiter is whole; see `unclosed`.
         """
-        if self._tracker is None:
-            self._parse_header()
-            raise AssertionError("a whole header was not taken")
-        self.unclosed = self._tracker.check_end()
-        if self._tracker.is_open:  # a last block without its delimiter
-            state = self._tracker.state
-            self._count_blocks(np.array([self._tracker.open_event]), np.array([state["entries"]]))
+        self._finish()
+        tracker = self.tracker
+        if tracker.is_open:  # a last block without its delimiter
+            self._count_blocks(np.array([tracker.open_event]), np.array([tracker.state["entries"]]))
         self.seal.complete = True
         return self.seal
 
@@ -226,48 +202,23 @@ class Sealer:
             self._filled += len(piece)
             view = view[len(piece) :]
 
-    def _find_header(self) -> bool:
-        """Parse the stream header once it is all there."""
-        try:
-            self._begin(self._parse_header())
-        except StreamHeaderError as error:
-            if error.offset == len(self._start):
-                return False  # it is only not all there yet
-            raise
-        return True
-
-    def _parse_header(self) -> StreamHeader:
-        rest = bytes(self._start)
-
-        def read(size: int) -> bytes:
-            nonlocal rest
-            piece, rest = rest[:size], rest[size:]
-            return piece
-
-        return read_header(read, self._source, self._stream, self._widths, self._format)
-
     def _begin(self, header: StreamHeader) -> None:
+        super()._begin(header)
         self.seal.stream = header.stream
         self.seal.header, self.seal.widths = dict(header.values), dict(header.widths)
-        self._tracker = BlockTracker(
-            header, self._source, 0, header.size, strict=header.block.entry is not None
-        )
 
-    def _count(self, view: memoryview) -> None:
-        assert self._tracker is not None
-        for at in range(0, len(view), RANGE):
-            self._tracker.see(np.frombuffer(view[at : at + RANGE], np.uint8))
-            self._count_blocks(*self._tracker.seen)
+    def _see(self, piece: memoryview) -> None:
+        ended = self.tracker.ended
+        self._count_blocks(ended.events, ended.entries)
 
     def _count_blocks(self, events: Array, entries: Array) -> None:
         seal = self.seal
         if len(events):
-            assert self._tracker is not None
             goes_on = self._last_event is not None and not differ(self._last_event, events[0])
             seal.events += len(run_starts(events)) - int(goes_on)
             self._last_event = events[-1]
             seal.blocks += len(events)
-            seal.records += int(entries.sum()) if self._tracker.has_entries else len(events)
+            seal.records += int(entries.sum()) if self.tracker.has_entries else len(events)
 
 
 def _read_bounded(path: str, timeout: float | None) -> bytes:

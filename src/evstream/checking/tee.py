@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from evstream._support.format import Format
 from evstream.checking.seal import Seal, Sealer
 from evstream.checking.validation import Report, Validation, broken_rules
 from evstream.errors import EvstreamError, TruncatedStreamError, WriteError
+from evstream.indexing.builder import IndexBuilder
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.environment import strict_of
@@ -42,6 +43,7 @@ def tee(
     target: TargetLike,
     *,
     seal: str | None = None,
+    index: str | None = None,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
@@ -62,6 +64,7 @@ def tee(
         target, durable: as for evstream.create; never compressed.
         seal: a path for the seal. It calls the stream complete only if no rule of severity error
             is broken.
+        index: a path for the index. It is written if the stream is whole, whatever its rules.
         validate: check every rule of the format; a broken one of severity error is a problem.
 
     Raises:
@@ -71,7 +74,10 @@ def tee(
     try:
         sealer = Sealer(opened.name, stream=stream, widths=widths, format=format)
         with Sink(target, durable=durable) as sink:
-            passage = _Passage(sink, sealer)
+            indexer = None
+            if index is not None:
+                indexer = IndexBuilder(opened.name, None, stream, widths, format)
+            passage = _Passage(sink, sealer, indexer)
             try:
                 report = broken = None
                 if validate or seal is not None:
@@ -87,7 +93,7 @@ def tee(
             except BaseException:
                 give_up(sink, passage.edge)
                 raise
-            _complete(sink, passage, problem, seal, durable)
+            _complete(sink, passage, problem, seal, index, durable)
             return Passed(
                 sealer.seal, problem, sealer.unclosed, report if validate else None, broken
             )
@@ -98,8 +104,9 @@ def tee(
 class _Passage:
     """The way of the bytes: first to the sealer, which finds the stream header, then out."""
 
-    def __init__(self, sink: Sink, sealer: Sealer) -> None:
+    def __init__(self, sink: Sink, sealer: Sealer, indexer: IndexBuilder | None) -> None:
         self.edge = Edge(sink.write)
+        self.indexer = indexer
         self._sink, self._sealer = sink, sealer
         self._kept = b""  # came, and is not passed on yet
         self._wrong: EvstreamError | None = None
@@ -135,6 +142,8 @@ class _Passage:
         if self._wrong is None:
             try:
                 self._sealer.update(view)
+                if self.indexer is not None:
+                    self.indexer.update(view)
             except EvstreamError as error:
                 self._wrong = error
         header = self.edge.header = self._sealer.header
@@ -167,9 +176,10 @@ def _complete(
     passage: _Passage,
     problem: EvstreamError | None,
     seal: str | None,
+    index: str | None,
     durable: bool | None,
 ) -> None:
-    """End the target and write the seal, both or neither where they are files."""
+    """End the target and write the seal and the index, all or none where they are files."""
     sealed = passage._sealer.seal
     if problem is not None:
         sealed.complete = False
@@ -179,7 +189,12 @@ def _complete(
             sealed.write(seal, durable=durable)
         return
     passage.finish()
-    if seal is None:
-        return  # the sink closes at the end of its block
     sink.flush()
-    sink.commit_with(sealed.staged(seal, durable=durable))
+
+    def beside() -> Iterator[Sink]:
+        if seal is not None:
+            yield sealed.staged(seal, durable=durable)
+        if index is not None and passage.indexer is not None:
+            yield passage.indexer.finish(sink.tag).staged(index, durable=durable)
+
+    sink.commit_with(*beside())

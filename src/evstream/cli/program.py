@@ -39,6 +39,7 @@ Read and check catastrophe-model event streams (loss, gul, summary, cdf).
   evstream cat gul.bin --head 20        print its records as CSV
   evstream validate gul.bin             check every rule of the format
   evstream seal gul.bin                 write a seal, which shows later whether it is complete
+  evstream index gul.bin                write an index, by which its events are found quickly
   evstream convert gul.bin gul.parquet  convert it to a table, or a table to a stream
   evstream merge a.bin b.bin all.bin    merge several streams into one
   evstream diff a.bin b.bin             show where two streams differ
@@ -58,6 +59,7 @@ def main(
         demo,
         diff,
         generate,
+        index,
         info,
         merge,
         seal,
@@ -75,7 +77,7 @@ def main(
     parser.set_defaults(spec_format=format)
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    modules = [info, cat, validate, seal, convert, merge, diff, warmup]
+    modules = [info, cat, validate, seal, index, convert, merge, diff, warmup]
     for module in [*modules, demo, generate] if own else modules:
         module.add_parser(commands, format)
     options = parser.parse_args(arguments)

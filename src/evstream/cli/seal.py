@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+from itertools import combinations
 from typing import Any
 
 from evstream._support.format import Format
@@ -39,6 +40,11 @@ def add_parser(commands: Any, format: Format) -> None:
         "without its final delimiter sealed as complete.",
     )
     tee.add_argument("--seal", metavar="FILE", help="where to write the seal")
+    tee.add_argument(
+        "--index",
+        metavar="FILE",
+        help="where to write an index, which must lie beside the stream as STREAM.evx to be used",
+    )
     tee.add_argument(
         "--output", metavar="FILE", default="-", help="write the stream to FILE, not to stdout"
     )
@@ -95,13 +101,16 @@ def run_tee(options: argparse.Namespace) -> int:
     from evstream.checking.tee import tee
     from evstream.reading.stream_end import report_unclosed
 
-    refuse_same_file(["-"], [options.output, options.seal])
-    if is_same_place(options.seal, options.output):
-        raise ValueError(f"{options.seal}: the stream and its seal need a file each")
+    places = [options.output, options.seal, options.index]
+    refuse_same_file(["-"], places)
+    for one, other in combinations((place for place in places if place is not None), 2):
+        if is_same_place(one, other):
+            raise ValueError(f"{other}: the stream, its seal and its index need a file each")
     passed = tee(
         "-",
         options.output,
         seal=options.seal,
+        index=options.index,
         stream=options.stream,
         widths=dict(options.width),
         strict=options.strict,

@@ -12,7 +12,7 @@ kernel. A record that a read cuts in two is carried over to the next.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,9 +21,18 @@ from evstream.errors import CorruptStreamError, TruncatedStreamError
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.stream_end import bad_count, block_ids, check_end
 from evstream.reading.width_trial import WidthTrial
-from evstream.wire.columns import differ, plain, run_starts
+from evstream.wire.columns import Array, differ, plain, run_starts
 from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_state
+
+
+class EndedBlocks(NamedTuple):
+    """Blocks that ended: the event of each, the stream offset of its start, and its number of
+    entries."""
+
+    events: Array
+    starts: Array
+    entries: Array
 
 
 class BlockTracker:
@@ -188,9 +197,15 @@ class BlockTracker:
         return self.state[f"{self.header.event_column}_"]
 
     @property
-    def seen(self) -> tuple[Any, Any]:
-        """(event ids, entry counts) of the blocks that ended in the bytes seen last."""
-        return self._columns[0][: self._rows], self._columns[-1][: self._rows]
+    def ended(self) -> EndedBlocks:
+        """The blocks that ended in the bytes seen last."""
+        rows = self._rows
+        return EndedBlocks(*(self._columns[i][:rows] for i in (0, -2, -1)))
+
+    @property
+    def carry(self) -> bytes:
+        """The last bytes seen, which are less than a record: `offset` lies at their end."""
+        return self._carry
 
     @property
     def has_entries(self) -> bool:

@@ -108,6 +108,11 @@ def local_facts(path: str) -> FileFacts:
     return _facts(os.stat(path), path)
 
 
+def tag_of(descriptor: int) -> str:
+    """The tag of an open regular file."""
+    return _facts(os.fstat(descriptor), "").tag
+
+
 def _facts(found: os.stat_result, name: str) -> FileFacts:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)

@@ -25,6 +25,7 @@ from evstream.transport.polling import (
     is_writable,
     widen_pipe,
 )
+from evstream.transport.range_file import tag_of
 from evstream.transport.whole_file import WholeFile
 
 
@@ -65,6 +66,16 @@ class Sink:
     def is_in_place(self) -> bool:
         """Whether the file has its name."""
         return self._file is not None and self._file.is_in_place
+
+    @property
+    def tag(self) -> str:
+        """The tag of the file as it is now, see `range_file`; "" if the target is not a file. The
+        system need not record the time of a write before the file is on the disk."""
+        if self._file is None:
+            return ""
+        if self._durable:
+            os.fsync(self._file.fileno())
+        return tag_of(self._file.fileno())
 
     @property
     def takes_now(self) -> bool:
@@ -131,20 +142,24 @@ class Sink:
         else:
             self.abort()
 
-    def commit_with(self, other: Sink) -> None:
-        """`close` both sinks; if one fails, neither file replaces an old one.
+    def commit_with(self, *others: Sink) -> None:
+        """`close` this sink and others; if one fails, no file replaces an old one.
 
-        `other` is small, such as a seal: the file that it replaces is kept in memory meanwhile.
+        The others are small, such as a seal: the files that they replace are kept in memory
+        meanwhile.
         """
-        restore = other._restorer()
+        restorers: list[Callable[[], None]] = []
         try:
-            other.close()
+            for other in others:
+                restorers.append(other._restorer())
+                other.close()
             self.close()
         except BaseException:
             if not self.is_in_place:
-                restore()
-            other.abort()
-            self.abort()
+                for restore in restorers:
+                    restore()
+            for sink in (*others, self):
+                sink.abort()
             raise
 
     def _restorer(self) -> Callable[[], None]:

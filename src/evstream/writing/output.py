@@ -1,4 +1,4 @@
-"""Where the bytes of a stream go: a reused buffer, then the sink, with a seal if wanted.
+"""Where the bytes of a stream go: a reused buffer, then the sink, with a seal and index if wanted.
 
 What is left after a failure never looks complete: a file does not appear, and a pipe or
 other object gets a stream that ends inside a record, which a reader refuses. See `stream_edge`.
@@ -10,12 +10,15 @@ import contextlib
 import os
 import time
 import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from evstream.checking.seal import Sealer, refuse_irregular, seal_path
 from evstream.errors import warn
+from evstream.indexing.builder import IndexBuilder
+from evstream.indexing.files import index_path, refuse_irregular_target
 from evstream.transport.compression import compression_by_name, compressor
 from evstream.transport.same_file import is_same_place
 from evstream.transport.sink import Sink, SinkFile
@@ -40,11 +43,22 @@ class Outlet:
     """
 
     def __init__(
-        self, target: Any, header: StreamHeader, seal: str | bool, durable: bool | None = None
+        self,
+        target: Any,
+        header: StreamHeader,
+        seal: str | bool,
+        durable: bool | None = None,
+        index: str | bool = False,
     ) -> None:
-        self._seal = _seal_path(target, seal)
-        if self._seal and is_same_place(self._seal, target):
-            raise ValueError(f"{self._seal}: the seal would take the place of the stream")
+        self._seal = _path_beside(target, "seal", seal, seal_path, refuse_irregular)
+        self._index = _path_beside(target, "index", index, index_path, refuse_irregular_target)
+        for name, path in (("seal", self._seal), ("index", self._index)):
+            if path and is_same_place(path, target):
+                raise ValueError(f"{path}: the {name} would take the place of the stream")
+        if self._seal and self._index and is_same_place(self._seal, self._index):
+            raise ValueError(f"{self._seal}: the seal and the index need a file each")
+        if self._index and compression_by_name(target) is not None:
+            raise ValueError(f"{target}: a compressed stream has no index")
         self._durable = durable
         self._header = header
         self._sink = Sink(target, durable=durable)
@@ -56,6 +70,8 @@ class Outlet:
             self._edge = Edge(self._file.write, header, ends_records=True)
             self._is_plain = kind is None
             self._sealer = Sealer(self._sink.name, header) if self._seal else None
+            self._indexer = IndexBuilder(self._sink.name, header) if self._index else None
+            self._followers = [f for f in (self._sealer, self._indexer) if f is not None]
             self._flushed = time.monotonic()
             self._process = os.getpid()
             self.name = self._sink.name
@@ -91,8 +107,8 @@ class Outlet:
         view = self.buffer.data[: self.cursor]
         try:
             size = self._edge.hand_on(view, whole=whole)
-            if self._sealer is not None:
-                self._sealer.update(view[:size])
+            for follower in self._followers:
+                follower.update(view[:size])
         except BaseException:
             self._abort(view)
             raise
@@ -131,22 +147,27 @@ class Outlet:
             self.flush()
 
     def close(self) -> None:
-        """Complete the stream; a file appears under its name, with its seal."""
+        """Complete the stream; a file appears under its name, with its seal and index."""
         self.refuse_closed()
         try:
             self.drain(whole=True)
             if not self._is_plain:
                 self._file.close()
-            if self._sealer is None:
-                self._sink.close()
-            else:
-                seal = self._sealer.finish().staged(self._seal, durable=self._durable)
-                self._sink.commit_with(seal)
+            self._sink.commit_with(*self._beside())
         except BaseException:
             self.abort()
             raise
         self.closed = True
         self._abandoned.detach()
+
+    def _beside(self) -> Iterator[Sink]:
+        """The files beside the stream, which appear with it."""
+        if self._sealer is not None:
+            yield self._sealer.finish().staged(self._seal, durable=self._durable)
+        if self._indexer is not None:
+            self._sink.flush()
+            index = self._indexer.finish(self._sink.tag)
+            yield index.staged(self._index, durable=self._durable)
 
     def abort(self) -> None:
         """Give up: no file appears, and any other target ends inside a record."""
@@ -184,19 +205,28 @@ def _disown(sink: Sink) -> None:
     sink.given_up = True
 
 
-def _seal_path(target: Any, seal: str | bool) -> str | None:
-    if seal is True:
+def _path_beside(
+    target: Any,
+    name: str,
+    wanted: str | bool,
+    place_of: Callable[[str], str],
+    refuse: Callable[[str], None],
+) -> str | None:
+    """Where the seal or index of a target is to be written; None if it is not wanted."""
+    if wanted is True:
         place = _place(target)
         if place is None:
-            raise TypeError("the seal of a target without a path needs a path: seal='out.seal'")
+            raise TypeError(
+                f"the {name} of a target without a path needs a path: {name}={'out.' + name!r}"
+            )
         with contextlib.suppress(FileNotFoundError):
-            refuse_irregular(seal_path(place))
-        return seal_path(place)
-    if isinstance(seal, bool) or seal is None or seal == "":
+            refuse(place_of(place))
+        return place_of(place)
+    if isinstance(wanted, bool) or wanted is None or wanted == "":
         return None
-    if not isinstance(seal, (str, os.PathLike)):
-        raise TypeError(f"seal is {seal!r}, expected True, False or a path")
-    return os.path.abspath(seal)
+    if not isinstance(wanted, (str, os.PathLike)):
+        raise TypeError(f"{name} is {wanted!r}, expected True, False or a path")
+    return os.path.abspath(wanted)
 
 
 def _place(target: Any) -> str | None:

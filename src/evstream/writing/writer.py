@@ -50,13 +50,14 @@ class Writer:
         validate: bool = True,
         seal: str | bool = False,
         durable: bool | None = None,
+        index: str | bool = False,
     ) -> None:
         if seal and not validate:
             raise ValueError(
                 "seal with validate=False, expected one of them: a seal certifies rules"
             )
         self.header = header
-        self._out = Outlet(target, header, seal, durable)
+        self._out = Outlet(target, header, seal, durable, index)
         self._encoder = Encoder(header, self._out)
         self.name = self._out.name
         self.validate = validate
@@ -270,6 +271,7 @@ def create(
     validate: bool = True,
     seal: str | bool = False,
     durable: bool | None = None,
+    index: str | bool = False,
     format: Format | None = None,
     **header_fields: int | str | None,
 ) -> Writer:
@@ -289,6 +291,8 @@ def create(
         durable: wait until a file is on the disk before it appears under its name, so that it
             is whole after a power cut too. False is faster where that does not matter; None
             takes EVSTREAM_FSYNC from the environment, else True.
+        index: True writes an index next to the file (gul.bin.evx), a path writes it there; see
+            evstream.build_index.
         format: the format of the stream; that of evstream by default.
         **header_fields: the fields of the stream header: len_sample, the number of samples per
             event, 0 or more, for streams that have samples; summary_set_id as well for a summary
@@ -297,8 +301,9 @@ def create(
     Raises:
         TypeError: a field of the stream header is missing, does not belong, or is no whole
             number.
-        ValueError: an unknown stream type or width, or a seal without validation.
+        ValueError: an unknown stream type or width, a seal without validation, or an index of a
+            compressed stream.
         WriteError: a value of the stream header is out of range.
     """
     header = build_header(stream, header_fields, widths, format)
-    return Writer(target, header, validate=validate, seal=seal, durable=durable)
+    return Writer(target, header, validate=validate, seal=seal, durable=durable, index=index)

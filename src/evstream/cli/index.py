@@ -1,0 +1,62 @@
+"""`evstream index`: indexes of files, by which some of their events are read quickly."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from evstream._support.format import Format
+from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, fail
+from evstream.cli.progress import Progress
+from evstream.errors import EvstreamError
+from evstream.process import refuse_exhaustion
+
+
+def add_parser(commands: Any, format: Format) -> None:
+    parser = commands.add_parser(
+        "index",
+        help="write an index next to a file, by which some of its events are read quickly",
+        description="Read each stream to its end and write FILE.evx: where its events are. `cat "
+        "--event` and the functions that read some events use it. After a change of the file its "
+        "index is an error until it is made anew, or removed. A stream that is cut inside a "
+        "record, or has a hole, gets no index.",
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", help="a stream, not compressed")
+    add_stream_arguments(parser)
+    parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Index each file that can be; 2 if any cannot."""
+    from evstream.transport.range_file import is_url, local_facts
+
+    status = 0
+    for file in options.files:
+        try:
+            if file == "-":
+                problem = "not a file: a stream from a pipe is indexed by `evstream tee`"
+                raise EvstreamError(problem, source="<stdin>")
+            size = None if is_url(file) else local_facts(file).size
+            _index(file, size, options)
+        except EvstreamError as error:
+            status = fail(str(error))
+        except OSError as error:
+            refuse_exhaustion(error)
+            status = fail(f"{error.filename or file}: {error.strerror or error}")
+    return status
+
+
+def _index(file: str, size: int | None, options: argparse.Namespace) -> None:
+    from evstream.indexing.builder import build_index
+
+    with Progress(file, size) as progress:
+        build_index(
+            file,
+            stream=options.stream,
+            widths=dict(options.width),
+            strict=options.strict,
+            durable=False if options.no_fsync else None,
+            format=options.spec_format,
+            progress=progress.update,
+        )

@@ -1,0 +1,90 @@
+"""The index file beside a stream: where it is, and reading it without trust."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
+from evstream._support.format import Format
+from evstream.errors import StaleIndexError
+from evstream.indexing.index import EXPECTED, SUFFIX, Index, most_bytes, parse
+from evstream.transport.range_file import is_url, open_range_file
+
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
+
+
+def index_path(path: str) -> str:
+    """Where the index of a file is kept: beside it, with .evx behind its name."""
+    return path + SUFFIX
+
+
+def find_index(
+    path: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    format: Format | None = None,
+) -> Index | None:
+    """The index beside a file, None if there is none. It is not compared with the file yet; see
+    `ranges.refuse_stale`.
+
+    Raises StaleIndexError for anything in its place that is not an index of a file of this size,
+    OSError if it cannot be read: an index that cannot be used is not the same as none.
+    """
+    file = os.fspath(path)
+    if not is_url(file):
+        return _local_index(file, format)
+    try:
+        return _read(index_path(file), file, storage_options, format)
+    except FileNotFoundError:
+        return None
+
+
+def _local_index(file: str, format: Format | None) -> Index | None:
+    place = index_path(file)
+    try:
+        os.lstat(place)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno in _ABSENT:
+            return None
+        raise
+    _refuse_irregular(place)
+    return _read(place, file, None, format)
+
+
+def _read(
+    place: str, file: str, storage_options: Mapping[str, Any] | None, format: Format | None
+) -> Index:
+    with closing(open_range_file(place, storage_options)) as beside:
+        with closing(open_range_file(file, storage_options)) as stream:
+            size = stream.size
+        if beside.size > most_bytes(size):
+            raise StaleIndexError(
+                f"the index has {beside.size} bytes, more than a stream of {size} bytes needs",
+                source=place, expected=EXPECTED,
+            )  # fmt: skip
+        data = bytearray(beside.size)
+        beside.read_at(0, memoryview(data))
+    return parse(data, place, format)
+
+
+def refuse_irregular_target(place: str) -> None:
+    """Raise StaleIndexError for a FIFO, device or folder where an index is to be written."""
+    with contextlib.suppress(FileNotFoundError):
+        _refuse_irregular(place, dangling=False)
+
+
+def _refuse_irregular(place: str, dangling: bool = True) -> None:
+    try:
+        is_regular = stat.S_ISREG(os.stat(place).st_mode)
+    except FileNotFoundError:
+        if not dangling:
+            raise
+        raise StaleIndexError(
+            "the index is a link that leads nowhere", source=place, expected="an index, or no link"
+        ) from None
+    if not is_regular:
+        raise StaleIndexError("the index is not a regular file", source=place, expected="an index")

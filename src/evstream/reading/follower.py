@@ -1,0 +1,117 @@
+"""Follow a stream whose bytes go somewhere else: into a file, a pipe, a checksum.
+
+A Follower takes the bytes in pieces of any size. It finds the stream header first, then gives all
+bytes to a BlockTracker. Seals and indexes are made by followers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from evstream._support.format import Format
+from evstream.errors import StreamHeaderError, TruncatedStreamError
+from evstream.reading.block_tracker import BlockTracker
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import read_header
+
+PIECE = 1 << 20
+"""Bytes that are followed at once."""
+
+
+class Follower:
+    """Follows one stream. A subclass begins at `_begin`, and looks at the blocks of each piece
+    in `_see`.
+
+    Attributes:
+        size: bytes that went by.
+        unclosed: after `finish`, the error of a missing final delimiter; else None.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        header: StreamHeader | None = None,
+        stream: str | None = None,
+        widths: Mapping[str, str] | None = None,
+        format: Format | None = None,
+    ) -> None:
+        self.size = 0
+        self.unclosed: TruncatedStreamError | None = None
+        self._source = source
+        self._stream, self._widths, self._format = stream, widths, format
+        self._start = bytearray()
+        self._tracker: BlockTracker | None = None
+        if header is not None:
+            self._begin(header)
+
+    @property
+    def header(self) -> StreamHeader | None:
+        """Of the stream; None until it has come."""
+        return self._tracker.header if self._tracker is not None else None
+
+    @property
+    def tracker(self) -> BlockTracker:
+        """The blocks that were seen last; there is one once the header has come."""
+        assert self._tracker is not None
+        return self._tracker
+
+    def update(self, data: Any) -> None:
+        """Take the next bytes, those of the stream header included.
+
+        Raises StreamHeaderError for a stream that is none, CorruptStreamError for one that cannot
+        be parsed.
+        """
+        view = memoryview(data).cast("B")
+        self.size += len(view)
+        if self._tracker is None:
+            self._start += view
+            if not self._find_header():
+                return
+            view = memoryview(bytes(self._start))
+            self._start.clear()
+        for at in range(0, len(view), PIECE):
+            piece = view[at : at + PIECE]
+            self.tracker.see(np.frombuffer(piece, np.uint8))
+            self._see(piece)
+
+    def _finish(self) -> None:
+        """Judge the end of the stream.
+
+        Raises TruncatedStreamError or StreamHeaderError for one that is cut. What only misses
+        its final delimiter is whole; see `unclosed`.
+        """
+        if self._tracker is None:
+            self._parse_header()
+            raise AssertionError("a whole header was not taken")
+        self.unclosed = self._tracker.check_end()
+
+    def _begin(self, header: StreamHeader) -> None:
+        self._tracker = BlockTracker(
+            header, self._source, 0, header.size, strict=header.block.entry is not None
+        )
+
+    def _see(self, piece: memoryview) -> None:
+        """Look at a piece that the tracker has just seen."""
+
+    def _find_header(self) -> bool:
+        """Parse the stream header once it is all there."""
+        try:
+            self._begin(self._parse_header())
+        except StreamHeaderError as error:
+            if error.offset == len(self._start):
+                return False  # it is only not all there yet
+            raise
+        return True
+
+    def _parse_header(self) -> StreamHeader:
+        rest = bytes(self._start)
+
+        def read(size: int) -> bytes:
+            nonlocal rest
+            piece, rest = rest[:size], rest[size:]
+            return piece
+
+        return read_header(read, self._source, self._stream, self._widths, self._format)
