@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,13 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def names(paths: list[Path]) -> dict[str, ast.Module]:
-    return {name_of(path): ast.parse(path.read_text()) for path in paths}
+    return {name_of(path): parsed(path) for path in paths}
 
 
 def test_a_module_is_short():
@@ -84,7 +90,7 @@ def imported(body: list[ast.stmt]) -> Iterator[str]:
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_optional_packages_are_imported_in_functions(path: Path):
     allowed = OWN | sys.stdlib_module_names
-    assert {n.partition(".")[0] for n in imported(ast.parse(path.read_text()).body)} <= allowed
+    assert {n.partition(".")[0] for n in imported(parsed(path).body)} <= allowed
 
 
 def test_helpers_stand_in_modules_of_their_own():

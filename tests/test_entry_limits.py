@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,24 @@ def stream(blocks: list[list[int]], widths: dict[str, str], len_sample: int = LE
     return data
 
 
+@numba.njit
+def keep_sidx(state, sidx, loss):  # type: ignore[no-untyped-def]
+    state[state[0] + 1] = sidx
+    state[0] += 1
+
+
+@cache
+def keeps_sidx(widths: tuple[tuple[str, str], ...], check: bool) -> Any:
+    """A reader class, which is compiled once."""
+    return evstream.reader_class("loss", on_entry=keep_sidx, widths=dict(widths), check=check)
+
+
 def seen_by(
-    source: Any, widths: dict[str, str], **options: Any
+    source: Any, widths: dict[str, str], *, check: bool = True
 ) -> tuple[list[int], list[int], Any]:
     """The events, the sidx that the callback was given, and the error."""
-
-    @numba.njit
-    def on_entry(state, sidx, loss):  # type: ignore[no-untyped-def]
-        state[state[0] + 1] = sidx
-        state[0] += 1
-
     state = np.zeros(1000, np.int64)
-    reader = evstream.reader_class("loss", on_entry=on_entry, widths=widths, **options)(state)
+    reader = keeps_sidx(tuple(widths.items()), check)(state)
     events, error = [], None
     try:
         for event_id in reader.read(source):
@@ -105,18 +112,18 @@ def test_an_entry_is_refused_again_when_it_is_read_again() -> None:
 def test_entries_are_refused_in_windows_of_any_size() -> None:
     good = [-3, -1, 1, 2, 3]
     data = stream([good] * 200 + [[*good, 4]], WIDTHS[0])
+
+    @numba.njit
+    def on_entry(state, sidx, loss):  # type: ignore[no-untyped-def]
+        state[0] += 1
+
+    kind = evstream.reader_class("loss", on_entry=on_entry)
     for size in (16, 64, 1000):
         read_end, write_end = os.pipe()
         os.write(write_end, data)
         os.close(write_end)
         with open(read_end, "rb") as source:
             read_stream_info(source)
-
-            @numba.njit
-            def on_entry(state, sidx, loss):  # type: ignore[no-untyped-def]
-                state[0] += 1
-
-            kind = evstream.reader_class("loss", on_entry=on_entry)
             kind.buffer_size = size
             state = np.zeros(1)
             with pytest.raises(CorruptStreamError, match="sidx is 4") as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import resource
@@ -220,6 +221,23 @@ def test_the_kernels_of_another_user_may_be_unreadable(small: Program) -> None:
     assert counts == "0 2 0"
     assert "Permission denied; the kernel is compiled anew" in warned
     assert small.run() == ("2 0 0", [])
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory")])
+@pytest.mark.parametrize("step", ["_read", "_write"])
+def test_memory_that_runs_out_is_no_trouble_of_the_cache(
+    small: Program, step: str, error: Exception
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    small.monkeypatch.setattr(kernel_cache, step, fail)
+    shutil.rmtree(small.folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(type(error)):
+            small.run()
+    assert kernel_cache.TALLY.trouble == ""
 
 
 RUN = "import two_kernels; print(two_kernels.double(21), two_kernels.negated(7))"

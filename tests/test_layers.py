@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,14 @@ MODULES = {
 }
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports(path: Path) -> Iterator[str]:
     """The modules of the package that a module imports, in functions too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -91,7 +97,7 @@ def test_no_imports_go_in_a_circle():
 
 @pytest.mark.parametrize("module", [name for name in MODULES if f"{name}." in " ".join(MODULES)])
 def test_a_package_says_what_it_holds(module: str):
-    text = ast.get_docstring(ast.parse(MODULES[module].read_text())) or ""
+    text = ast.get_docstring(parsed(MODULES[module])) or ""
     assert len(text.split()) > 5
 
 
@@ -100,7 +106,7 @@ def test_imports_name_their_whole_path():
     relative = [
         f"{module}:{node.lineno}"
         for module, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert relative == []

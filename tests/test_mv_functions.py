@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from functools import cache
 from types import SimpleNamespace
 
 import numba
@@ -23,10 +24,8 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "value"), NUMBERS)
-@pytest.mark.parametrize("buffer_dtype", ["i1", "u1"])
-@pytest.mark.parametrize("offset", [0, 1, 3])
-def test_mv_write_and_mv_read_from_python_and_from_njit(dtype, value, buffer_dtype, offset):
+@cache
+def writer_and_reader(dtype):
     size = dtype.itemsize
 
     @numba.njit
@@ -34,7 +33,14 @@ def test_mv_write_and_mv_read_from_python_and_from_njit(dtype, value, buffer_dty
         end = es.mv_write(buffer, offset, dtype, size, value)
         return es.mv_read(buffer, offset, dtype, size), end
 
-    value = dtype.type(value)
+    return write_and_read
+
+
+@pytest.mark.parametrize(("dtype", "value"), NUMBERS)
+@pytest.mark.parametrize("buffer_dtype", ["i1", "u1"])
+@pytest.mark.parametrize("offset", [0, 1, 3])
+def test_mv_write_and_mv_read_from_python_and_from_njit(dtype, value, buffer_dtype, offset):
+    size, value, write_and_read = dtype.itemsize, dtype.type(value), writer_and_reader(dtype)
     for run in (write_and_read, write_and_read.py_func):
         buffer = np.zeros(24, buffer_dtype)
         assert run(buffer, offset, value) == ((value, offset + size), offset + size)
@@ -94,11 +100,8 @@ def test_the_record_writers_write_the_wire_format():
         assert buffer.tobytes() == packed + b"\x01" * 4
 
 
-@pytest.mark.parametrize("value", [7, 7.0, np.float64(7), np.array(7.0), np.float32(7)])
-@pytest.mark.parametrize("buffer_dtype", ["i1", "u1"])
-@pytest.mark.parametrize(("number", "real"), [("i4", "f4"), ("i8", "f8"), ("i8", "f4")])
-def test_cached_writers_write_at_the_given_widths(number, real, buffer_dtype, value):
-    integer, loss_type = np.dtype(number), np.dtype(real)
+@cache
+def cached_writers(integer, loss_type):
     size, loss_size = integer.itemsize, loss_type.itemsize
 
     @numba.njit
@@ -111,6 +114,19 @@ def test_cached_writers_write_at_the_given_widths(number, real, buffer_dtype, va
             loss_type=loss_type, loss_size=loss_size,
         )  # fmt: skip
 
+    return write
+
+
+@pytest.mark.parametrize(("number", "real"), [("i4", "f4"), ("i8", "f8"), ("i8", "f4")])
+@pytest.mark.parametrize(
+    ("buffer_dtype", "value"),
+    [
+        *(("i1", value) for value in (7, 7.0, np.float64(7), np.array(7.0), np.float32(7))),
+        ("u1", 7.0),
+    ],
+)
+def test_cached_writers_write_at_the_given_widths(number, real, buffer_dtype, value):
+    write = cached_writers(np.dtype(number), np.dtype(real))
     letters = {"i4": "i", "i8": "q", "f4": "f", "f8": "d"}
     form = "<" + letters[number] * 2 + letters[real] + letters[number] + letters[real]
     for run in (write, write.py_func):

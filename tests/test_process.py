@@ -258,7 +258,7 @@ def event_ids(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("command", "megabytes"),
     [
-        *(("info", megabytes) for megabytes in (50, 120, 170, 250, 1000)),
+        *(("info", megabytes) for megabytes in (50, 120, 170, 250, 450)),
         ("validate", 250),
         ("convert --sort", 250),
         ("convert --sort", 1000),

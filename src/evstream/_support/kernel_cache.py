@@ -14,6 +14,7 @@ under another name and then renamed, so several processes may compile the same k
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -105,6 +106,8 @@ class KernelCache(_Cache):  # type: ignore[misc]
                     TALLY.folders.add(str(path.parent))
                     return found
             except Exception as error:  # a broken file can raise anything
+                if _is_exhaustion(error):
+                    raise
                 _report(f"{path}: {_reason(error)}; the kernel is compiled anew")
         return None
 
@@ -122,6 +125,8 @@ class KernelCache(_Cache):  # type: ignore[misc]
                 body = body or dumps(data._reduce())
                 _write(path, identity, body)
             except Exception as error:  # the kernel in memory still works
+                if _is_exhaustion(error):
+                    raise
                 trouble = f"{path.parent}: {_reason(error)}"
                 continue
             TALLY.kept += 1
@@ -224,6 +229,11 @@ def _write(path: Path, identity: bytes, body: bytes) -> None:
         raise
     finally:
         unfinished.discard(str(part))
+
+
+def _is_exhaustion(error: Exception) -> bool:
+    """Whether memory ran out, which is no trouble of the cache: compiling would need more."""
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
 
 
 def _reason(error: Exception) -> str:
