@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from golden_files import (
     GOLDEN,
     corpus_entries,
 )
-from support import PATIENCE, child_environment
+from support import run_main
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -30,16 +29,8 @@ LOSS = GOLDEN / "loss_i4_f4.bin"
 needs_corpus = pytest.mark.skipif(not corpus_entries(), reason="no corpus beside the project")
 
 
-def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "evstream", "convert", *map(str, arguments)]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        check=False,
-        env=child_environment(),
-        timeout=PATIENCE,
-        **options,
-    )
+def run(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    return run_main("convert", *arguments, stdin=stdin)
 
 
 def refused(

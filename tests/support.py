@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -33,6 +34,7 @@ from evstream import (
     SuspectWarning,
     TruncatedStreamError,
 )
+from evstream.cli.program import main
 from evstream.reading.stream import EventStream
 from evstream.transport.source import CHUNK
 from golden_files import Entry
@@ -247,6 +249,39 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
         check=False,
         timeout=2 * PATIENCE,
     )
+
+
+def run_main(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """`evstream` in this process, with pipes as its standard streams: what does not depend on
+    being a process of its own is seen without the second that one takes to start."""
+    ends = [os.pipe() for _ in range(3)]
+    (reads, feeds), (told, tells), (warned, warns) = ends
+    caught: dict[int, bytes] = {}
+
+    def feed() -> None:
+        with contextlib.suppress(BrokenPipeError), open(feeds, "wb") as file:
+            file.write(stdin or b"")
+
+    def drain(descriptor: int) -> None:
+        with open(descriptor, "rb") as file:
+            caught[descriptor] = file.read()
+
+    threads = [threading.Thread(target=feed)]
+    threads += [threading.Thread(target=drain, args=(end,)) for end in (told, warned)]
+    for thread in threads:
+        thread.start()
+    with (
+        open(reads) as source, open(tells, "w") as out, open(warns, "w") as err,
+        patch.object(sys, "stdin", source), patch.object(sys, "stdout", out),
+        patch.object(sys, "stderr", err),
+    ):  # fmt: skip
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            status = end.code  # type: ignore[assignment]
+    for thread in threads:
+        thread.join()
+    return subprocess.CompletedProcess(arguments, status, caught[told], caught[warned])
 
 
 def child_environment(**changes: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ import pytest
 import evstream
 import oracle
 from evstream.cli.program import main
-from support import PATIENCE, child_environment
+from support import PATIENCE, child_environment, run_main
 
 GOLDEN = Path(__file__).parent / "golden"
 LOSS = GOLDEN / "loss_i4_f4.bin"
@@ -28,6 +28,7 @@ MANIFEST = json.loads((GOLDEN / "manifest.json").read_text())
 
 
 def run(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    """In a process of its own, as a user does it."""
     command = [sys.executable, "-m", "evstream", *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True, check=False)
 
@@ -111,11 +112,11 @@ def test_info_goes_on_after_a_broken_file_and_fails_at_the_end(tmp_path):
 def test_a_missing_delimiter_is_a_warning_or_a_strict_error(tmp_path):
     path = tmp_path / "ktools.bin"
     path.write_bytes(LOSS.read_bytes()[:-8])
-    result = run("info", path)
+    result = run_main("info", path)
     assert result.returncode == 0
     assert result.stderr.startswith(b"evstream: warning: ")
     assert b"without the final delimiter" in result.stdout
-    assert run("info", "--strict", path).returncode == 2
+    assert run_main("info", "--strict", path).returncode == 2
 
 
 COLUMNS = {
@@ -202,13 +203,13 @@ def test_cat_picks_events_and_the_head(capsys):
 def test_a_dash_is_stdin(pack):
     result = run("cat", "-", stdin=pack(LOSS.read_bytes()))
     assert result.returncode == 0
-    assert result.stdout == run("cat", LOSS).stdout
-    assert run("info", "-", stdin=pack(LOSS.read_bytes())).stdout.startswith(b"<stdin>\n")
+    assert result.stdout == run_main("cat", LOSS).stdout
+    assert run_main("info", "-", stdin=pack(LOSS.read_bytes())).stdout.startswith(b"<stdin>\n")
 
 
 def test_an_event_id_list_has_to_be_named():
     path = GOLDEN / "event_ids_i4.bin"
-    result = run("cat", "--stream", "event_ids", path)
+    result = run_main("cat", "--stream", "event_ids", path)
     ids = [row[0] for row in oracle.decode(path.read_bytes(), "event_ids").records]
     assert result.stdout.decode().split() == ["event_id", *map(str, ids)]
 
@@ -244,7 +245,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path):
     ],
 )
 def test_errors_are_one_line_and_exit_status_2(arguments, words):
-    result = run(*arguments)
+    result = run_main(*arguments)
     assert result.returncode == 2
     line = result.stderr.decode().splitlines()[-1]
     assert words in line

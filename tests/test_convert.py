@@ -168,9 +168,10 @@ def test_blocks_that_lie_across_batches_stay_whole(name: str, tmp_path: Path) ->
     ],
 )
 def test_an_impossible_conversion_is_one_line(
-    arguments: list[str], words: str, tmp_path: Path
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = run(LOSS, *arguments, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    result = run(LOSS, *arguments)
     assert result.returncode == 2
     line = result.stderr.decode().splitlines()[-1]
     assert words in line

@@ -99,9 +99,9 @@ def test_both_sides_may_be_pipes() -> None:
     formats = ["bin", "csv", "parquet", "arrow", "jsonl"]
     data = LOSS.read_bytes()
     for name in formats[1:]:
-        there = run("-", "-", "--from", "bin", "--to", name, input=data)
+        there = run("-", "-", "--from", "bin", "--to", name, stdin=data)
         assert (there.returncode, there.stderr) == (0, b"")
-        back = run("-", "-", "--from", name, "--to", "bin", input=there.stdout)
+        back = run("-", "-", "--from", name, "--to", "bin", stdin=there.stdout)
         assert back.returncode == 0
         said = back.stderr.decode().splitlines()
         if name in TEXT:
