@@ -121,12 +121,13 @@ WRITER_NAMES = _words("event_id item_ids losses self")
 CREATE_NAMES = _words("durable format stream table target validate widths seal")
 # The names that a generated package takes from evstream, for its stub:
 FACADE = _words("""
-AbsentEventWarning AggregationWarning CacheWarning CallbackReader ChangedSourceError Chunk Columns
-Comparison CorruptStreamError Counts CutLineWarning Dense DenseTable Difference Event EventStream
-EvstreamError Finding Format HoleWarning MissingDelimiterWarning MissingExtraError ReaderError
-Report RowsWarning Seal SealError SecondStreamError SkippedEventWarning SourceLike StallError
-StreamHeader StreamHeaderError StreamMismatchError SuspectWarning TableError TargetLike
-TruncatedStreamError WriteError Writer arrow_reader compare convert create iter_batches merge open
+AbsentEventError AbsentEventWarning AggregationWarning CacheWarning CallbackReader
+ChangedSourceError Chunk Columns Comparison CorruptStreamError Counts CutLineWarning Dense
+DenseTable Difference Event EventStream EvstreamError Finding Format HoleWarning Index
+MissingDelimiterWarning MissingExtraError ReaderError Report RowsWarning Seal SealError
+SecondStreamError SkippedEventWarning SourceLike StaleIndexError StallError StreamHeader
+StreamHeaderError StreamMismatchError SuspectWarning TableError TargetLike TruncatedStreamError
+WriteError Writer arrow_reader build_index compare convert create iter_batches merge open
 read_arrow read_columns read_dense read_pandas read_polars reader_class scan_polars validate
 write_arrow
 """)

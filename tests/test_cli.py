@@ -453,7 +453,7 @@ def test_a_tee_or_conversion_that_loses_its_reader_says_so(large, tmp_path, name
         (b"1\n2e3\n", "line 2: '2e3'"),
         (b"", "there are no events in this list"),
         (b"event_id\n", "there are no events in this list"),
-        (TWO_EVENTS + b"\xff", "this is no text, expected event ids, one per line"),
+        (TWO_EVENTS + b"\xff", "not a text file, expected event ids, one per line"),
     ],
 )
 def test_a_list_of_expected_events_that_is_none_is_refused(tmp_path, capsys, text, problem):
