@@ -92,6 +92,23 @@ def test_a_second_stream_is_refused(first: str, closed: bool, widths: dict[str, 
             assert found == ([1, 2], "SecondStreamError", len(head))
 
 
+@pytest.mark.parametrize("tail", [stream("loss", [3]), stream("loss", [])[:4]])
+def test_a_header_before_a_second_stream_gives_no_event(tail: bytes) -> None:
+    """The event is not whole, as in a stream that ends right after a block header."""
+    events = [e for e in range(1, 9) for _ in range(2)]
+    head = stream("loss", [*range(1, 9)])
+    block = (len(head) - 8) // len(events)
+    for blocks in (1, 2, 9, 15):
+        cut = head[: 8 + (blocks - 1) * block + 8]
+        for chunk in (256, 257, 1 << 20):
+            seen: list[tuple[int, int]] = []
+            events_of = EventStream(io.BytesIO(cut + tail), chunk=chunk)
+            with pytest.raises(evstream.SecondStreamError) as caught:
+                seen.extend((event.event_id, len(event.item_ids)) for event in events_of)
+            assert seen == [(event, 2) for event in range(1, events[blocks - 1])]
+            assert (caught.value.offset, caught.value.event_id) == (len(cut), events[blocks - 1])
+
+
 @pytest.mark.parametrize("areaperil", ["u4", "u8"])
 @pytest.mark.parametrize("widths", WIDTHS, ids=lambda w: "".join(w.values()))
 def test_a_second_cdf_stream_is_refused(widths: dict[str, str], areaperil: str) -> None:

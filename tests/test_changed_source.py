@@ -190,7 +190,7 @@ class ChangesItself(io.FileIO):
 
     reads = 0
 
-    def readinto(self, view: Any) -> int:
+    def readinto1(self, view: Any) -> int:
         self.reads += 1
         if self.reads == 3:
             with open(str(self.name), "ab") as file:
@@ -324,7 +324,7 @@ def test_a_forked_process_cannot_read_its_parents_stream(opening: Opening, file:
         stream = evstream.open(source)
         events = iter(stream)
         got = [next(events) for _ in range(60)]
-        for work in (lambda: list(events), lambda: list(stream), lambda: list(stream.chunks())):
+        for work in (lambda: next(events), lambda: next(iter(stream)), stream.chunks):
             text = in_child(work)
             assert text.startswith("ChangedSourceError")
             assert "opened before this process was forked" in text
@@ -349,6 +349,33 @@ def test_what_lies_in_memory_is_each_processs_own(data: bytes) -> None:
     stream = evstream.open(io.BytesIO(data))
     assert in_child(lambda: list(stream.chunks())) == ""
     assert len(list(stream)) == EVENTS
+
+
+def test_events_in_memory_go_on_in_both_processes(data: bytes) -> None:
+    events = iter(evstream.open(io.BytesIO(data)))
+    next(events)
+
+    def read_rest() -> None:
+        raise ValueError(f"{len(list(events))} events")
+
+    assert in_child(read_rest) == f"ValueError: {EVENTS - 1} events"
+    assert len(list(events)) == EVENTS - 1
+
+
+@pytest.mark.parametrize("by", ["events", "chunks"])
+def test_two_threads_at_once_are_an_error(by: str, data: bytes) -> None:
+    """The second one begins where the first waits for bytes."""
+
+    class Waiting(io.BytesIO):
+        def readinto1(self, view: Any) -> int:
+            if self.tell() > 8:
+                with pytest.raises(evstream.EvstreamError, match=r"^<Waiting>: two threads read"):
+                    next(rows)
+            return super().readinto1(view[:4096])
+
+    stream = evstream.open(Waiting(data))
+    rows: Iterator[Any] = iter(stream) if by == "events" else stream.chunks()
+    assert sum(1 for _ in rows) > 1
 
 
 # The documented reader
@@ -420,7 +447,7 @@ def test_an_event_reader_is_not_read_on_by_a_fork(file: Path) -> None:
         streams, _ = init_streams_in(str(file), stack)
         ids = read_ids(streams)
         assert next(ids) == 1
-        assert "opened before this process was forked" in in_child(lambda: list(ids))
+        assert "opened before this process was forked" in in_child(lambda: next(ids))
         assert list(ids) == list(range(2, EVENTS + 1))
 
 
@@ -447,7 +474,7 @@ def test_a_fork_cannot_go_on_with_a_callback_reader(file: Path) -> None:
     reader_class = evstream.reader_class("loss", on_header, on_record, on_block_end)
     ids = reader_class(np.zeros(1)).read(file)
     assert next(ids) == 1
-    assert "opened before this process was forked" in in_child(lambda: list(ids))
+    assert "opened before this process was forked" in in_child(lambda: next(ids))
     assert list(ids) == list(range(2, EVENTS + 1))
 
 

@@ -46,6 +46,36 @@ def test_the_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out == f"evstream {evstream.__version__}\n"
 
 
+def test_options_may_stand_between_files(tmp_path, capsys):
+    assert main(["info", str(LOSS), "--json", str(LOSS)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    merged = tmp_path / "all.bin"
+    assert main(["merge", str(LOSS), "--same-event", "refuse", str(LOSS), str(merged)]) == 2
+    assert "this event is in" in capsys.readouterr().err
+    assert main(["merge", "--no-fsync", "--", str(LOSS), str(merged)]) == 0
+    assert merged.read_bytes() == LOSS.read_bytes()
+    assert main(["convert", str(LOSS), "--to", "csv", str(tmp_path / "loss.txt")]) == 0
+    with pytest.raises(SystemExit):
+        main(["info", str(LOSS), "--jsn", str(LOSS)])
+    assert "unrecognized arguments: --jsn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["convert", "a.csv", "a.bin", "--len-sample", "x"], "--len-sample: 'x', expected a whole"),
+        (["convert", "a.csv", "a.bin", "--max-line", "1e6"], "--max-line: '1e6', expected a whole"),
+        (["validate", "a.bin", "--first", "all"], "--first: 'all', expected a whole number"),
+        (["info", "a.bin", "--timeout", "1s"], "--timeout: '1s', expected a number"),
+        (["demo", "--events", "ten"], "--events: 'ten', expected a whole number"),
+    ],
+)
+def test_an_option_says_which_number_it_expects(arguments, expected, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert expected in capsys.readouterr().err
+
+
 LEGAL = [f for f in MANIFEST["files"] if f["error"] is None and f["stream"] != "event_ids"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import struct
 import sys
 import zlib
@@ -20,6 +21,7 @@ from evstream import (
     StreamHeaderError,
     TruncatedStreamError,
 )
+from evstream.transport.compression import PIECE, Expander
 from source_cases import LARGE, SMALL, as_path, expected
 from support import Trickle, read_all
 
@@ -110,9 +112,33 @@ def test_a_gzip_stream_of_a_cut_stream_is_cut(cut: int) -> None:
 def test_broken_gzip_data_names_the_source(tmp_path: Path) -> None:
     with (
         as_path(b"\x1f\x8b\x08" + SMALL, tmp_path) as path,
-        pytest.raises(CorruptStreamError, match=rf"^{path}: broken gzip data \("),
+        pytest.raises(CorruptStreamError, match=rf"^{path}: byte 0: broken gzip data \("),
     ):
         evstream.open(path)
+
+
+def test_broken_gzip_data_names_both_bytes() -> None:
+    """That of the compressed data, within a piece, and that of the stream in it."""
+    data = SMALL[:8] + np.random.default_rng(1).bytes(100_000)
+    compressor = zlib.compressobj(wbits=31)
+    compressed = compressor.compress(data) + compressor.flush(zlib.Z_FULL_FLUSH)
+    broken = compressed + b"\x07"  # a block of no known type
+    with pytest.raises(CorruptStreamError) as caught:
+        expand(broken)
+    found = re.search(r"bytes (\d+) to (\d+) of the compressed data: ", str(caught.value))
+    assert found is not None
+    first, last = map(int, found.groups())
+    assert (first % PIECE["gzip"], last) == (0, len(broken) - 1)
+    assert caught.value.offset == len(zlib.decompressobj(wbits=31).decompress(broken[:first]))
+    with pytest.raises(TruncatedStreamError, match=f"after {len(compressed) - 1} compressed bytes"):
+        expand(compressed[:-1])
+
+
+def expand(compressed: bytes) -> None:
+    expander = Expander("gzip", io.BytesIO(compressed).read, "a.gz")
+    view = memoryview(bytearray(1 << 10))
+    while expander.readinto(view):
+        pass
 
 
 def zstd(*parts: bytes) -> bytes:

@@ -417,3 +417,16 @@ def test_a_forgotten_output_keeps_the_last_input(tmp_path: Path) -> None:
     assert out.read_bytes() == b"old"
     assert main(["merge", "--force", *map(str, paths), str(out)]) == 0
     assert [event.event_id for event in evstream.open(out)] == [1, 2]
+
+
+def test_a_merged_file_is_durable_unless_told(
+    pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    monkeypatch.delenv("EVSTREAM_FSYNC", raising=False)
+    evstream.merge(pair, tmp_path / "all.bin", durable=False)
+    assert main(["merge", "--no-fsync", "--force", *map(str, pair), str(tmp_path / "all.bin")]) == 0
+    assert not synced
+    evstream.merge(pair, tmp_path / "all.bin")
+    assert len(synced) == 2  # the file and its folder

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from evstream.cli import standard
 
 NO_FSYNC = "do not wait until files are on the disk: faster, but not safe against a power cut"
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The arguments of one command; options may stand between its files."""
+
+    _is_mixing = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, as `parse_known_intermixed_args` does, which calls this method in its turn."""
+        if self._is_mixing:
+            return super().parse_known_args(args, namespace)
+        self._is_mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_mixing = False
 
 
 def fail(line: str) -> int:
@@ -47,7 +66,7 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=float,
+        type=number,
         help="fail when a pipe, FIFO or socket sends no data for SECONDS (default:"
         " EVSTREAM_TIMEOUT of the environment, else never)",
     )
@@ -66,6 +85,22 @@ def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:
         format=options.spec_format,
         **more,
     )
+
+
+def whole_number(text: str) -> int:
+    """An option that is an integer."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number") from None
+
+
+def number(text: str) -> float:
+    """An option that is any number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a number") from None
 
 
 def width(text: str) -> tuple[str, str]:

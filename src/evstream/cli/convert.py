@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.schema import Field
-from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, shown
+from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, number, shown, whole_number
 from evstream.cli.progress import Progress
 from evstream.cli.standard import say
 
@@ -59,23 +60,24 @@ def add_parser(commands: Any, format: Format) -> None:
         help="sort rows by ids and sidx; holds all of them in memory",
     )  # fmt: skip
     parser.add_argument(
-        "--max-line", type=int, metavar="BYTES",
+        "--max-line", type=whole_number, metavar="BYTES",
         help="longest line of CSV or JSON lines to accept (default 1048576)",
     )  # fmt: skip
     parser.add_argument(
-        "--max-batch", type=int, metavar="BYTES",
+        "--max-batch", type=whole_number, metavar="BYTES",
         help="largest batch of Arrow, or open pages of Parquet, to accept (default 2^30)",
     )  # fmt: skip
     parser.add_argument(
-        "--max-metadata", type=int, metavar="BYTES",
+        "--max-metadata", type=whole_number, metavar="BYTES",
         help="longest footer or schema of Parquet or Arrow to accept (default 2^26)",
     )  # fmt: skip
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
     for field in format.stream_header_fields().values():
-        kinds = {"f": float, "s": str}
-        _add_field(group, field, kinds.get(format.scalars[field.scalar].widths[0][0], int))
+        kinds = {"f": number, "s": str}
+        kind = kinds.get(format.scalars[field.scalar].widths[0][0], whole_number)
+        _add_field(group, field, kind)
     parser.set_defaults(run=run)
 
 
@@ -120,7 +122,7 @@ def _limits(options: argparse.Namespace) -> dict[str, int]:
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
-def _add_field(group: Any, field: Field, kind: type) -> None:
+def _add_field(group: Any, field: Field, kind: Callable[[str], Any]) -> None:
     """An option for a field of a stream header, which may be called as another option is."""
     for prefix in ("--", "--header-"):
         with contextlib.suppress(argparse.ArgumentError):

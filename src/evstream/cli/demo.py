@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from evstream._support.format import Format
+from evstream.cli.arguments import whole_number
 
 _EXPLANATION = """\
 A catastrophe model writes the ground-up losses of {locations:,} buildings into a pipe, item
@@ -41,7 +42,7 @@ def add_parser(commands: Any, format: Format) -> None:
     parser.add_argument(
         "--locations", type=_positive, default=3000, help="number of insured buildings"
     )
-    parser.add_argument("--seed", type=int, default=1, help="seed of the random numbers")
+    parser.add_argument("--seed", type=whole_number, default=1, help="seed of the random numbers")
     parser.add_argument(
         "--keep", metavar="DIR", type=Path, help="keep losses.bin, summary.bin and report.txt"
     )
@@ -202,7 +203,7 @@ def _measurements(processes: list[_Process]) -> str:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    value = whole_number(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}, expected 1 or more")
     return value

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli.arguments import add_stream_arguments
+from evstream.cli.arguments import NO_FSYNC, add_stream_arguments
 from evstream.cli.standard import say
 from evstream.errors import EvstreamError
 
@@ -46,6 +46,7 @@ def add_parser(commands: Any, format: Format) -> None:
     parser.add_argument(
         "--force", action="store_true", help="replace OUT if it is a file that exists"
     )
+    parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -70,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
         strict=options.strict,
         timeout=options.timeout,
         format=options.spec_format,
+        durable=False if options.no_fsync else None,
         say=say,
     )
     return 0

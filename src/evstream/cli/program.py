@@ -18,7 +18,7 @@ from typing import Any
 from evstream import process
 from evstream._support.format import Format, bound_format
 from evstream.cli import standard
-from evstream.cli.arguments import fail
+from evstream.cli.arguments import CommandParser, fail
 from evstream.errors import (
     AggregationWarning,
     CacheWarning,
@@ -76,7 +76,9 @@ def main(
     )
     parser.set_defaults(spec_format=format)
     parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
+    )
     modules = [info, cat, validate, seal, index, convert, merge, diff, warmup]
     for module in [*modules, demo, generate] if own else modules:
         module.add_parser(commands, format)

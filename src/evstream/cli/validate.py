@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli.arguments import add_stream_arguments, fail, shown
+from evstream.cli.arguments import add_stream_arguments, fail, shown, whole_number
 from evstream.cli.standard import tell
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
@@ -41,7 +41,11 @@ def add_parser(commands: Any, format: Format) -> None:
         "--seal", metavar="FILE", help="the seal to compare with (default: FILE.seal, if it exists)"
     )
     parser.add_argument(
-        "--first", metavar="N", type=int, default=10, help="places listed per rule (default 10)"
+        "--first",
+        metavar="N",
+        type=whole_number,
+        default=10,
+        help="places listed per rule (default 10)",
     )
     add_stream_arguments(parser)
     parser.set_defaults(run=run)

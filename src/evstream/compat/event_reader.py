@@ -116,6 +116,7 @@ class EventReader:
                 if not startable:
                     self._read_some(keys)
                 for key in startable:
+                    key.data["feed"].input.check_process()
                     under_way = data = key.data  # read_event itself gives back after an error
                     if left_out:
                         data = {name: data[name] for name in data if name not in left_out}

@@ -45,6 +45,7 @@ def merge(
     timeout: float | None = None,
     format: Format | None = None,
     seal: str | bool = False,
+    durable: bool | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Merge streams that have the same stream header.
@@ -54,7 +55,8 @@ def merge(
 
     Args:
         sources: two or more of what evstream.open takes, each read once, regular files twice.
-            Any number of paths: a regular file is open only while it is read.
+            Any number of paths: a regular file is open only while it is read. Pipes and FIFOs must
+            not be fed by one program in turn: it would wait for one while another is read.
         target: as for evstream.create; never one of the sources.
         same_event: "refuse" an event that is in two sources, or "merge" its blocks, those of
             the first source first. A block that is in both is refused always; in lists of
@@ -63,7 +65,7 @@ def merge(
             writes one source after the other; "auto" chooses "ids" unless a source is a
             regular file whose ids do not ascend.
         stream, widths, strict, timeout, format: as for evstream.open.
-        seal: as for evstream.create.
+        seal, durable: as for evstream.create.
         say: gets one sentence where "auto" chooses "inputs".
 
     Raises:
@@ -91,7 +93,7 @@ def merge(
         by_id = order == "ids" or (order == "auto" and obstacle is None)
         if order == "auto" and obstacle is not None and len(inputs) > 1:
             say(f"{obstacle}: the inputs are written one after the other")
-        out = Outlet(target, header, seal)
+        out = Outlet(target, header, seal, durable)
         try:
             if by_id:
                 _by_event(inputs, header, out, same_event)

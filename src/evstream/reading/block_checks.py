@@ -9,7 +9,7 @@ stretch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -105,10 +105,13 @@ class BlockChecks:
             return hole, self._hole(start_of(hole))
         return refused
 
-    def refuse_opening(self, data: bytes, offset: int) -> None:
-        """Raise SecondStreamError if the last bytes of the stream, less than a record, open one."""
+    def refuse_opening(
+        self, data: bytes, offset: int, ids: Mapping[str, Any] | None = None
+    ) -> None:
+        """Raise SecondStreamError if the last bytes of the stream, less than a record, open one;
+        `ids` as for `second_stream`."""
         if self.is_word(data):
-            raise self.second_stream(offset)
+            raise self.second_stream(offset, ids)
 
     def is_word(self, data: Any) -> bool:
         """Whether an entry above `limit` is the opening of a stream, behind a block that nobody
@@ -133,11 +136,12 @@ class BlockChecks:
         """Bytes from the start of a block that the check needs."""
         return self._openings.size
 
-    def second_stream(self, offset: int) -> SecondStreamError:
-        """The error for a second stream that starts at `offset`."""
+    def second_stream(self, offset: int, ids: Mapping[str, Any] | None = None) -> SecondStreamError:
+        """The error for a second stream that starts at `offset`, with the ids of a block that
+        has no entry before it."""
         return SecondStreamError(
             "a second stream starts here",
-            source=self._source, offset=offset,
+            source=self._source, offset=offset, ids=ids,
             expected="one stream; `evstream merge A B ... OUT` joins several",
         )  # fmt: skip
 

@@ -13,9 +13,9 @@ import numpy as np
 from evstream._support.protocol import AT_HEADER, BAD_COUNT, IN_ENTRIES
 from evstream.errors import CorruptStreamError, TruncatedStreamError
 from evstream.reading.block_checks import BlockChecks
-from evstream.reading.stream_end import bad_count, check_end
+from evstream.reading.stream_end import bad_count, block_ids, check_end
 from evstream.reading.window import Window
-from evstream.wire.columns import Array, Chunk, Columns, kept
+from evstream.wire.columns import Array, Chunk, Columns, ids_at, kept
 from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_state
 
@@ -121,9 +121,14 @@ class Decoder:
             self._error = error or self._error
             return _cut(chunk, block, int(columns.offsets[block]))
         if second is not None:
-            self._error = self.checks.second_stream(second)
             starts = [start_of(block) for block in range(len(columns.block[0]))]
             block = int(np.searchsorted(starts, second)) - 1
+            if second == starts[block] + self._header_size:
+                # The first stream ends right after a block header: its event is not whole.
+                ids = ids_at(self.header, columns.block, block)
+                self._error = self.checks.second_stream(second, ids)
+                return _cut(chunk, block, int(columns.offsets[block]))
+            self._error = self.checks.second_stream(second)
             body = chunk.offset if continues and block == 0 else starts[block] + self._header_size
             entries = (second - body) // self._entry_size
             return _cut(chunk, block + 1, int(columns.offsets[block]) + entries)
@@ -136,7 +141,10 @@ class Decoder:
 
     def finish(self, window: Window) -> TruncatedStreamError | None:
         """Judge the end of the stream; see stream_end.check_end."""
-        self.checks.refuse_opening(window.peek_back(window.offset, window.left), window.offset)
+        state = self._state
+        empty = state["phase"] == IN_ENTRIES and state["entries"] == 0
+        ids = block_ids(self.header, state) if empty else None
+        self.checks.refuse_opening(window.peek_back(window.offset, window.left), window.offset, ids)
         rest = bytes(window.buffer[window.cursor : window.valid])
         missing = check_end(self.header, self._state, window.offset, rest, self._source)
         self.clean_end = missing is None

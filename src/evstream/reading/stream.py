@@ -18,6 +18,7 @@ from evstream.errors import CorruptStreamError, EvstreamError, SecondStreamError
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.decoder import Decoder
 from evstream.reading.listed_text import is_text
+from evstream.reading.one_reader import OneReader
 from evstream.reading.row_decoder import RowDecoder, RowOutput
 from evstream.reading.stream_end import report_unclosed
 from evstream.reading.width_trial import WidthTrial
@@ -87,6 +88,9 @@ class EventStream:
         self._builds_events = False
         self._chunks: Generator[Chunk] = _started(self._read_chunks())
         self._events: Generator[Event] = _started(self._read_events())
+        check = self._source.check_process
+        self._chunk_reader = OneReader(self._chunks, self.name, check)
+        self._event_reader = OneReader(self._events, self.name, check)
 
     @property
     def size(self) -> int | None:
@@ -121,11 +125,12 @@ class EventStream:
             EvstreamError: the stream was read to its end; or the error that ended it before.
             ValueError: the stream was closed.
             ChangedSourceError: the process was forked since the stream was opened.
+            EvstreamError, while iterating: two threads read the stream at the same time.
         """
         self._source.check_process()
         if not self._events_left or not (self._chunks_left or self._builds_events):
             self._refuse_reading()
-        return self._events
+        return self._event_reader
 
     def chunks(self) -> Iterator[Chunk]:
         """The stream in chunks as they are decoded, for programs that group blocks themselves;
@@ -134,7 +139,7 @@ class EventStream:
         self._source.check_process()
         if not self._chunks_left:
             self._refuse_reading()
-        return self._chunks
+        return self._chunk_reader
 
     def decode_rows(self, out: RowOutput) -> Iterator[None]:
         """Decode a stream that nobody has read from into rows, a chunk at each step; instead of
@@ -220,9 +225,9 @@ class EventStream:
                 for chunk in self._chunks:
                     yield from assembler.push(chunk)
             except CorruptStreamError as error:
-                is_second = isinstance(error, SecondStreamError)
+                follows = isinstance(error, SecondStreamError) and not error.ids
                 # The event before the error is whole.
-                if is_second or self._event_of(error) not in (None, plain_id(assembler.event_key)):
+                if follows or self._event_of(error) not in (None, plain_id(assembler.event_key)):
                     yield from assembler.finish()
                 raise
             yield from assembler.finish()

@@ -89,6 +89,9 @@ class Expander:
     `read(n)` returns up to n compressed bytes, b"" at the end. Several members in a row, as
     `cat a.gz b.gz` makes them, are read as one. Zero bytes after the last gzip member, which fill
     up a block of a tape or disk, are skipped as gzip skips them.
+
+    An error names the byte of the expanded stream up to which all was right, and the piece of the
+    compressed data that the library refused.
     """
 
     def __init__(self, kind: str, read: Callable[[int], bytes], source: str) -> None:
@@ -99,6 +102,8 @@ class Expander:
         self._ready = memoryview(b"")
         self._fresh = True
         self._first = b""
+        self._taken = 0  # compressed bytes that were read
+        self._given = 0  # expanded bytes that were passed on
 
     def readinto(self, view: memoryview) -> int:
         """Fill part of `view`; the number of bytes, 0 at the end."""
@@ -106,7 +111,9 @@ class Expander:
             piece = self._member.unused_data if self._member.eof else b""
             if self._member.eof:
                 self._member, self._fresh, self._first = _decompressor(self._kind), True, b""
-            piece = piece or self._read(PIECE[self._kind])
+            if not piece:
+                piece = self._read(PIECE[self._kind])
+                self._taken += len(piece)
             if not piece:
                 return self._end()
             if self._fresh and self._kind == "gzip" and piece.startswith(b"\0"):
@@ -120,24 +127,30 @@ class Expander:
             except MemoryError:
                 raise
             except Exception as error:  # zlib.error or zstandard.ZstdError
-                raise self._error(str(error)) from None
+                raise self._error(str(error), len(piece)) from None
         size = min(len(view), len(self._ready))
         view[:size] = self._ready[:size]
         self._ready = self._ready[size:]
+        self._given += size
         return size
 
     def _skip_padding(self, piece: bytes) -> None:
         """Read zero bytes to the end. Anything else is an error: a member may be lost there."""
+        start = self._taken - len(piece)
         while piece:
             if piece.strip(b"\0"):
                 raise CorruptStreamError(
-                    "zero bytes inside the gzip data", source=self._source,
+                    f"zero bytes inside the gzip data, from byte {start} of the compressed data",
+                    source=self._source, offset=self._given,
                     expected="the next gzip member, or zero bytes up to the end",
                 )  # fmt: skip
             piece = self._read(PIECE[self._kind])
+            self._taken += len(piece)
 
-    def _error(self, reason: str) -> CorruptStreamError:
-        """The error for an exception of the library, by its text."""
+    def _error(self, reason: str, size: int) -> CorruptStreamError:
+        """The error for an exception of the library, by its text, about the last `size` bytes that
+        were read."""
+        reason = f"bytes {self._taken - size} to {self._taken - 1} of the compressed data: {reason}"
         problem, expected = f"broken {self._kind} data ({reason})", ""
         if self._kind == "zstd":
             if self._first in _ZSTD_BEFORE_0_8:
@@ -149,13 +162,16 @@ class Expander:
             elif "memory" in reason:
                 problem = f"the zstd data has a window above 128 MiB ({reason})"
                 expected = "a smaller window, or the output of zstd -dc --long=31"
-        return CorruptStreamError(problem, source=self._source, expected=expected)
+        return CorruptStreamError(
+            problem, source=self._source, offset=self._given, expected=expected
+        )
 
     def _end(self) -> int:
         if not self._fresh:
             raise TruncatedStreamError(
-                f"the {self._kind} data ends too early",
+                f"the {self._kind} data ends too early, after {self._taken} compressed bytes",
                 source=self._source,
+                offset=self._given,
                 expected="the end of its last member",
             )
         return 0
