@@ -75,7 +75,7 @@ def add_parser(commands: Any, format: Format) -> None:
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
     for field in format.stream_header_fields().values():
-        kinds = {"f": number, "s": str}
+        kinds: dict[str, Callable[[str], Any]] = {"f": number, "s": str}
         kind = kinds.get(format.scalars[field.scalar].widths[0][0], whole_number)
         _add_field(group, field, kind)
     parser.set_defaults(run=run)
