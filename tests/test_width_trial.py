@@ -15,7 +15,7 @@ import pytest
 
 import evstream
 from evstream.cli.program import main
-from evstream.errors import CorruptStreamError, EvstreamError
+from evstream.errors import CorruptStreamError, EvstreamError, WidthWarning
 from evstream.reading.width_trial import FIRST
 from support import Trickle
 
@@ -75,6 +75,9 @@ def outcome(data: bytes, widths: dict[str, str], right: dict[str, str]) -> str:
             return "named" if error.expected.startswith(f"{names}, ") else "error"
         except EvstreamError:
             return "error"
+        except WidthWarning as warning:
+            names = ", ".join(f"{name}={width}" for name, width in right.items())
+            return "named" if f"expected {names}, " in str(warning) else "warning"
         except UserWarning:
             return "warning"
     return "silent"
@@ -173,3 +176,69 @@ def test_bits_of_a_probability_are_not_an_event_id() -> None:
         data += np.array([2, 1, 1, len(bins)], "<i4").tobytes() + np.array(bins, "<f4").tobytes()
     stream = evstream.open(io.BytesIO(data), "cdf")
     assert [event.offsets.tolist() for event in stream] == [[0, 2, 3, 4]]
+
+
+F4 = {"oasis_float": "f4"}
+
+
+@pytest.mark.parametrize("by", ["argument", "environment"])
+def test_widths_that_were_named_are_warned_of(
+    by: str, loss_f8: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """A small stream may break a rule and fit other widths by chance."""
+    options = ["--width", "oasis_float=f4"] if by == "argument" else []
+    if by == "environment":
+        monkeypatch.setenv("OASIS_FLOAT", "f4")
+    Path(loss_f8).write_bytes(LOSS_F8[:488])  # whole blocks, and at f4 it can be parsed too
+    widths = F4 if by == "argument" else None
+    with pytest.warns(WidthWarning, match=REFUSED):
+        list(evstream.open(loss_f8, widths=widths))
+    with pytest.raises(CorruptStreamError, match=REFUSED):
+        list(evstream.open(loss_f8, widths=widths, strict=True))
+    with pytest.raises(CorruptStreamError, match=REFUSED):
+        list(
+            evstream.open(
+                loss_f8, widths={"oasis_int": "i4"} if by == "argument" else {}, strict=True
+            )
+        )
+    assert main(["info", loss_f8, *options]) == 1
+    assert "expected oasis_float=f8, with which it reads cleanly" in capsys.readouterr().err
+
+
+def ids(values: list[int], dtype: str) -> io.BytesIO:
+    return io.BytesIO(np.array(values, dtype).tobytes())
+
+
+@pytest.mark.parametrize("values", [[1, 2], [5, 7, 9], [*range(1, 3000)], [9, 4, 7, 1, 3, 2, 8, 6]])
+def test_wide_event_ids_read_as_narrow_ones_are_refused(values: list[int]) -> None:
+    with pytest.raises(CorruptStreamError, match="expected oasis_int=i8"):
+        list(evstream.open(ids(values, "<i8"), "event_ids"))
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3, 4], [*range(1, 9001)], [9, 4, 7, 1, 3, 2, 8, 6]])
+def test_narrow_event_ids_read_as_wide_ones_are_warned_of(values: list[int]) -> None:
+    wide = {"oasis_int": "i8"}
+    with pytest.warns(WidthWarning, match="expected oasis_int=i4"):
+        read = [event.event_id for event in evstream.open(ids(values, "<i4"), "eve", widths=wide)]
+    assert read == np.array(values, "<i4").view("<i8").tolist()
+    with pytest.raises(CorruptStreamError, match="expected oasis_int=i4"):
+        list(evstream.open(ids(values, "<i4"), "eve", widths=wide, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([5], "<i4"),
+        ([3, 1, 2], "<i4"),
+        ([1 << 40, 1 << 41, (1 << 40) + 7], "<i8"),  # halves of 0
+        ([(2024 << 32) + 1, (2024 << 32) + 2], "<i8"),  # halves that come twice
+        ([(9 << 32) + 8], "<i8"),
+        ([1, 2, (7 << 32) + 3, (8 << 32) + 4], "<i8"),
+    ],
+)
+def test_likely_event_ids_are_read_without_a_word(values: list[int], dtype: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        widths = {"oasis_int": dtype[1:]}
+        events = evstream.open(ids(values, dtype), "event_ids", widths=widths)
+        assert [event.event_id for event in events] == values

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from evstream.errors import SuspectWarning as SuspectWarning
     from evstream.errors import TableError as TableError
     from evstream.errors import TruncatedStreamError as TruncatedStreamError
+    from evstream.errors import WidthWarning as WidthWarning
     from evstream.errors import WriteError as WriteError
     from evstream.indexing.builder import build_index as build_index
     from evstream.indexing.index import Index as Index
@@ -121,6 +122,7 @@ _HOME = {
     "TableError": "errors",
     "TargetLike": "transport.endpoints",
     "TruncatedStreamError": "errors",
+    "WidthWarning": "errors",
     "WriteError": "errors",
     "Writer": "writing.writer",
     "arrow_reader": "tables.arrow",

@@ -193,6 +193,11 @@ class HoleWarning(SuspectWarning):
     """Zero bytes where blocks should be: a write or a copy was lost."""
 
 
+class WidthWarning(SuspectWarning):
+    """The beginning of a stream breaks rules at the widths that the caller named, or has absurd
+    ids, and reads cleanly at others."""
+
+
 class RowsWarning(UserWarning):
     """A stream has blocks that rows cannot represent (empty ones, or the same ids twice in a row),
     or rows with a stream header break a rule and are written as they are."""

@@ -147,3 +147,11 @@ def choose_widths(
     if asked:
         raise ValueError(f"no scalar type {next(iter(asked))!r}, expected {', '.join(scalars)}")
     return widths
+
+
+def named_widths(
+    scalars: Mapping[str, Scalar], asked: Mapping[str, str] | None = None
+) -> frozenset[str]:
+    """The scalar types whose width the caller or the environment names, maybe the default."""
+    by_environment = {name for name, s in scalars.items() if s.env and os.environ.get(s.env)}
+    return frozenset(by_environment | set(asked or {}))

@@ -28,6 +28,7 @@ from evstream.errors import (
     MissingDelimiterWarning,
     RowsWarning,
     SuspectWarning,
+    WidthWarning,
 )
 from evstream.transport.compression import MAGIC_SIZE, compression
 from evstream.transport.same_file import refuse_same_file
@@ -89,7 +90,7 @@ def main(
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         standard.say(f"warning: {message}")
-        if issubclass(category, HoleWarning):
+        if issubclass(category, (HoleWarning, WidthWarning)):
             holes.append(str(message))
 
     with warnings.catch_warnings():

@@ -26,6 +26,7 @@ import numba
 
 from evstream._support.format import Format, bound_format
 from evstream._support.protocol import REFUSED
+from evstream._support.schema import named_widths
 from evstream.compat.event_reader import EventReader
 from evstream.compat.feed import Feed, learn
 from evstream.compat.known_stream import KNOWN, KnownStream
@@ -84,7 +85,7 @@ class CallbackReader(EventReader):
                     stream.expand()
                 header = read_header(
                     partial(read_fully, stream.readinto), stream.name, name,
-                    self.header.widths, self.header.format,
+                    self.header.widths, self.header.format, self.header.named,
                 )  # fmt: skip
                 learn(stream, KnownStream(header, header.size))
                 first = first or header
@@ -194,7 +195,8 @@ def reader_class(
     """
     format = format or bound_format()
     stream = format.stream(stream).name
-    header = StreamHeader(stream, {}, widths or {}, format)
+    named = named_widths(format.scalars, widths)
+    header = StreamHeader(stream, {}, widths or {}, format, named)
     if header.block.entry is None:
         raise ValueError(f"a {stream} stream has no entries to read by callbacks")
     kernels = block_kernels(header)

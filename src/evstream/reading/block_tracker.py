@@ -77,7 +77,7 @@ class BlockTracker:
             self._see(data, keep)
             return
         self._trial.take(data)
-        self._trial.judge()
+        self._trial.judge(strict=self.checks.strict)
         try:
             self._see(data, keep)
         except CorruptStreamError as error:
@@ -289,7 +289,7 @@ class BlockTracker:
         if self._skip:
             return None  # a stream header's rest that nobody needed
         if self._trial is not None:
-            self._trial.judge(ended=True)
+            self._trial.judge(ended=True, strict=self.checks.strict)
         if self._carry:
             data = np.frombuffer(self._carry, np.uint8)
             used = self._find(data, self.offset - len(data), ended=True)

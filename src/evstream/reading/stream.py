@@ -44,6 +44,7 @@ class EventStream:
         chunk: bytes to decode at once.
         tap: called with all bytes of the stream, in order, as they are read.
         warn: False suppresses warnings of a missing final delimiter (see `clean_end`) or a hole.
+        named: the scalar types whose width the caller chose, if these are not all of `widths`.
 
     Attributes:
         header: the StreamHeader.
@@ -62,6 +63,7 @@ class EventStream:
         timeout: float | None = None,
         warn: bool = True,
         format: Format | None = None,
+        named: frozenset[str] | None = None,
     ) -> None:
         format = format or bound_format()
         bare = stream is not None and format.stream(stream).type_word is None
@@ -74,7 +76,7 @@ class EventStream:
             self._trial = WidthTrial(self.name)
             self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), self._show_to(tap))
             self.header: StreamHeader = read_header(
-                self._window.take, self.name, stream, widths, format
+                self._window.take, self.name, stream, widths, format, named
             )
             self._decoder = Decoder(self.header, self.name, self._strict)
             self._decode: Callable[[Window, bool], Any] = self._decoder.decode
@@ -166,12 +168,12 @@ class EventStream:
             while True:
                 if window.left:
                     self._refuse_text()
-                    self._trial.judge()
+                    self._trial.judge(strict=self._strict)
                     yield decode(window, False)
                     decoder.refuse()
                 if window.fill() == 0:
                     break
-            self._trial.judge(ended=True)
+            self._trial.judge(ended=True, strict=self._strict)
             if window.left:  # less than a record, or a block header that looked like a stream's
                 yield decode(window, True)
                 decoder.refuse()

@@ -4,7 +4,11 @@ Nothing in a stream says how wide its numbers are, and at wrong widths most stre
 Their values then break rules from the first blocks on: ids of 0, sidx above len_sample. So the
 first two blocks are checked at the widths in use. If they break a rule of severity error, or
 cannot be read, the first 16 KiB are read at each other combination of widths. If exactly one of
-these keeps all rules, it is the writer's.
+these keeps all rules, it is the writer's. A caller who named the widths is only warned of it,
+as long as the stream can be parsed: a small stream that breaks rules may fit others by chance.
+
+Event ids alone keep the rules at twice their width. Ids that are all too large for the writer's
+width show it, if their halves are distinct and small.
 
 The kernels are not used: a program may not need those that decode, and those of other widths
 would have to be compiled. To find where blocks end, all entries that may be a delimiter are
@@ -20,7 +24,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from evstream.errors import CorruptStreamError, TruncatedStreamError
+from evstream.errors import CorruptStreamError, TruncatedStreamError, WidthWarning, warn
 from evstream.wire.columns import Array, Columns
 from evstream.wire.header import StreamHeader
 from evstream.wire.rules import Checker
@@ -65,12 +69,13 @@ class WidthTrial:
         if not self.is_over:
             self._data += memoryview(data)[: FIRST - len(self._data)]
 
-    def judge(self, ended: bool = False, failed: bool = False) -> None:
+    def judge(self, ended: bool = False, failed: bool = False, strict: bool = False) -> None:
         """Try what has come so far, if it is enough more than at the last time.
 
         Args:
             ended: whether the stream ended here.
             failed: whether the reader cannot go on at the widths in use.
+            strict: whether widths that were named are refused as well.
 
         Raises CorruptStreamError if the stream was written at other widths.
         """
@@ -89,16 +94,23 @@ class WidthTrial:
         breaks = not first.parses or (bool(first.counts) and _breaks(first, "error"))
         cut = first.closed < FEW and (failed or (ended and not first.is_whole))
         if not breaks and not cut:
-            return  # what fails after blocks that are as they should be is cut or damaged
-        fits = fitting_widths(header, data, ended, perfect=not breaks)
+            # What fails after blocks that are as they should be is cut or damaged.
+            fits = half_widths(header, data, ended) if self.is_over and not failed else None
+        else:
+            fits = fitting_widths(header, data, ended, perfect=not breaks)
         if fits is None:
             return
-        self._error = CorruptStreamError(
+        error = CorruptStreamError(
             f"the stream does not fit its widths ({_named(_open_widths(header))})",
             source=self._source, offset=header.size,
             expected=f"{_named(fits)}, with which it reads cleanly",
         )  # fmt: skip
-        raise copy.copy(self._error)
+        self.is_over = True
+        if first.parses and not cut and not strict and header.named & fits.keys():
+            warn(str(error), WidthWarning)
+            return
+        self._error = error
+        raise copy.copy(error)
 
     def cause_of(self, error: E) -> E | CorruptStreamError:
         """The error to raise where reading fails with `error`: wrong widths, if these are why."""
@@ -136,6 +148,30 @@ def fitting_widths(
             (suspect if _breaks(opening, "warning") else clean).append(changed)
     best = clean or ([] if perfect else suspect)
     return best[0] if len(best) == 1 else None
+
+
+def half_widths(header: StreamHeader, data: bytes, ended: bool) -> dict[str, str] | None:
+    """The widths at which a list of event ids holds twice as many ids, if these are more likely."""
+    if header.block.entry is not None:
+        return None
+    events = _Opening(header, data).events
+    if len(events) < _FEW_IDS or events.dtype.kind not in "iu":
+        return None
+    for name, own in _open_widths(header).items():
+        for width in header.format.scalars[name].widths:
+            other = _with_widths(header, data, {name: width})
+            if width == own or other is None or other.block_dtype[0].kind not in "iu":
+                continue
+            opening = _Opening(other, data)
+            too_large = events > np.iinfo(other.block_dtype[0]).max
+            reads = opening.parses and (opening.is_whole or not ended) and opening.says_enough
+            likely = too_large.all() and opening.has_likely_events(header)
+            if reads and likely and not _breaks(opening, "error"):
+                return {name: width}
+    return None
+
+
+_FEW_IDS = 2
 
 
 def _open_widths(header: StreamHeader) -> dict[str, str]:
@@ -245,7 +281,7 @@ class _Opening:
         a count, and the rest of the bytes its entries.
         """
         if not self._entry:
-            return self.closed >= ENOUGH
+            return self._are_distinct and (self.closed >= ENOUGH or self._ascend)
         closed = self.counts[: self.closed]
         entries = closed if self.header.block.count is not None else self.counts
         return 0 not in closed and (self.closed > 1 or sum(entries) >= ENOUGH)
@@ -256,9 +292,25 @@ class _Opening:
         dtype = in_use.block_dtype[0]
         if dtype.kind not in "iu":
             return True
-        events = self._gather(np.array(self.starts), self.header.block_dtype)
         highest = min(np.iinfo(dtype).max, FLOAT_BITS)
-        return bool(np.all(events[events.dtype.names[0]] <= highest))  # type: ignore[index]
+        return bool(np.all(self.events <= highest))
+
+    @property
+    def events(self) -> Array:
+        """The event of each block."""
+        blocks = self._gather(np.array(self.starts), self.header.block_dtype)
+        found: Array = blocks[blocks.dtype.names[0]]  # type: ignore[index]
+        return found
+
+    @property
+    def _are_distinct(self) -> bool:
+        return len(np.unique(self.events)) == len(self.starts)
+
+    @property
+    def _ascend(self) -> bool:
+        """Whether there are several events, in ascending order."""
+        events = self.events
+        return len(events) > 1 and bool(np.all(events[1:] > events[:-1]))
 
     def columns(self) -> Columns:
         """The blocks and their entries."""

@@ -200,16 +200,21 @@ class _Scan:
                 if n_rows == 0:
                     return
 
-    def _opened(self, stream: str | None, widths: Mapping[str, str] | None) -> EventStream:
+    def _opened(
+        self,
+        stream: str | None,
+        widths: Mapping[str, str] | None,
+        named: frozenset[str] | None = None,
+    ) -> EventStream:
         return EventStream(
             self._source, stream, widths=widths, strict=self._strict, chunk=CHUNK,
-            timeout=self._timeout, format=self._format,
+            timeout=self._timeout, format=self._format, named=named,
         )  # fmt: skip
 
     def _open(self) -> EventStream:
         if self._is_file:
             header = self._header
-            return self._opened(header.stream, header.widths)
+            return self._opened(header.stream, header.widths, header.named)
         try:
             return self._unread.pop()
         except IndexError:

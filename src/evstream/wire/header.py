@@ -34,6 +34,7 @@ class StreamHeader:
     values: Mapping[str, Any] = field(default_factory=dict)
     widths: Mapping[str, str] = field(default_factory=dict)
     format: Format = field(default_factory=bound_format, repr=False)
+    named: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "widths", self.format.choose_widths(self.widths))

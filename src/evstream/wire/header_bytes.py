@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format, bound_format
-from evstream._support.schema import Field, Stream
+from evstream._support.schema import Field, Stream, named_widths
 from evstream._support.texts import LEGAL, is_text_width, refusal
 from evstream.errors import (
     AggregationWarning,
@@ -49,12 +49,14 @@ def read_header(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     format: Format | None = None,
+    named: frozenset[str] | None = None,
 ) -> StreamHeader:
     """Read a stream header with `read(n)`, which returns n bytes, fewer only at the end.
 
     `stream` is the expected type; it is required for a stream without a type word. If it is
     given, a stream of its source type may have an aggregation number that the format does not
-    define, with a warning. Raises StreamHeaderError and StreamMismatchError.
+    define, with a warning. `named` are the scalar types whose width the caller chose, if these are
+    not all of `widths`. Raises StreamHeaderError and StreamMismatchError.
     """
     format = format or bound_format()
     chosen = format.choose_widths(widths)
@@ -76,7 +78,8 @@ def read_header(
         record = np.frombuffer(rest, dtype)[0]
         values = {name: _value_of(record, name, len(word), source) for name in dtype.names or ()}
         _check_minimums(format.fields[found.header], values, len(word), source)
-    return StreamHeader(found.name, values, chosen, format)
+    named = named_widths(format.scalars, widths) if named is None else named
+    return StreamHeader(found.name, values, chosen, format, named)
 
 
 def build_header(
