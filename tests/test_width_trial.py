@@ -195,12 +195,9 @@ def test_widths_that_were_named_are_warned_of(
         list(evstream.open(loss_f8, widths=widths))
     with pytest.raises(CorruptStreamError, match=REFUSED):
         list(evstream.open(loss_f8, widths=widths, strict=True))
-    with pytest.raises(CorruptStreamError, match=REFUSED):
-        list(
-            evstream.open(
-                loss_f8, widths={"oasis_int": "i4"} if by == "argument" else {}, strict=True
-            )
-        )
+    if by == "argument":
+        with pytest.raises(CorruptStreamError, match=REFUSED):
+            list(evstream.open(loss_f8, widths={"oasis_int": "i4"}))  # another one was named
     assert main(["info", loss_f8, *options]) == 1
     assert "expected oasis_float=f8, with which it reads cleanly" in capsys.readouterr().err
 
