@@ -1,8 +1,8 @@
-"""Tell a generated file that was edited by hand from one that is only stale.
+"""Distinguish a generated file that was edited by hand from one that is only stale.
 
 Each generated file names, in its first lines, the SHA-256 of its own text with that digest left
 out. Where both agree, the file is as it was generated, by whatever spec; where they do not,
-somebody has changed it, and writing over it would lose that work. Since the digest is that of the
+it was edited, and writing over it would lose that work. Since the digest is that of the
 file alone, a comment in the spec changes no file.
 """
 

@@ -38,7 +38,7 @@ class Draft:
         return Problem(self.file, place.line, place.column, path, message)
 
     def lost(self, section: str) -> bool:
-        """Whether the section's names are unknown: it is no mapping, or its key is misspelled."""
+        """Whether the section's names are unknown: not a mapping, or its key is misspelled."""
         misspelled = any(path.isidentifier() and path not in SECTIONS for path in self.broken)
         return section in self.broken or (misspelled and section not in self.places)
 

@@ -147,7 +147,7 @@ SEVERITIES = ("error", "warning")
 
 @dataclass(frozen=True)
 class RuleCheck:
-    """`where` tells which fields it looks at: of a block's header, of its entry, of either,
+    """`where` says which fields it looks at: of a block's header, of its entry, of either,
     or (None) of neither, because it looks at the whole stream. A rule that is not `narrow` holds
     in every block and stream. `text` is whether the field may be text, `special` whether the rule
     may be limited to the entries of some special sidx."""

@@ -1,7 +1,7 @@
 """The spec as YAML -> the spec as dataclasses, or every problem at once.
 
 One function per kind of entry, in the order of the file; each reads like the dataclass it
-fills. An entry with a problem in it is left out of the spec, and the checks are told which
+fills. An entry with a problem in it is left out of the spec, and the checks know which
 places had problems, so that they report what is wrong elsewhere and nothing that follows.
 """
 

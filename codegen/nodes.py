@@ -25,7 +25,7 @@ MAX_DEPTH = 20
 
 @dataclass(frozen=True)
 class Text:
-    """A scalar as written; `plain` tells that it stood there without quotes."""
+    """A scalar as written; `plain` is whether it stood there without quotes."""
 
     path: str
     place: Place

@@ -67,7 +67,7 @@ class PlacedRecord:
 
 @dataclass(frozen=True)
 class PlacedDelimiter:
-    """The one field that tells a delimiter, and what is written into all fields of it."""
+    """The one field that marks a delimiter, and what is written into all fields of it."""
 
     name: str
     doc: str
@@ -82,8 +82,9 @@ class BlockModule:
     """Everything about one block at one combination of widths.
 
     `columns` are the header fields that become columns of the decoded data: all of them
-    but the count. `keys` are those that tell one block from the next; see `keys_of`. `limited`
-    are the entry fields that a rule bounds (at_most, known_special), so that a callback need not.
+    but the count. `keys` are those that distinguish one block from the next; see `keys_of`.
+    `limited` are the entry fields that a rule bounds (at_most, known_special), so that a callback
+    need not.
     """
 
     name: str
@@ -163,7 +164,7 @@ def combinations(spec: Spec, scalars: list[str]) -> Iterator[Widths]:
 
 
 def suffix(spec: Spec, widths: Widths) -> str:
-    """The part of a module name that tells the widths; scalars of one width stay out."""
+    """The part of a module name that gives the widths; scalars of one width stay out."""
     return "_".join(w for name, w in widths.items() if len(spec.scalars[name].widths) > 1)
 
 
@@ -242,8 +243,8 @@ def _block_module(spec: Spec, block: Block, widths: Widths) -> BlockModule:
 
 
 def keys_of(columns: tuple[PlacedField, ...]) -> tuple[PlacedField, ...]:
-    """The columns that tell one block from the next: the first, which is the event, and those of
-    integers; all where there are no integers."""
+    """The columns that distinguish one block from the next: the first, which is the event, and
+    those of integers; all where there are no integers."""
     if all(f.dtype[0] != "i" and f.dtype[0] != "u" for f in columns):
         return columns
     return tuple(f for i, f in enumerate(columns) if i == 0 or f.dtype[0] != "f")

@@ -292,11 +292,11 @@ def _header_numbers(spec: Spec) -> dict[str, int]:
 
 
 def _limits(spec: Spec) -> dict[str, set[str]]:
-    """Field of a stream header that limits what tells a delimiter from an entry -> that field."""
-    told = {name for delimiter in spec.delimiters.values() for name, _ in delimiter.match}
+    """Field of a stream header -> the field that it limits, which marks a delimiter."""
+    matched = {name for delimiter in spec.delimiters.values() for name, _ in delimiter.match}
     limits: dict[str, set[str]] = {}
     for rule in spec.rules.values():
-        if rule.limit is not None and (fields := told.intersection(rule.fields)):
+        if rule.limit is not None and (fields := matched.intersection(rule.fields)):
             limits.setdefault(rule.limit, set()).update(fields)
     return limits
 

@@ -56,7 +56,7 @@ def closest(word: str, legal: Collection[str]) -> str | None:
 
 
 def unknown(what: str, word: str, legal: Collection[str]) -> str:
-    """The message for a word that is none of the legal ones."""
+    """The message for a word that is not a legal one."""
     meant = closest(word, legal)
     question = f" did you mean {meant!r}?" if meant else ""
     listed = ", ".join(list(legal)[:MOST_LISTED]) or "none"

@@ -169,7 +169,7 @@ class Values:
                 forbidden = " ".join(ENDS_A_DOC)
                 self.refuse(scalar, f"{sign} in a doc; none of these may be in one: {forbidden}")
         if text.endswith('"'):
-            self.refuse(scalar, 'a doc may not end with "; put a full stop behind it')
+            self.refuse(scalar, 'a doc may not end with "; put a full stop after it')
         return text
 
     def word(self, node: Node | None) -> str:

@@ -17,8 +17,8 @@ import pytest
 with contextlib.suppress(ImportError):  # where only the interop tests run there is none
     from hypothesis import settings
 
-    # A slow or busy machine is no failure. CI tries the same examples each time, so that a change
-    # is judged by what it changes; other runs look for new ones.
+    # A slow or busy machine is not a failure. CI tries the same examples each time, so that a
+    # change is judged by what it changes; other runs look for new ones.
     settings.register_profile("any machine", deadline=None, derandomize="CI" in os.environ)
     settings.load_profile("any machine")
 
@@ -39,7 +39,7 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     end = time.monotonic() + PATIENCE
     while left := open_files().items() - files.items():
-        gc.collect()  # what nobody holds is closed now, with a ResourceWarning
+        gc.collect()  # what is not held is closed now, with a ResourceWarning
         assert time.monotonic() < end, f"left open: {left}"
         time.sleep(0.01)  # a library's thread may be about to close it
 

@@ -26,6 +26,7 @@ from evstream.errors import (
     CorruptStreamError,
     EvstreamError,
     StreamHeaderError,
+    TableError,
     TruncatedStreamError,
     WriteError,
 )
@@ -308,6 +309,19 @@ def test_differences_have_the_ids_of_the_format(gauges: Any) -> None:
     other = bytes_of(gauges, "moment", *MOMENT[:3], [0.5, 1.5, 2.5, 4.5])
     (found,) = gauges.compare(io.BytesIO(one), io.BytesIO(other)).differences
     assert (found.ids, found.field) == ({"moment": 0.75, "datum": 2.0, "place": 7}, "height")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("csv", "run,gauge,place,height\n1,3000000000,1,0.5\n"),
+        ("jsonl", '{"run": 1, "gauge": 3000000000, "place": 1, "height": 0.5}\n'),
+    ],
+)
+def test_an_error_names_a_width_of_the_column(gauges: Any, kind: str, text: str) -> None:
+    source = io.BytesIO(text.encode())
+    with pytest.raises(TableError, match=r"column gauge: .*2147483647 \(--width number=i8\)"):
+        gauges.convert(source, io.BytesIO(), from_=kind, to="bin", stream="gauge")
 
 
 @pytest.mark.parametrize("extension", ["csv", "jsonl", "parquet", "arrow"])

@@ -87,20 +87,20 @@ def width_arguments(entry) -> list[str]:
 def test_info_tells_what_the_file_holds(entry, capsys):
     path = GOLDEN / entry["file"]
     assert main(["info", "--json", str(path), *width_arguments(entry)]) == 0
-    told = json.loads(capsys.readouterr().out)
+    facts = json.loads(capsys.readouterr().out)
     for name in ("stream", "source", "aggregation", "header", "bytes", "blocks", "records"):
-        assert told[name] == entry[name], name
-    assert told["event_runs"] == entry["events"]
-    assert told["events"] == entry["distinct_events"]
-    assert told["clean_end"] is (entry["final_delimiter"] is not False)
+        assert facts[name] == entry[name], name
+    assert facts["event_runs"] == entry["events"]
+    assert facts["events"] == entry["distinct_events"]
+    assert facts["clean_end"] is (entry["final_delimiter"] is not False)
     decoded = oracle.decode(path.read_bytes(), widths=entry["widths"])
-    assert told["items"] == len({block[2] for block in decoded.blocks})
+    assert facts["items"] == len({block[2] for block in decoded.blocks})
     if entry["stream"] != "cdf":
         samples = [row[-1] for row in decoded.records if row[-2] > 0]
         wanted = math.fsum(samples) if all(map(math.isfinite, samples)) else None
         if samples and wanted is not None:
-            assert told["losses"]["samples"]["records"] == len(samples)
-            assert told["losses"]["samples"]["sum"] == pytest.approx(wanted, rel=1e-12)
+            assert facts["losses"]["samples"]["records"] == len(samples)
+            assert facts["losses"]["samples"]["sum"] == pytest.approx(wanted, rel=1e-12)
 
 
 def test_info_sums_per_class_of_sidx(tmp_path, capsys):

@@ -58,7 +58,7 @@ def data_of(entry: Entry) -> bytes:
 
 
 def stream_name(entry: Entry) -> str | None:
-    """What a reader has to be told."""
+    """The name that a reader needs."""
     return "event_ids" if entry["stream"] == "event_ids" else None
 
 
@@ -173,7 +173,7 @@ class RowReader(es.EventReader):
 
 
 def is_item_stream(entry: Entry) -> bool:
-    """Whether the documented loop fits: pairs at the default widths, behind two ids."""
+    """Whether the documented loop fits: pairs at the default widths, after two ids."""
     names = ("loss", "gul_item", "gul_coverage")
     return entry["stream"] in names and entry["widths"] == DEFAULT_WIDTHS
 

@@ -160,9 +160,9 @@ def test_blocks_that_lie_across_batches_stay_whole(name: str, tmp_path: Path) ->
         (["a.parquet", "--precision", "2"], "a precision does not go with parquet"),
         (["a.csv", "--precision", "-1"], "'-1', expected a number of decimals from 0 to 60"),
         (["a.csv", "--precision", "61"], "'61', expected a number of decimals from 0 to 60"),
-        (["a.xlsx"], "a.xlsx: the extension does not tell the format, expected .bin, .csv"),
-        (["a"], "a: the extension does not tell the format"),
-        (["-"], "-: the extension does not tell the format"),
+        (["a.xlsx"], "a.xlsx: the extension does not name a format, expected .bin, .csv"),
+        (["a"], "a: the extension does not name a format"),
+        (["-"], "-: the extension does not name a format"),
         (["a.csv", "--to", "xlsx"], "invalid choice: 'xlsx'"),
         (["nowhere/a.csv"], "nowhere/"),
     ],
@@ -207,7 +207,7 @@ def test_given_header_fields_are_not_reported(tmp_path: Path, capsys: Any) -> No
     main(["convert", source, target])
     assert capsys.readouterr().err.splitlines() == [
         f"evstream: {source}: a stream of type summary, by its columns",
-        f"evstream: {source}: summary_set_id 1, as nothing tells it (--summary-set-id)",
+        f"evstream: {source}: summary_set_id 1, assumed (--summary-set-id)",
         f"evstream: {source}: len_sample 0, the highest sidx (--len-sample)",
     ]
     main(["convert", source, target, "--stream=summary", "--len-sample=5", "--summary-set-id=3"])
@@ -222,7 +222,7 @@ def test_inferred_header_fields_are_reported(tmp_path: Path, capsys: Any) -> Non
     main(["convert", str(GOLDEN / "loss_empty_block.bin"), str(tmp_path / "out.csv")])
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("evstream: warning: ")
-    assert "1 blocks without entries, which have no row" in line
+    assert "1 block without entries, which has no row" in line
 
 
 def test_missing_header_fields_are_reported_by_name(tmp_path: Path) -> None:

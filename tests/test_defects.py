@@ -79,11 +79,11 @@ SMALL = loss_stream({1: {1: samples(3), 2: samples(2)}, 2: {1: samples(4)}, 3: {
 @pytest.mark.parametrize("length", range(8, len(SMALL)))
 def test_01_a_stream_cut_at_any_byte_is_noticed(length):
     cut = SMALL[:length]
-    told = oracle.decode(cut)
-    if told.error is not None:
+    expected_end = oracle.decode(cut)
+    if expected_end.error is not None:
         with pytest.raises(evstream.TruncatedStreamError, match="BytesIO"):
             read_rows(cut)
-    elif told.final_delimiter is False:
+    elif expected_end.final_delimiter is False:
         with pytest.warns(evstream.MissingDelimiterWarning, match=f"byte {length}"):
             assert read_rows(cut)[1] == expected_rows(cut)
     else:

@@ -77,14 +77,14 @@ def test_the_json_of_a_report_is_one_object(
     files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*files, "--json") == 1
-    told = json.loads(capsys.readouterr().out)
-    assert (told["equal"], told["found"], told["stream"]) == (False, 3, "summary")
-    assert told["counts"]["event"]["only_in_b"] == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["equal"], printed["found"], printed["stream"]) == (False, 3, "summary")
+    assert printed["counts"]["event"]["only_in_b"] == 1
     ids = {"event_id": 1, "summary_id": 7, "sidx": 1}
-    assert told["differences"][0] == {
+    assert printed["differences"][0] == {
         "kind": "value", "ids": ids, "field": "loss", "a": 120.1, "b": 120.2
     }  # fmt: skip
-    assert told["differences"][2]["b"] == 1
+    assert printed["differences"][2]["b"] == 1
 
 
 def test_json_has_no_nan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,9 +50,9 @@ BOUNDARIES = {8, len(STREAM), *(block[0] for block in WANTED.blocks)}
 @pytest.mark.parametrize("write", WRITERS)
 @pytest.mark.parametrize("read", READERS)
 def test_a_killed_producer_leaves_a_prefix_and_a_reported_end(read: Read, write: Write) -> None:
-    told = Counter(kill_and_read(read, write, random.Random(seed)) for seed in range(FAULTS))
-    told += (by_itself := Counter(kill_and_read(read, write, Deadly(n)) for n in range(1, 12)))
-    print(json.dumps(told))
+    outcomes = Counter(kill_and_read(read, write, random.Random(seed)) for seed in range(FAULTS))
+    outcomes += (by_itself := Counter(kill_and_read(read, write, Deadly(n)) for n in range(1, 12)))
+    print(json.dumps(outcomes))
     assert "whole" not in by_itself
     assert by_itself.keys() & {"TruncatedStreamError", "MissingDelimiterWarning"}
 
@@ -103,7 +103,7 @@ def kill_and_read(read: Read, write: Write, chance: random.Random) -> str:
     return judged(bytes(received), rows, error, [w.message for w in caught])
 
 
-def judged(received: bytes, rows: Rows, error: Exception | None, told: list[Any]) -> str:
+def judged(received: bytes, rows: Rows, error: Exception | None, warned: list[Any]) -> str:
     """The class of an outcome, after checking that it is the right one for what was received."""
     size, decoded = len(received), oracle.decode(received)
     if error is not None:
@@ -113,18 +113,18 @@ def judged(received: bytes, rows: Rows, error: Exception | None, told: list[Any]
         assert error.offset == decoded.error_offset
         return type(error).__name__
     assert len(rows) == len(decoded.records)
-    if told:
-        assert [type(message) for message in told] == [evstream.MissingDelimiterWarning]
-        assert f"byte {size}" in str(told[0])
+    if warned:
+        assert [type(message) for message in warned] == [evstream.MissingDelimiterWarning]
+        assert f"byte {size}" in str(warned[0])
         assert size not in BOUNDARIES
         return "MissingDelimiterWarning"
     assert size in BOUNDARIES
-    return "whole" if size == len(STREAM) else "cut between two blocks, not told"
+    return "whole" if size == len(STREAM) else "cut between two blocks, not reported"
 
 
 @pytest.mark.parametrize("read", READERS)
 def test_a_stream_cut_at_every_byte_ends_as_the_oracle_says(read: Read) -> None:
-    told: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     step = max(1, len(STREAM) // (FAULTS * 10))
     for size in {*range(0, len(STREAM), step), len(STREAM)}:
         with pipe() as (reader, writer):
@@ -134,11 +134,11 @@ def test_a_stream_cut_at_every_byte_ends_as_the_oracle_says(read: Read) -> None:
                 warnings.simplefilter("always", evstream.MissingDelimiterWarning)
                 rows, _, error = read(reader)
         assert rows == ROWS[: len(rows)]
-        told[judged(STREAM[:size], rows, error, [w.message for w in caught])] += 1
-    print(json.dumps(told))
-    assert told["whole"] == 1
-    assert told["StreamHeaderError"] > 0
-    assert told["TruncatedStreamError"] > len(told)
+        outcomes[judged(STREAM[:size], rows, error, [w.message for w in caught])] += 1
+    print(json.dumps(outcomes))
+    assert outcomes["whole"] == 1
+    assert outcomes["StreamHeaderError"] > 0
+    assert outcomes["TruncatedStreamError"] > len(outcomes)
 
 
 def test_a_killed_writer_leaves_no_file_under_its_name(
@@ -146,7 +146,7 @@ def test_a_killed_writer_leaves_no_file_under_its_name(
 ) -> None:
     chance = random.Random(7)
     columns = np.array(ROWS).T
-    told: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     for number in range(FAULTS):
         path = tmp_path / f"{number}.bin"
         fatal = 10 * number if number < 10 else -1  # these processes kill themselves
@@ -169,12 +169,12 @@ def test_a_killed_writer_leaves_no_file_under_its_name(
         if path.exists():
             assert fatal < 0
             assert path.read_bytes() == STREAM
-        told["whole file" if path.exists() else "no file"] += 1
+        outcomes["whole file" if path.exists() else "no file"] += 1
     left = [name for name in os.listdir(tmp_path) if not name.endswith(".part")]
     assert sorted(left) == sorted(f"{n}.bin" for n in range(FAULTS) if f"{n}.bin" in left)
     assert all(name.startswith(".") for name in os.listdir(tmp_path) if name not in left)
-    print(json.dumps(told))
-    assert told["no file"] >= 10
+    print(json.dumps(outcomes))
+    assert outcomes["no file"] >= 10
 
 
 def test_a_writer_stops_with_an_error_when_its_reader_is_gone() -> None:

@@ -1,4 +1,4 @@
-"""Files beside a stream are not trusted: a seal and a list of events may be anything.
+"""Files next to a stream are not trusted: a seal and a list of events may be anything.
 
 Every test ends in an error line; one that hung would be ended by the timeout of its process.
 """

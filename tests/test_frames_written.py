@@ -116,10 +116,10 @@ def test_files_that_rows_cannot_represent_give_a_warning() -> None:
 PAIR = [(1, 1.0)]
 
 UNSAID = {
-    "1 blocks without entries, which have no row": [((1, 1), PAIR), ((1, 2), [])],
+    "1 block without entries, which has no row": [((1, 1), PAIR), ((1, 2), [])],
     "2 blocks without entries, which have no row": [((1, 1), []), ((1, 2), []), ((1, 3), PAIR)],
-    "1 blocks that rows cannot tell from the one before": [((1, 1), PAIR), ((1, 1), PAIR)],
-    "1 blocks without entries, which have no row and 1 blocks that rows cannot tell from the "
+    "1 block that rows cannot distinguish from the one before": [((1, 1), PAIR), ((1, 1), PAIR)],
+    "1 block without entries, which has no row and 1 block that rows cannot distinguish from the "
     "one before": [((1, 1), PAIR), ((1, 1), [])],
 }
 

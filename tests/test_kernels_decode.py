@@ -2,7 +2,7 @@
 
 A kernel is called as the runtime calls it: what it leaves unread comes again in front of
 the next piece, and a full output is emptied before the next call. Every array that it gets
-is a view with a guard behind it, so that a write past the end is seen.
+is a view with a guard after it, so that a write past the end is seen.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def feed(
     base, tail = case.header.size, b""
     for piece in pieces:
         data = tail + piece
-        # What lies behind the valid bytes looks like delimiters and must not be read.
+        # What lies after the valid bytes looks like delimiters and must not be read.
         buffer = np.frombuffer(bytearray(data + bytes(64)), np.uint8)
         cursor = 0
         for _ in range(2 * len(data) + 4):
@@ -200,7 +200,7 @@ def test_the_other_widths_are_decoded_in_pieces(block: str, widths: Widths) -> N
 
 def make_long_case(block: str, widths: Widths) -> Case:
     """Blocks of 0 to 40 entries, so that delimiters stand at every place of a cache line; an
-    index or value whose lower bytes are zero is no delimiter."""
+    index or value whose lower bytes are zero is not a delimiter."""
     stream = STREAMS[block]
     low = 1 << 32 if widths["oasis_int"] == "i8" else 1 << 16
     ids = (1.5,) if block == "summary" else ((7,) if block == "cdf" else ())

@@ -159,7 +159,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(package: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Python with the package of the changed spec; in plain Python, unless told otherwise."""
+    """Python with the package of the changed spec; in plain Python unless asked otherwise."""
     changes = {"PYTHONPATH": str(package), "NUMBA_DISABLE_JIT": "1", "EVSTREAM_CACHE": "0"}
     return subprocess.run(
         [sys.executable, *arguments], env=os.environ | changes | environment, cwd=package.parent,
@@ -187,7 +187,7 @@ import evstream
 assert evstream.__file__.startswith(__import__("os").environ["PYTHONPATH"])
 HEADER = {"len_sample": 2, "portfolio_id": 7, "timeout": 9}
 
-def told(write, *arguments, **named):
+def shows(write, *arguments, **named):
     try:
         write(*arguments, **named)
     except (TypeError, evstream.EvstreamError) as error:
@@ -273,27 +273,25 @@ print(first.currency_ids, first.sidx, first.day, first.gross, first.net)
     )
 
 
-def test_what_does_not_belong_is_told_in_the_words_of_the_spec(
-    package: Path, streams: dict[str, str]
-) -> None:
+def test_errors_have_the_names_of_the_spec(package: Path, streams: dict[str, str]) -> None:
     printed = python(
         package,
         """
 new = lambda stream, **changes: evstream.create(io.BytesIO(), stream, **(HEADER | changes))
 event = (1, [1, 2], [[1, 2], [3, 4]])
-told(new, "loss", portfolio_id=None)
-told(new, "loss", portfolio_id=1)
-told(new, "loss", portfolio=1)
-told(new("loss").write_event, *event)
-told(new("loss").write_event, *event, currency_ids=1, exposure_values=1)
-told(new("loss").write_event, *event, currency_ids=1, mode=1)
-told(new("claim").write_event, *event, currency_ids=1)
-told(new("tiny").write_event, *event, currency_ids=1, mean=1)
-told(new("tiny").write_event, *event, currency_ids=[1, 2**31])
-told(new("tiny").write_columns, 1, 1, 1, [1, 200], 1.0)
-told(new("tiny", len_sample=200).write_event, 1, [1], np.ones(200), currency_ids=1)
-told(next(iter(evstream.open("claim.bin"))).to_dense)
-told(evstream.read_dense, "claim.bin")
+shows(new, "loss", portfolio_id=None)
+shows(new, "loss", portfolio_id=1)
+shows(new, "loss", portfolio=1)
+shows(new("loss").write_event, *event)
+shows(new("loss").write_event, *event, currency_ids=1, exposure_values=1)
+shows(new("loss").write_event, *event, currency_ids=1, mode=1)
+shows(new("claim").write_event, *event, currency_ids=1)
+shows(new("tiny").write_event, *event, currency_ids=1, mean=1)
+shows(new("tiny").write_event, *event, currency_ids=[1, 2**31])
+shows(new("tiny").write_columns, 1, 1, 1, [1, 200], 1.0)
+shows(new("tiny", len_sample=200).write_event, 1, [1], np.ones(200), currency_ids=1)
+shows(next(iter(evstream.open("claim.bin"))).to_dense)
+shows(evstream.read_dense, "claim.bin")
 """,
     )
     values = (
@@ -361,18 +359,19 @@ def test_convert_there_and_back(
 ) -> None:
     table, again = f"{stream}.{extension}", f"{stream}_{extension}.bin"
     command(package, "convert", streams[stream], table)
-    told = ("--len-sample", "2", *FIELDS) if extension == "csv" else ()
-    command(package, "convert", table, again, *told)
+    given = ("--len-sample", "2", *FIELDS) if extension == "csv" else ()
+    command(package, "convert", table, again, *given)
     assert "equal" in command(package, "diff", streams[stream], again)
     folder = package.parent
     assert (folder / again).read_bytes() == (folder / streams[stream]).read_bytes()
 
 
-def test_a_header_field_that_nothing_tells_is_asked_for(package: Path) -> None:
+def test_a_missing_header_field_is_asked_for(package: Path) -> None:
     (package.parent / "bare.csv").write_text(CLAIMS)
     error = command(package, "convert", "bare.csv", "bare.bin", *FIELDS[:2], status=2)
     assert error.splitlines()[-1] == (
-        "evstream: bare.csv: nothing tells the timeout of the stream header"
+        "evstream: bare.csv: the stream header needs timeout, expected it as an option, or a file "
+        "that carries the header"
     )
     assert not (package.parent / "bare.bin").exists()
     command(package, "convert", "bare.csv", "bare.bin", *FIELDS)
@@ -385,7 +384,7 @@ def test_tables_become_streams_with_the_fields_of_the_header(
         package,
         """
 table = evstream.read_arrow("claim.bin").replace_schema_metadata()
-told(evstream.write_arrow, table, "table.bin", "claim", len_sample=2, timeout=9)
+shows(evstream.write_arrow, table, "table.bin", "claim", len_sample=2, timeout=9)
 evstream.write_arrow(table, "table.bin", "claim", **HEADER)
 print(open("table.bin", "rb").read() == open("claim.bin", "rb").read())
 """,
@@ -398,15 +397,15 @@ def test_entries_may_have_no_value_and_blocks_no_second_id(package: Path) -> Non
         package,
         """
 with evstream.create("mark.bin", "mark", **HEADER) as out:
-    told(out.write_event, 1, [1], [[1, 2]])
+    shows(out.write_event, 1, [1], [[1, 2]])
     out.write_columns([1, 2], 1, [1, 2])
 with evstream.create("total.bin", "total", len_sample=2, rate=0.1) as out:
-    told(out.write_event, 1, [1], [[1, 2]])
+    shows(out.write_event, 1, [1], [[1, 2]])
     out.write_columns([1, 1], [1, 2], [5, 6])
-told(evstream.read_dense, "total.bin")
-told(evstream.create, "new.bin", "total", len_sample=2, rate="0.1")
-told(evstream.create, "new.bin", "total", len_sample=2, rate=1e39)
-told(evstream.create, "new.bin", "total", len_sample=2, rate=1e-60)
+shows(evstream.read_dense, "total.bin")
+shows(evstream.create, "new.bin", "total", len_sample=2, rate="0.1")
+shows(evstream.create, "new.bin", "total", len_sample=2, rate=1e39)
+shows(evstream.create, "new.bin", "total", len_sample=2, rate=1e-60)
 with evstream.open("total.bin") as stream:
     print(stream.header.values == out.header.values, stream.header.values)
 """,

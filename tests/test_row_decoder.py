@@ -73,10 +73,10 @@ def from_blocks(stream):
 
 
 def check(data, chunk, size, **options):
-    rows, error, told = outcome(lambda s: iter_rows(s, rows=size), data, chunk=chunk, **options)
-    expected, expected_error, expected_told = outcome(from_blocks, data, chunk=chunk, **options)
+    rows, error, warned = outcome(lambda s: iter_rows(s, rows=size), data, chunk=chunk, **options)
+    expected, expected_error, expected_warned = outcome(from_blocks, data, chunk=chunk, **options)
     assert error == expected_error
-    assert told == expected_told
+    assert warned == expected_warned
     if error is None:
         assert rows.size == expected.size == 0 or np.array_equal(rows, expected)
 

@@ -160,7 +160,7 @@ def test_what_is_no_seal_is_refused(tmp_path, capsys):
         with pytest.raises(evstream.SealError):
             validate(path)
     assert main(["validate", str(path)]) == 2
-    assert "loss.bin.seal: this is no seal" in capsys.readouterr().err
+    assert "loss.bin.seal: not a seal" in capsys.readouterr().err
 
 
 def test_a_seal_of_a_stream_that_was_not_complete_is_a_finding(tmp_path):

@@ -22,6 +22,7 @@ import yaml
 
 from codegen.generate import generate
 from codegen.outputs import package_outputs
+from evstream.cli.warmup import warm_up
 from evstream.errors import (
     StreamHeaderError,
     TableError,
@@ -110,6 +111,11 @@ def test_events_have_text_in_header_and_entry(flights: Any) -> None:
     assert second.flight == 2
     assert second.airports.tolist() == [b"LHR", b"OR"]
     assert first.cause.tolist() == [b"fog", b"overload"]
+
+
+def test_kernels_of_text_are_warmed_up(flights: Any) -> None:
+    for stream in STREAMS:
+        warm_up(stream, {}, flights.FORMAT)
 
 
 @numba.njit

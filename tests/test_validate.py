@@ -229,7 +229,7 @@ def test_the_command_tells_findings_and_how_to_mend_them(tmp_path, capsys):
     good.write_bytes(loss(((1, 1), GOOD)))
     bad.write_bytes(BROKEN["loss-finite"][0])
     assert main(["validate", str(good)]) == 0
-    assert "clean: loss, 56 bytes, 1 events, 1 blocks, 4 records" in capsys.readouterr().out
+    assert "clean: loss, 56 bytes, 1 event, 1 block, 4 records" in capsys.readouterr().out
     assert main(["validate", str(good), str(bad)]) == 1
     out = capsys.readouterr().out
     assert "error: byte 48, event_id 1, item_id 1, sidx 4: loss-finite: loss nan" in out
@@ -250,9 +250,9 @@ def test_the_report_is_json_even_for_nan(tmp_path, capsys):
     path = tmp_path / "bad.bin"
     path.write_bytes(BROKEN["loss-finite"][0])
     main(["validate", "--json", str(path)])
-    told = json.loads(capsys.readouterr().out, parse_constant=None)
-    assert told["findings"][0]["value"] == "nan"
-    assert told["counts"] == {"loss-finite": 1}
+    printed = json.loads(capsys.readouterr().out, parse_constant=None)
+    assert printed["findings"][0]["value"] == "nan"
+    assert printed["counts"] == {"loss-finite": 1}
 
 
 @pytest.mark.parametrize("as_stream", [True, False])

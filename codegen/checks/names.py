@@ -45,7 +45,7 @@ def environment(draft: Draft) -> Problems:
 
 
 def parameters(draft: Draft) -> Problems:
-    """A special sidx is a keyword of the writer, beside the columns."""
+    """A special sidx is a keyword of the writer, like the columns."""
     columns = [
         (f"records.{r.name}.fields[{i}]", name)
         for r in draft.spec.records.values()
@@ -66,7 +66,7 @@ def parameters(draft: Draft) -> Problems:
             if name not in taken:
                 yield from _argument(draft, path, name, WRITER_NAMES)
             else:
-                message = f"{name!r} is taken by {taken[name]}; a parameter is no field or plural"
+                message = f"{name!r} is taken by {taken[name]}; a parameter needs a name of its own"
                 yield draft.problem(path, message)
 
 

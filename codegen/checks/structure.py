@@ -119,7 +119,7 @@ def block_entries(draft: Draft) -> Problems:
 
 
 def block_counts(draft: Draft) -> Problems:
-    """Without an index, rows could not tell where one counted block ends and the next begins."""
+    """Without an index, rows would not show where one counted block ends and the next begins."""
     for block in draft.spec.blocks.values():
         if block.count is None:
             if block.index is not None:

@@ -16,7 +16,7 @@ def minimums(draft: Draft) -> Problems:
     headers = {stream.header for stream in spec.streams.values()}
     counts = {(block.header, block.count) for block in spec.blocks.values()}
     if any(name is not None and not _has_minimum(draft, record, name) for record, name in counts):
-        return  # told by structure.block_counts
+        return  # reported by structure.block_counts
     used = headers | {b.header for b in spec.blocks.values()}
     used |= {b.entry for b in spec.blocks.values()}
     for record in spec.records.values():

@@ -111,7 +111,7 @@ def failure(error: BaseException, name: str = "evstream") -> int:
         if sys.stderr is not None:
             print(line, file=sys.stderr, flush=True)
     except (OSError, ValueError):
-        pass  # nobody can read it
+        pass  # there is no reader
     return FAILED
 
 

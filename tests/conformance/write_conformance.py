@@ -53,7 +53,7 @@ REASONS = {
 ABOUT = {
     "file": "path of the stream, relative to this file",
     "bytes, sha256": "of the file",
-    "stream": "the type to read it as; event_ids has no type word, so a reader must be told",
+    "stream": "the type to read it as; event_ids has no type word, so name it to the reader",
     "widths": "the widths to read it at",
     "why": "what is special about it",
 }
@@ -140,7 +140,7 @@ def accepted() -> Iterator[Golden]:
         blocks = [
             ((0, 0, *exposure), [(1, 0.5)]), ((0, 4, *exposure), []), ((4, 0, *exposure), []),
         ]  # fmt: skip
-        name, why = f"zero_ids_{stream}", "Ids of 0 with entries, or beside an id that is not 0."
+        name, why = f"zero_ids_{stream}", "Ids of 0 with entries, or with an id that is not 0."
         yield sample_file(name, stream, why, blocks)
         golden = a_stream(stream, [1, 2], is_closed=False)
         golden.name = f"open_end_{stream}"

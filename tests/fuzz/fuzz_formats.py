@@ -75,23 +75,23 @@ def bits(values: Any) -> list[Any]:
 
 def check_python(package: Any, stream: Stream, folder: Path) -> None:
     kind, data = stream.kind, stream.encode()
-    told = {"stream": kind.name, "widths": stream.widths}
+    opening = {"stream": kind.name, "widths": stream.widths}
     start = {c.name: v for c, v in zip(kind.start, stream.start, strict=True)}
     rows = stream.rows()
     warnings.simplefilter("ignore", package.RowsWarning)
-    found = package.read_columns(io.BytesIO(data), **told)
+    found = package.read_columns(io.BytesIO(data), **opening)
     same(list(found), list(rows), "names of columns")
     for name, column in rows.items():
         same(bits(found[name].tolist()), bits(column), f"column {name}")
     blocks = [
-        block for event in package.open(io.BytesIO(data), **told) for block in blocks_of(event)
+        block for event in package.open(io.BytesIO(data), **opening) for block in blocks_of(event)
     ]
     same(blocks, [len(entries) for _, entries in stream.blocks], "entries of each block")
-    report = package.validate(io.BytesIO(data), **told)
+    report = package.validate(io.BytesIO(data), **opening)
     same(report.findings, [], "findings")
     events = io.BytesIO()
     with package.create(events, kind.name, widths=stream.widths, **start) as out:
-        for event in package.open(io.BytesIO(data), **told):
+        for event in package.open(io.BytesIO(data), **opening):
             out.write(event)
     same(events.getvalue().hex(), data.hex(), "written events")
     if not all(entries for _, entries in stream.blocks) and kind.entry:
@@ -115,8 +115,8 @@ def blocks_of(event: Any) -> list[int]:
 def check_tables(
     package: Any, stream: Stream, data: bytes, start: dict[str, Any], folder: Path
 ) -> None:
-    told = {"stream": stream.kind.name, "widths": stream.widths}
-    table = package.read_arrow(io.BytesIO(data), **told)
+    opening = {"stream": stream.kind.name, "widths": stream.widths}
+    table = package.read_arrow(io.BytesIO(data), **opening)
     back = io.BytesIO()
     package.write_arrow(table, back, stream.kind.name, widths=stream.widths, **start)
     same(back.getvalue().hex(), data.hex(), "Arrow and back")
@@ -133,8 +133,8 @@ def check_rule(package: Any, stream: Stream, start: dict[str, Any]) -> None:
     """An event id of 0 is refused by the writer and found by validation."""
     first = stream.blocks[0]
     broken = Stream(stream.kind, stream.widths, stream.start, [((0, *first[0][1:]), first[1])])
-    told = {"stream": stream.kind.name, "widths": stream.widths}
-    report = package.validate(io.BytesIO(broken.encode()), **told)
+    opening = {"stream": stream.kind.name, "widths": stream.widths}
+    report = package.validate(io.BytesIO(broken.encode()), **opening)
     same(set(report.counts), {"positive-event"}, "broken rules")
     with package.create(io.BytesIO(), stream.kind.name, widths=stream.widths, **start) as out:
         try:

@@ -470,7 +470,7 @@ def beginnings_and_ends() -> Iterator[Golden]:
         "loss_delimiter_with_loss",
         "loss",
         "Some writers leave a loss in the delimiter. It is known by its sidx alone:\n"
-        "1.5, -0.0, NaN and infinity end a block just as 0 does, and are no records.",
+        "1.5, -0.0, NaN and infinity end a block just as 0 does, and are not records.",
     )
     golden.stream_header()
     for item, loss in enumerate((1.5, -0.0, NAN, math.inf), start=1):
@@ -559,7 +559,7 @@ def order_quirks() -> Iterator[Golden]:
 
 
 def value_quirks() -> Iterator[Golden]:
-    """Losses and exposures that are no ordinary numbers."""
+    """Losses and exposures that are not ordinary numbers."""
     cases: list[tuple[str, str, list[Value]]] = [
         ("nan", "A NaN loss, between two others.", [1.0, NAN, 3.0]),
         (

@@ -2,9 +2,9 @@
 
 numba's cache on disk detects only changes of a function's own file. A `read_buffer` that was
 compiled while OASIS_FLOAT was f4 would be loaded in a process where it is f8, and read losses that
-nobody wrote. So the loads and stores of numbers that are compiled into it leave a mark among its
-constants. A mark that does not fit the process that loads it raises OSError; numba takes that for a
-missing cache file, compiles the function again and replaces the file.
+were never written. So the loads and stores of numbers that are compiled into it leave a mark among
+its constants. A mark that does not fit the process that loads it raises OSError; numba takes that
+for a missing cache file, compiles the function again and replaces the file.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Field:
 class Block:
     """A header record and its entries, which a delimiter or a count in the header ends.
 
-    `match` is the entry field that tells a delimiter, and its value there; `index` names the
+    `match` is the entry field that marks a delimiter, and its value there; `index` names the
     column that counts the entries of a block from 1.
     """
 

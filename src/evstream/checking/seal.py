@@ -1,4 +1,4 @@
-"""Seals: proof that a stream is all there, kept in a small file beside it.
+"""Seals: proof that a stream is all there, kept in a small file next to it.
 
 Nothing in the format shows that a stream was cut exactly between two blocks. A seal says how
 many bytes, events, blocks and records there are and has a checksum for every megabyte. It is
@@ -86,19 +86,19 @@ class Seal:
         """
         text = _read_bounded(str(path), timeout)
         try:
-            told = json.loads(text)
-            version = told.pop("evstream_seal")
+            fields = json.loads(text)
+            version = fields.pop("evstream_seal")
             if version != VERSION:
                 raise SealError(f"version {version}", source=str(path), expected=str(VERSION))
-            seal = cls(**told)
+            seal = cls(**fields)
             seal._refuse_nonsense()
             return seal
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise SealError(f"this is no seal ({error})", source=str(path)) from None
+            raise SealError(f"not a seal ({error})", source=str(path)) from None
 
     @classmethod
     def beside(cls, file: str, timeout: float | None = None) -> Seal | None:
-        """The seal of a file, None where none lies beside it.
+        """The seal of a file, None where there is none next to it.
 
         Raises as `read` does, also for a link that leads nowhere and for what is not a regular
         file: a seal that cannot be read is not the same as none.
@@ -131,23 +131,23 @@ class Seal:
     def differences(self, found: Seal, used: Collection[str]) -> list[tuple[int | None, str]]:
         """(byte offset, what) for each way in which `found` is not what was sealed. Only the
         widths of `used` scalar types are compared: of others the environment may say anything."""
-        told: list[tuple[int | None, str]] = []
+        differences: list[tuple[int | None, str]] = []
         if not self.complete:
-            told.append((None, "the stream was not complete when it was sealed"))
+            differences.append((None, "the stream was not complete when it was sealed"))
         for name in ("stream", "header", "widths", "bytes", "events", "blocks", "records"):
             sealed, now = getattr(self, name), getattr(found, name)
             if name == "widths":
                 sealed, now = ({n: w for n, w in s.items() if n in used} for s in (sealed, now))
             if sealed != now:
                 end = found.bytes if name == "bytes" else None
-                told.append((end, f"{name} {now}, expected {sealed} by the seal"))
+                differences.append((end, f"{name} {now}, expected {sealed} by the seal"))
         for number, (sealed, now) in enumerate(zip(self.checksums, found.checksums, strict=False)):
             is_last_of_cut = found.bytes < self.bytes and number == len(found.checksums) - 1
             if sealed != now and not is_last_of_cut:
                 last = min((number + 1) * RANGE, found.bytes) - 1
                 where = f"bytes {number * RANGE} to {last}"
-                told.append((number * RANGE, f"{where} are not those that were sealed"))
-        return told
+                differences.append((number * RANGE, f"{where} are not those that were sealed"))
+        return differences
 
 
 class Sealer(Follower):
@@ -229,18 +229,18 @@ def _read_bounded(path: str, timeout: float | None) -> bytes:
         while count := source.readinto(memoryview(piece)):
             size += count
             if size > LONGEST:
-                raise SealError(f"this is no seal (more than {LONGEST:,} bytes)", source=path)
+                raise SealError(f"not a seal (more than {LONGEST:,} bytes)", source=path)
             parts.append(bytes(piece[:count]))
     return b"".join(parts)
 
 
 def refuse_irregular(path: str) -> None:
-    """Raise SealError for a FIFO, device or folder in the place of a seal, which nobody asked to
-    read from or write to."""
+    """Raise SealError for a FIFO, device or folder in the place of a seal, which the user did not
+    ask to read from or write to."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise SealError("the seal is not a regular file", source=path, expected="a seal")
 
 
 def seal_path(path: str) -> str:
-    """Where the seal of a file is kept: beside it, with .seal behind its name."""
+    """Where the seal of a file is kept: next to it, with .seal after its name."""
     return path + SUFFIX

@@ -162,7 +162,7 @@ class _Passage:
         except EvstreamError as error:
             return error
         if self._sealer.unclosed is not None:
-            self._sealer.seal.complete = False  # whole blocks, but nobody knows whether all
+            self._sealer.seal.complete = False  # whole blocks, but maybe not all of them
             return self._sealer.unclosed if strict else None
         return None
 

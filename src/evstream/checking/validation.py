@@ -92,17 +92,17 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The report as JSON takes it: NaN and infinity as strings.
 
-        What `evstream info --json` has too is under the same keys: `file` is the name of the
+        Keys that `evstream info --json` has too have the same names: `file` is the name of the
         source, `source` and `aggregation` are the numbers of the stream type.
         """
-        told = asdict(self)
-        told |= {"file": self.source, "source": told.pop("source_type")}
-        told |= {"clean": self.clean, "error": None}
-        for finding in told["findings"]:
+        fields = asdict(self)
+        fields |= {"file": self.source, "source": fields.pop("source_type")}
+        fields |= {"clean": self.clean, "error": None}
+        for finding in fields["findings"]:
             value = finding["value"]
             if isinstance(value, float) and not np.isfinite(value):
                 finding["value"] = str(value)
-        return told
+        return fields
 
 
 def validate(
@@ -121,9 +121,9 @@ def validate(
     Args:
         source, stream, widths, timeout, format: as for evstream.open.
         expect_events: event ids that must all be there.
-        seal: the path of a seal to compare with; True takes the one beside the file if there
+        seal: the path of a seal to compare with; True takes the one next to the file if there
             is one, False none.
-        first: how many places of each rule are told in full; all are counted.
+        first: how many places of each rule are listed; all are counted.
 
     Raises:
         StreamHeaderError, StreamMismatchError: the stream cannot be read at all.
@@ -183,25 +183,25 @@ class Validation:
         spec, report = self._stream.header.spec, self._report
         if spec.deprecated:
             text = f"{spec.name} streams are deprecated: {spec.deprecated}"
-            self._tell("not_deprecated", 0, {}, text)
+            self._report_at("not_deprecated", 0, {}, text)
         try:
             for chunk in self._stream.chunks():
                 self.look_at(chunk)
         except (TruncatedStreamError, CorruptStreamError) as error:
             text = error.problem + (f", expected {error.expected}" if error.expected else "")
-            self._tell("whole", error.offset, error.ids, text)
+            self._report_at("whole", error.offset, error.ids, text)
         if self._stream.clean_end is False:
             text = "the stream ends without the final delimiter"
-            self._tell("final_delimiter", self._stream.offset, {}, text)
+            self._report_at("final_delimiter", self._stream.offset, {}, text)
         if self._sealed is not None and self._sealer is not None:
             with contextlib.suppress(EvstreamError):
-                self._sealer.finish()  # what is wrong with the end is told already
+                self._sealer.finish()  # the error at the end is reported already
             for offset, text in self._sealed.differences(
                 self._sealer.seal, self._stream.header.used_widths
             ):
-                self._tell("sealed", offset, {}, text)
+                self._report_at("sealed", offset, {}, text)
         for event in sorted(set(expected or ()) - self._events):
-            self._tell(
+            self._report_at(
                 "expected_events",
                 None,
                 {self._stream.header.event_column: event},
@@ -227,8 +227,8 @@ class Validation:
 
     def _add_places(self, rule: Rule, name: str, mask: Array, chunk: Chunk) -> None:
         columns, checker = chunk.columns, self._checker
-        told = self._report.counts.get(rule.id, 0)
-        for at in np.flatnonzero(mask)[: max(self._first - told, 0)].tolist():
+        counted = self._report.counts.get(rule.id, 0)
+        for at in np.flatnonzero(mask)[: max(self._first - counted, 0)].tolist():
             sidx = None
             if checker.is_over_entries(rule, name):
                 block = int(np.searchsorted(columns.offsets, at, side="right")) - 1
@@ -243,7 +243,7 @@ class Validation:
             ids = checker.ids(columns, block)
             text = rule.doc if value is None else f"{name} {value}: {rule.doc}"
             self._add(rule, offset, ids, sidx, value, self._places.bytes_at(offset), text)
-        self._count(rule, int(mask.sum()) - (self._report.counts.get(rule.id, 0) - told))
+        self._count(rule, int(mask.sum()) - (self._report.counts.get(rule.id, 0) - counted))
 
     def _count(self, rule: Rule, places: int) -> int:
         """Count places that break a rule; how many there are now."""
@@ -257,7 +257,7 @@ class Validation:
     def _has_sidx(self) -> bool:
         return self._stream.header.sidx is not None
 
-    def _tell(self, check: str, offset: int | None, ids: dict[str, Any], text: str) -> None:
+    def _report_at(self, check: str, offset: int | None, ids: dict[str, Any], text: str) -> None:
         """Add a finding about the stream as a whole, under the rule that the spec has for it."""
         header = self._stream.header
         rules = [rule for rule in header.rules.values() if rule.check == check]

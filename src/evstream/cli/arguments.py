@@ -31,7 +31,7 @@ class CommandParser(argparse.ArgumentParser):
 
 def fail(line: str) -> int:
     """Print an error; the exit status for it."""
-    standard.say(line)
+    standard.report(line)
     return 2
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from evstream._support.format import Format
 from evstream.cli.arguments import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
-from evstream.cli.standard import Output, say, silence
+from evstream.cli.standard import Output, report, silence
 
 Rows = dict[str, Any]
 
@@ -110,7 +110,7 @@ def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Ite
             return
     if left:
         for event in sorted(absent):
-            say(f"warning: {stream.name}: event {event} is not in the stream")
+            report(f"warning: {stream.name}: event {event} is not in the stream")
 
 
 def _event(text: str) -> int | float:

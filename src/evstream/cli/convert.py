@@ -11,7 +11,7 @@ from evstream._support.format import Format
 from evstream._support.schema import Field
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, number, shown, whole_number
 from evstream.cli.progress import Progress
-from evstream.cli.standard import say
+from evstream.cli.standard import report
 
 _DESCRIPTION = """\
 Convert between streams (.bin), CSV, Parquet, Arrow (.arrow, .feather) and JSON lines
@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
             to=options.to,
             options=what,
             sort=options.sort,
-            say=lambda text: say(f"{shown(options.input)}: {text}"),
+            say=lambda text: report(f"{shown(options.input)}: {text}"),
             progress=progress.update,
         )
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evstream._support.format import Format
 from evstream.cli.arguments import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
-from evstream.cli.standard import tell
+from evstream.cli.standard import print_text
 
 if TYPE_CHECKING:
     from evstream.comparison import Comparison, Difference
@@ -83,9 +83,9 @@ def run(options: argparse.Namespace) -> int:
             progress=progress.update,
         )
     if options.json:
-        tell(json.dumps(_plain({"equal": report.equal, **asdict(report)})))
+        print_text(json.dumps(_plain({"equal": report.equal, **asdict(report)})))
     else:
-        tell("\n".join(lines(report)))
+        print_text("\n".join(lines(report)))
     return int(not report.equal)
 
 

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evstream._support.format import Format
+from evstream._support.words import counted
 from evstream.cli.arguments import add_stream_arguments, fail, open_stream, shown
 from evstream.cli.progress import Progress
-from evstream.cli.standard import tell
+from evstream.cli.standard import print_text
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
 from evstream.wire.header import StreamHeader
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         except OSError as error:
             refuse_exhaustion(error)
             info.error = f"{shown(file)}: {error.strerror or error}"
-        tell(json.dumps(_plain(info)) if options.json else text(info))
+        print_text(json.dumps(_plain(info)) if options.json else text(info))
         if info.error is not None:
             status = fail(info.error)
     return status
@@ -181,14 +182,14 @@ def text(info: Info) -> str:
     rows += [
         ("bytes", f"{info.bytes:,}"),
         ("events", _with_runs(info)),
-        ("items", f"{info.items:,} in {info.blocks:,} blocks"),
+        ("items", f"{info.items:,} in {counted(info.blocks, 'block')}"),
         ("records", f"{info.records:,}"),
     ]
     for name, entry in info.losses.items():
         rows.append((f"  {name}", f"{entry['records']:>14,}  sum {entry['sum']:,.2f}"))
     end = {True: "clean", False: "without the final delimiter", None: "BROKEN"}[info.clean_end]
     if info.holes:
-        rows.append(("holes", f"{info.holes:,} blocks of zero bytes alone"))
+        rows.append(("holes", f"{counted(info.holes, 'block')} of zero bytes alone"))
         end = "clean, but the stream has holes" if end == "clean" else end
     rows.append(("end", end))
     return "\n".join([info.file, *(f"  {name:<16} {value}" for name, value in rows)])

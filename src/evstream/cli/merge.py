@@ -8,7 +8,7 @@ from typing import Any
 
 from evstream._support.format import Format
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments
-from evstream.cli.standard import say
+from evstream.cli.standard import report
 from evstream.errors import EvstreamError
 
 _DESCRIPTION = """\
@@ -72,6 +72,6 @@ def run(options: argparse.Namespace) -> int:
         timeout=options.timeout,
         format=options.spec_format,
         durable=False if options.no_fsync else None,
-        say=say,
+        say=report,
     )
     return 0

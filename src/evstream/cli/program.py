@@ -89,7 +89,7 @@ def main(
     holes: list[str] = []
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        standard.say(f"warning: {message}")
+        standard.report(f"warning: {message}")
         if issubclass(category, (HoleWarning, WidthWarning)):
             holes.append(str(message))
 
@@ -117,7 +117,7 @@ def _run(options: argparse.Namespace) -> int:
         standard.silence()
         target = getattr(options, "output", "-")
         name = "<stdout>" if target == "-" else target
-        standard.say(f"{name}: its reader went away before the end")
+        standard.report(f"{name}: its reader went away before the end")
         return 1
     except process.Stopped:
         raise  # without a flush, which may have to wait for a reader

@@ -11,7 +11,7 @@ from typing import Any
 from evstream._support.format import Format
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, fail, open_stream
 from evstream.cli.progress import Progress
-from evstream.cli.standard import say
+from evstream.cli.standard import report
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
 from evstream.transport.same_file import is_same_place, refuse_same_file
@@ -123,9 +123,9 @@ def run_tee(options: argparse.Namespace) -> int:
         report_unclosed(passed.unclosed, strict=False)
         if passed.uncertified is None:
             return 0
-        say(f"{passed.uncertified}; the seal does not call the stream complete")
+        report(f"{passed.uncertified}; the seal does not call the stream complete")
         return 1
     for finding in passed.report.findings if passed.report is not None else []:
-        say(f"{finding.severity}: {finding.text}")
-    say(str(passed.problem))
+        report(f"{finding.severity}: {finding.text}")
+    report(str(passed.problem))
     return 1

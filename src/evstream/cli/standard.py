@@ -1,4 +1,4 @@
-"""The standard streams of a command: all of its text gets out, or a line says why not."""
+"""The standard streams of a command: all of its text is written, or a line reports why not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evstream.transport.sink import Sink
 
 
 class Output:
-    """stdout for text. Python's own may write a part of it and say so to nobody, where it is
+    """stdout for text. Python's own may write a part of it without an error, where it is
     unbuffered or non-blocking; a Sink goes on until all is taken."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Output:
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         self._sink.write(memoryview(text.encode(encoding, "backslashreplace")))
         if sys.stdout.isatty():
-            self._sink.flush()  # somebody watches
+            self._sink.flush()  # a terminal
 
     def write_ascii(self, text: memoryview) -> None:
         """Write text that is encoded already, as `write` does."""
@@ -49,7 +49,7 @@ class Output:
             self._sink.flush()
 
 
-def tell(text: str) -> None:
+def print_text(text: str) -> None:
     """Print a report to stdout. A reader that has seen enough changes no exit status."""
     output = Output()
     try:
@@ -59,8 +59,8 @@ def tell(text: str) -> None:
         silence()
 
 
-def say(line: str) -> None:
-    """Print one line to stderr, if anybody can hear it, and no signal is the reason for it."""
+def report(line: str) -> None:
+    """Print one line to stderr, if there is one, unless a signal is the reason for it."""
     if process.is_stopping():
         return
     line = re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], line)

@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from evstream._support.format import Format
+from evstream._support.words import counted
 from evstream.cli.arguments import add_stream_arguments, fail, shown, whole_number
-from evstream.cli.standard import tell
+from evstream.cli.standard import print_text
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
 from evstream.transport.environment import strict_of
@@ -52,7 +53,7 @@ def add_parser(commands: Any, format: Format) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Tell each file's findings; the worst exit status of all."""
+    """Print the findings of each file; the worst exit status of all."""
     from evstream.checking.event_list import read_event_list
     from evstream.checking.validation import validate
 
@@ -81,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
             line = f"{error.filename or shown(file)}: {error.strerror or error}"
             status = _unreadable(file, line, options)
             continue
-        tell(json.dumps(report.to_json()) if options.json else text(report))
+        print_text(json.dumps(report.to_json()) if options.json else text(report))
         if report.errors or (strict_of(options.strict) and not report.clean):
             status = max(status, 1)
     return status
@@ -89,16 +90,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _unreadable(file: str, line: str, options: argparse.Namespace) -> int:
     if options.json:
-        tell(json.dumps({"file": shown(file), "error": line}))
+        print_text(json.dumps({"file": shown(file), "error": line}))
     return fail(line)
 
 
 def text(report: Any) -> str:
     """The lines for people."""
-    looked_at = (
-        f"{report.stream}, {report.bytes:,} bytes, {report.events:,} events, "
-        f"{report.blocks:,} blocks, {report.records:,} records"
+    counts = (
+        counted(getattr(report, f"{noun}s"), noun) for noun in ("byte", "event", "block", "record")
     )
+    looked_at = f"{report.stream}, {', '.join(counts)}"
     lines = [f"{report.source}: {'clean' if report.clean else 'findings'}: {looked_at}"]
     for finding in report.findings:
         data = f" [{finding.bytes}]" if finding.bytes else ""

@@ -6,11 +6,14 @@ import argparse
 import io
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from evstream._support.format import Format
+from evstream._support.texts import is_text, is_text_width
+from evstream._support.words import counted
 from evstream.cli.arguments import width
-from evstream.cli.standard import say, tell
+from evstream.cli.standard import print_text, report
 
 
 def add_parser(commands: Any, format: Format) -> None:
@@ -46,14 +49,15 @@ def run(options: argparse.Namespace) -> int:
     ready = f"{len(format.streams)} stream types ready after {seconds:.1f} s"
     if not is_enabled() or not CACHE:
         reason = "NUMBA_DISABLE_JIT=1" if not is_enabled() else "EVSTREAM_CACHE=0"
-        say(f"{ready}, and nothing is kept on disk: {reason} switches the cache off")
+        report(f"{ready}, and nothing is kept on disk: {reason} switches the cache off")
         return 1
     from evstream._support.kernel_cache import TALLY
 
     where = " and ".join(sorted(TALLY.folders))
-    tell(f"{ready}: {TALLY.kept} kernels compiled, {TALLY.found} found, in {where or 'no folder'}")
+    made = f"{counted(TALLY.kept, 'kernel')} compiled, {TALLY.found} found"
+    print_text(f"{ready}: {made}, in {where or 'no folder'}")
     if TALLY.lost or not TALLY.folders:
-        say(f"{TALLY.lost} kernels could not be kept: {TALLY.trouble or 'no cache'}")
+        report(f"{counted(TALLY.lost, 'kernel')} could not be kept: {TALLY.trouble or 'no cache'}")
         return 1
     return 0
 
@@ -72,14 +76,20 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     format = format or bound_format()
     record = format.streams[stream].header
     fields = format.fields[record] if record else ()
-    values: dict[str, Any] = {f.name: max(f.minimum or 1, 1) for f in fields}
+    values: dict[str, Any] = {
+        f.name: "1" if is_text_width(format.scalars[f.scalar].widths[0]) else max(f.minimum or 1, 1)
+        for f in fields
+    }
     target = io.BytesIO()
     with create(target, stream, widths=widths, format=format, **values) as out:
         header = out.header
-        out.write_columns(**dict.fromkeys(header.row_columns, 1))
+        out.write_columns(**one_of_each(header.row_columns))
         if no_matrix(header) is None and header.block.delimiter is not None:
             losses = np.ones((1, header.samples or 0))
-            out.write_event(2, [1], losses, **dict.fromkeys(header.extra_columns, 1))
+            _, ids, *others = header.column_fields
+            extra = {str(f.plural): header.block_columns[f.name] for f in others}
+            item = one_of_each({"item_ids": header.block_columns[ids.name]})
+            out.write_event(2, losses=losses, **item, **one_of_each(extra))
     sealer = Sealer(stream, header)
     target.seek(0)
     with EventStream(target, stream, widths=widths, tap=sealer.update, format=format) as opened:
@@ -91,3 +101,8 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     with create(io.BytesIO(), stream, widths=widths, format=format, **values) as out:
         for event in events:
             out.write(event)
+
+
+def one_of_each(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """A value for each column (name -> dtype): 1, as text where the column is text."""
+    return {name: "1" if is_text(dtype) else 1 for name, dtype in columns.items()}

@@ -54,7 +54,7 @@ class Comparison:
         found: number of differences, one per value that differs.
         differences: the first of them as they were found; that of an event without
             counterpart is when it no longer waits.
-        notes: what is no difference, but good to know.
+        notes: remarks that are not differences.
     """
 
     a: str

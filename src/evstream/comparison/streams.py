@@ -46,11 +46,11 @@ def compare(
     equals NaN, an infinity only the same infinity. A missing final delimiter is a note.
 
     Args:
-        a, b: what `evstream.open` takes; or streams that it gave and nobody has read from,
+        a, b: what `evstream.open` takes; or streams that it gave and that are unread,
             which is how to compare streams of different widths.
         ignore_order: let the order of events, of the items of an event, and of the records
             of an item differ.
-        zeros: let an absent sample equal a loss of 0. Items and special sidx are no samples
+        zeros: let an absent sample equal a loss of 0. Items and special sidx are not samples
             and must be in both.
         absolute, relative: the tolerance.
         first: number of differences to list; all are counted.

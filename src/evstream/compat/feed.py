@@ -5,7 +5,7 @@ the subclass may change it in place, so that the feed knows where blocks start a
 subclass does the parsing.
 
 A feed outlives its reader. A program may leave `read_streams` at any event or by an error, and go
-on later: bytes of the window that nobody parsed go back to the input and are read again, and the
+on later: unparsed bytes of the window go back to the input and are read again, and the
 ids that an error interrupted are kept. The feed is found by the identity of the stream object, and
 forgotten at the end of the stream, or when its header is read again.
 """
@@ -55,9 +55,9 @@ class Feed:
         base: stream offset of the first byte of the window.
         body: stream offset of the first block.
         received: stream offset up to which bytes were read into the window.
-        lent: whether bytes lie in a window that nobody has given back.
+        lent: whether bytes lie in a window that was not given back.
         part: index in the window where the part starts that read_buffer parses now.
-        tracker: None when nobody read the stream's header here, or when it is not known whether
+        tracker: None when the stream's header was not read here, or when it is not known whether
             the stream stands between header and blocks.
         yields: the events that read_buffer yielded.
         walk: state of the block that a CallbackReader is inside of.
@@ -129,7 +129,7 @@ class Feed:
         return size
 
     def give_back(self, window: memoryview, cursor: int, valid_buff: int) -> None:
-        """Take back the bytes of the window that nobody parsed; they are given again first."""
+        """Take back the unparsed bytes of the window; they are given again first."""
         self.input.push_back(bytes(window[cursor:valid_buff]))
         self.base += cursor
         self.lent = False
@@ -172,7 +172,7 @@ _FEEDS: PerStream[Feed] = PerStream()
 
 def feed_of(stream: Any) -> Feed:
     """The feed that an earlier reading of the stream left before the end, with its bytes; a new
-    one where there is none, or where somebody has moved the stream.
+    one where there is none, or where the stream was moved.
 
     Raises:
         ReaderError: bytes of the stream lie in the window of another reading.

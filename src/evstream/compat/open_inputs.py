@@ -248,7 +248,7 @@ def init_streams_in(
     Args:
         files_in: None for stdin, a path, or a list of paths.
         stack: an ExitStack that closes them.
-        timeout: seconds to wait for each byte of a FIFO, and for somebody to open it.
+        timeout: seconds to wait for each byte of a FIFO, and for a writer to open it.
 
     Returns:
         (open streams past their headers, (source type, aggregation type, len_sample)).

@@ -2,7 +2,7 @@
 
 They lie in up to three places, and are taken in this order: bytes that were pushed back or that a
 buffered object had read ahead, then the backlog, then the stream itself. poll() knows only of the
-last, so `has_input` tells whether a read can be answered without asking the system.
+last, so `has_input` knows whether a read can be answered without asking the system.
 
 While one stream waits, the bytes of the others are drawn into their backlogs. A program that feeds
 several FIFOs in turn would otherwise wait for us while we wait for it.
@@ -97,7 +97,7 @@ class StreamInput:
         return self._position == position
 
     def is_elsewhere(self, stream: Any) -> bool:
-        """Whether somebody else has moved the stream."""
+        """Whether the stream was moved from outside."""
         return self._position is not None and position_of(stream) != self._position + self._drawn
 
     def check_process(self) -> None:

@@ -200,7 +200,7 @@ def _inferred_header(
         header = dataclasses.replace(header, values={**header.values, f.name: f.assumed})
         carries = output_format == "bin" or not missing_fields(header)
         if carries and output_format not in {"csv", "jsonl"}:
-            notes.append(f"{f.name} {f.assumed}, as nothing tells it ({_option(f.name)})")
+            notes.append(f"{f.name} {f.assumed}, assumed ({_option(f.name)})")
     return header if missing_fields(header) else complete_header(header, {}), notes
 
 
@@ -210,8 +210,9 @@ def _refuse_unknown(table: Table, output_format: str) -> None:
     unknown = [name for name in missing_fields(table.header) if name != samples]
     if unknown and output_format == "bin" and not table.carried:
         raise TableError(
-            f"nothing tells the {' and '.join(unknown)} of the stream header", source=table.name
-        )
+            f"the stream header needs {' and '.join(unknown)}", source=table.name,
+            expected="it as an option, or a file that carries the header",
+        )  # fmt: skip
 
 
 def _prepared(table: Table, output_format: str) -> Iterator[Rows]:

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
 from evstream.conversion.line_guard import LineGuard
 from evstream.conversion.parallel import in_order
 from evstream.conversion.table import Options, Table, guess_header
-from evstream.conversion.text_file import number_of, numbered, opening_line, read_blocks
+from evstream.conversion.text_file import numbered, opening_line, read_blocks
+from evstream.conversion.text_values import TextColumn, text_columns
 from evstream.errors import TableError
 from evstream.tables.column_names import has_impacted_exposure, stream_names
 from evstream.text.rows import RowParser, RowPrinter
@@ -37,8 +36,8 @@ def read(source: Source, options: Options) -> Table:
     names = stream_names(given, options.format, options.stream)
     header = guess_header(names, options, source.name)
     dtypes = header.row_columns
-    in_text = {name: dtypes[name] for name in names}
-    parser = RowParser(names, dtypes, lambda line, at: _numbers(line, at, in_text, source.name))
+    columns = text_columns(header, names, source.name)
+    parser = RowParser(names, dtypes, lambda line, at: _row(line, at, columns, source.name))
     if rest:
         blocks = chain([memoryview(rest)], blocks)
     parsed = in_order(lambda block: parser.rows(*block), numbered(blocks, 2))
@@ -70,7 +69,7 @@ def _refuse_other_delimiters(line: str, source: str) -> None:
 
 
 def _values(line: str, number: int, source: str) -> list[str]:
-    """The values of a line. Raises TableError for one that is no CSV."""
+    """The values of a line. Raises TableError for one that is not CSV."""
     if "\r" in line:
         raise TableError(
             "a carriage return inside the line", source=source, line=number,
@@ -82,22 +81,22 @@ def _values(line: str, number: int, source: str) -> list[str]:
         raise TableError(f"not valid CSV ({error})", source=source, line=number) from None
 
 
-def _numbers(line: str, number: int, dtypes: Mapping[str, np.dtype[Any]], source: str) -> list[Any]:
-    """The numbers of a line. Raises TableError for the first that is missing or none."""
+def _row(line: str, number: int, columns: Mapping[str, TextColumn], source: str) -> list[Any]:
+    """The values of a line. Raises TableError for the first that is missing or wrong."""
     values = _values(line, number, source)
-    expected = f"the columns {', '.join(dtypes)}"
-    if len(values) > len(dtypes):
-        extra = reprlib.repr(values[len(dtypes)])
+    expected = f"the columns {', '.join(columns)}"
+    if len(values) > len(columns):
+        extra = reprlib.repr(values[len(columns)])
         raise TableError(
-            f"there is {extra}", source=source, line=number, column=str(len(dtypes) + 1),
+            f"there is {extra}", source=source, line=number, column=str(len(columns) + 1),
             expected=expected,
         )  # fmt: skip
-    if len(values) < len(dtypes):
-        missing = list(dtypes)[len(values)]
+    if len(values) < len(columns):
+        missing = list(columns)[len(values)]
         raise TableError(
             "a value is missing", source=source, line=number, column=missing, expected=expected
         )
     return [
-        number_of(value, dtype, source, number, name)
-        for value, (name, dtype) in zip(values, dtypes.items(), strict=True)
+        column.of_text(value, number)
+        for value, column in zip(values, columns.values(), strict=True)
     ]

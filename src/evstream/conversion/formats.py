@@ -38,8 +38,8 @@ def format_of(name: str) -> tuple[str, str | None]:
             return name_, compression
     known = ", ".join(f".{e}" for extensions in FORMATS.values() for e in extensions)
     raise ValueError(
-        f"{name}: the extension does not tell the format, expected {known} "
-        f"(and .gz or .zst behind it), or --from and --to"
+        f"{name}: the extension does not name a format, expected {known} "
+        f"(and .gz or .zst after it), or --from and --to"
     )
 
 

@@ -17,13 +17,8 @@ from evstream._support.texts import is_text
 from evstream.conversion.line_guard import LineGuard
 from evstream.conversion.parallel import in_order
 from evstream.conversion.table import Options, Table, guess_header
-from evstream.conversion.text_file import (
-    is_zero,
-    number_of,
-    numbered,
-    opening_line,
-    read_blocks,
-)
+from evstream.conversion.text_file import numbered, opening_line, read_blocks
+from evstream.conversion.text_values import TextColumn, is_zero, text_columns
 from evstream.errors import TableError
 from evstream.extras import import_arrow, import_extra
 from evstream.tables.arrow import arrow_schema, batch_of, rows_of
@@ -103,7 +98,7 @@ def _parser(
         lines = bytes(block).decode("utf-8", "replace").split("\n")[:-1]
         records = _records([line.removesuffix("\r") for line in lines], first_line, source)
         return _read_exactly(
-            _renamed(records, own), {name: dtypes[name] for name in names}, first_line, source
+            _renamed(records, own), text_columns(header, names, source), first_line, source
         )
 
     return parse
@@ -199,20 +194,20 @@ def _has_zero(column: Any) -> bool:
 
 def _read_exactly(
     records: Iterable[Mapping[str, Any]],
-    dtypes: Mapping[str, np.dtype[Any]],
+    columns: Mapping[str, TextColumn],
     first_line: int,
     source: str,
 ) -> dict[str, Array]:
-    columns: dict[str, list[Any]] = {name: [] for name in dtypes}
+    values: dict[str, list[Any]] = {name: [] for name in columns}
     for line, record in enumerate(records, first_line):
-        for name in [*record, *dtypes]:
-            if name not in dtypes or name not in record:
+        for name in [*record, *columns]:
+            if name not in columns or name not in record:
                 extra = reprlib.repr(record.get(name))
-                problem = "a value is missing" if name in dtypes else f"there is {extra}"
+                problem = "a value is missing" if name in columns else f"there is {extra}"
                 raise TableError(
                     problem, source=source, line=line, column=name,
-                    expected=f"the columns {', '.join(dtypes)}",
+                    expected=f"the columns {', '.join(columns)}",
                 )  # fmt: skip
-        for name, dtype in dtypes.items():
-            columns[name].append(number_of(record[name], dtype, source, line, name))
-    return {name: np.array(values, dtypes[name]) for name, values in columns.items()}
+        for name, column in columns.items():
+            values[name].append(column.of_json(record[name], line))
+    return {name: np.array(values[name], column.dtype) for name, column in columns.items()}

@@ -20,7 +20,7 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 def in_order(function: Callable[[A], B], items: Iterable[A]) -> Generator[tuple[A, B]]:
     """Each item with function(item), some of them at once. Items are drawn in this thread,
-    so that a pipe which has nothing to say holds up nobody else. Where drawing fails, those
+    so that a pipe which has nothing to say holds up no other part. Where drawing fails, those
     before are given first."""
     waiting: deque[tuple[A, Future[B]]] = deque()
     drawn, failure = iter(items), None

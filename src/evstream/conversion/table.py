@@ -172,7 +172,7 @@ def complete_header(header: StreamHeader, values: Mapping[str, int]) -> StreamHe
 def conform(
     batch: RecordBatch, header: StreamHeader, first_row: int, source: str
 ) -> dict[str, Array]:
-    """The columns of the stream out of a batch of somebody else's, each value unchanged.
+    """The columns of the stream out of a foreign batch, each value unchanged.
 
     Raises TableError for a missing value and one that the type of its column does not hold.
     """

@@ -1,6 +1,6 @@
 """The checks that every reader makes, beyond parsing.
 
-Bytes that nobody wrote may parse as blocks: zero bytes where a write was lost look like empty
+Bytes that no program wrote may parse as blocks: zero bytes where a write was lost look like empty
 blocks of event 0, and a second stream after the first looks like an event whose id is the type
 word. Both show in the ids of blocks. The kernels compare the ids as they pass, which costs little,
 and set a flag. Only where the flag is set does this module look closer, at the blocks of that
@@ -114,7 +114,7 @@ class BlockChecks:
             raise self.second_stream(offset, ids)
 
     def is_word(self, data: Any) -> bool:
-        """Whether an entry above `limit` is the opening of a stream, behind a block that nobody
+        """Whether an entry above `limit` is the opening of a stream, after a block that nobody
         closed."""
         return self._openings.is_word(bytes(data[: WORD.itemsize]))
 

@@ -1,4 +1,4 @@
-"""Follow the blocks of a stream that somebody else parses.
+"""Follow the blocks of a stream that a subclass parses.
 
 An EventReader passes its bytes to a subclass, which may change them in place and returns only a
 cursor. To know the ids at that cursor, whether an event is complete, and whether the stream ended
@@ -275,7 +275,7 @@ class BlockTracker:
 
     def _row_at(self, offset: int) -> tuple[int, bool]:
         """The row of the block that holds `offset` or is the next after it, and whether
-        `offset` lies inside of it, behind its header."""
+        `offset` lies inside of it, after its header."""
         starts, entries = self._columns[-2][: self._rows], self._columns[-1]
         row = int(np.searchsorted(starts, offset, side="right")) - 1
         if row < 0 or starts[row] == offset:
@@ -287,7 +287,7 @@ class BlockTracker:
     def check_end(self) -> TruncatedStreamError | None:
         """Judge the end of the stream here; see stream_end.check_end."""
         if self._skip:
-            return None  # a stream header's rest that nobody needed
+            return None  # the rest of a stream header, which was not needed
         if self._trial is not None:
             self._trial.judge(ended=True, strict=self.checks.strict)
         if self._carry:

@@ -142,6 +142,6 @@ def _is_odd(record: Any) -> bool:
 
 def _is_tiny(value: Any) -> bool:
     """Whether a float is too small for one, as small integers are when they are read so. In a
-    block of event 1, which is no rare event, NaN and infinity prove nothing."""
+    block of event 1, which is common, NaN and infinity prove nothing."""
     is_float = value.dtype.kind == "f"
     return bool(is_float and value != 0 and abs(value) < np.finfo(value.dtype).tiny)

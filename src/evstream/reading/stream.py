@@ -144,7 +144,7 @@ class EventStream:
         return self._chunk_reader
 
     def decode_rows(self, out: RowOutput) -> Iterator[None]:
-        """Decode a stream that nobody has read from into rows, a chunk at each step; instead of
+        """Decode an unread stream into rows, a chunk at each step; instead of
         `chunks` or events. Raises as `chunks` does."""
         chunks = self.chunks()
         decoder = RowDecoder(self.header, self.name, self._strict, out)
@@ -290,7 +290,7 @@ def open(
             i4, f4 and u4.
         strict: True makes a missing final delimiter, or a block of zero bytes alone, an error
             instead of a warning. None takes EVSTREAM_STRICT from the environment, else False.
-        timeout: seconds to wait for data from a pipe, FIFO or socket, or for somebody to open a
+        timeout: seconds to wait for data from a pipe, FIFO or socket, or for a writer to open a
             FIFO for writing. None takes EVSTREAM_TIMEOUT from the environment, else waits
             forever, as math.inf does.
         format: the format of the stream; that of evstream by default.

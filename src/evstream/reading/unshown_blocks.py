@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.words import counted
 from evstream.errors import RowsWarning, warn
 from evstream.wire.columns import Chunk, differ
 from evstream.wire.header import StreamHeader
@@ -67,8 +68,10 @@ class UnshownBlocks:
             self._empty += self._last_entries == 0
         found = []
         if self._empty:
-            found.append(f"{self._empty} blocks without entries, which have no row")
+            verb = "has" if self._empty == 1 else "have"
+            found.append(f"{counted(self._empty, 'block')} without entries, which {verb} no row")
         if self._merged and not self._is_counted:
-            found.append(f"{self._merged} blocks that rows cannot tell from the one before")
+            blocks = counted(self._merged, "block")
+            found.append(f"{blocks} that rows cannot distinguish from the one before")
         if found:
             warn(f"{source}: the stream has {' and '.join(found)}", RowsWarning)

@@ -144,7 +144,7 @@ def read_columns(
 
     Raises:
         The errors of evstream.open and of iterating over it.
-        TypeError: `events` or `sidx` is of no whole numbers, or the stream has no sidx.
+        TypeError: `events` or `sidx` are not whole numbers, or the stream has no sidx.
     """
     with EventStream(
         source, stream, widths=widths, strict=strict, timeout=timeout, format=format
@@ -153,7 +153,7 @@ def read_columns(
 
 
 def whole_rows(stream: EventStream, events: Ids = None, sidx: Ids = None) -> dict[str, Array]:
-    """All rows of a stream that nobody has read from; warnings as of `iter_rows`.
+    """All rows of an unread stream; warnings as of `iter_rows`.
 
     Columns for all rows of a file are at once as long as these can be: memory that is never
     written to is not taken, and nothing is moved later.
@@ -175,7 +175,7 @@ def whole_rows(stream: EventStream, events: Ids = None, sidx: Ids = None) -> dic
 def iter_rows(
     stream: EventStream, events: Ids = None, sidx: Ids = None, rows: int = BATCH_ROWS
 ) -> Iterator[dict[str, Array]]:
-    """The rows of a stream that nobody has read from, in batches of `rows`, the last smaller.
+    """The rows of an unread stream, in batches of `rows`, the last smaller.
 
     Warns with RowsWarning at the end if the stream has blocks that rows do not show, and with
     AbsentEventWarning if it does not have all of `events`.

@@ -1,4 +1,4 @@
-"""Detect that somebody else reads or changes a source while it is read.
+"""Detect that another process reads or changes a source while it is read.
 
 The state of a file when it was opened (device, inode, size, modification time) is compared with its
 state after each read, before the bytes are used. So bytes that were written later never pass for
@@ -57,7 +57,7 @@ def refuse_change(
         problem,
         source=source,
         offset=offset,
-        expected="a file that nobody changes until it is read",
+        expected="a file that does not change until it is read",
     )
 
 

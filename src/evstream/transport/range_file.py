@@ -137,7 +137,7 @@ def refuse_other_file(
         problem = "the file was replaced or written to"
     raise ChangedSourceError(
         f"{problem} since it was first opened", source=name, offset=offset,
-        expected="a file that nobody changes until it is read",
+        expected="a file that does not change until it is read",
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ class ReopenedFile:
     """A regular file that is opened anew for each read, at the place where the last read ended.
 
     So a program can read any number of files in turn with a single descriptor. Each read checks
-    that the path still names the same file, and that nobody has changed it.
+    that the path still names the same file, and that it is unchanged.
     """
 
     def __init__(self, path: str) -> None:

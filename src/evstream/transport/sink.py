@@ -233,7 +233,7 @@ class SinkFile(io.RawIOBase):
     """A sink as a binary file object, for libraries that write to one.
 
     Writes after the sink was given up are dropped: some libraries complete their file when they
-    are deleted, where an error would reach nobody.
+    are deleted, where an error would be lost.
     """
 
     def __init__(self, sink: Sink) -> None:

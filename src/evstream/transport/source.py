@@ -47,7 +47,7 @@ class Source:
         size: bytes in a regular file, None where the end is not known.
 
     With a `timeout`, StallError is raised if a pipe, socket or FIFO gives no byte for so many
-    seconds, or if nobody opens the FIFO for writing.
+    seconds, or if no writer opens the FIFO.
     """
 
     def __init__(self, source: Any, *, expand: bool = True, timeout: float | None = None) -> None:
@@ -102,7 +102,7 @@ class Source:
     def readinto(self, view: memoryview) -> int:
         """Read into `view`, waiting for at least one byte; 0 at the end.
 
-        Raises ChangedSourceError if somebody else changes or reads the source.
+        Raises ChangedSourceError if another process changes or reads the source.
         """
         self.check_process()
         if self._expander is not None:

@@ -50,7 +50,7 @@ class WholeFile:
                 _take_over(self.fileno(), standing)
         except OSError as error:
             self.abort()
-            error.filename, error.filename2 = path, None  # nobody knows the hidden name
+            error.filename, error.filename2 = path, None  # the hidden name means nothing to users
             raise
         except BaseException:
             self.abort()

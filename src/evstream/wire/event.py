@@ -108,7 +108,7 @@ class Event:
 
 
 def no_matrix(header: StreamHeader) -> str | None:
-    """Why a stream is no matrix of blocks x samples, e.g. of items; None where it is one."""
+    """Why a stream is not a matrix of blocks x samples, e.g. of items; None where it is one."""
     if header.samples is None:
         return f"a {header.stream} stream has no samples"
     fields = list(header.entry_columns)
@@ -134,7 +134,7 @@ def densify(
     sidx, loss = columns.entry
     blocks = len(columns.block[0])
     _refuse_misplaced(header, columns, samples)
-    # Entry (row, sidx) belongs at row * samples + sidx - 1, a special one behind the matrix.
+    # Entry (row, sidx) belongs at row * samples + sidx - 1, a special one after the matrix.
     row = np.repeat(np.arange(blocks), np.diff(columns.offsets))
     place = row * samples + (sidx - 1)
     special = np.flatnonzero(sidx < 0)
@@ -147,7 +147,8 @@ def densify(
         if len(found):
             specials[name] = np.full(blocks, np.nan, loss.dtype)
             specials[name][row[found]] = loss[found]
-    others: dict[str, Array] = dict(zip(header.extra_columns, columns.block[2:], strict=True))
+    by_name = dict(zip(header.block_columns, columns.block, strict=True))
+    others = {plural: by_name[name] for plural, name in header.extra_columns.items()}
     losses: Array = cells[:-1].reshape(blocks, samples)
     return columns.block[1], losses, specials, others
 
@@ -179,7 +180,7 @@ def _misplaced(
     header: StreamHeader, columns: Columns, entry: int, problem: str
 ) -> CorruptStreamError:
     block = int(np.searchsorted(columns.offsets, entry, side="right")) - 1
-    ids = ids_at(header, columns.block[:2], block)
+    ids = ids_at(header, columns.block, block)
     return CorruptStreamError(
         f"sidx {columns.entry[0][entry]} {problem}",
         ids=ids,

@@ -153,8 +153,8 @@ class StreamHeader:
 
     @functools.cached_property
     def key_columns(self) -> Mapping[str, np.dtype[Any]]:
-        """Those of the block columns that tell one block from the next: the first, which is the
-        event, and those of integers; all where there are no integers."""
+        """Those of the block columns that distinguish one block from the next: the first, which
+        is the event, and those of integers; all where there are no integers."""
         columns = self.block_columns
         if all(dtype.kind not in "iu" for dtype in columns.values()):
             return columns

@@ -23,7 +23,7 @@ def new_state(header: StreamHeader) -> Any:
 
     `phase` says what comes next, `start` is the stream offset of the open block, `entries` how
     many of its entries were read, `left` how many are still to come where a count says so. The
-    fields of the block header, each with an underscore behind its name, are those of the open
+    fields of the block header, each with an underscore after its name, are those of the open
     block; those of the entry are there for their widths.
 
     For `block_checks`: `beyond` is the offset of the first entry whose sidx is above `limit`, 0

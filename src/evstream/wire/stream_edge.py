@@ -110,7 +110,7 @@ class Edge:
         return math.gcd(*record_sizes(header))
 
     def ending(self, written: int, unwritten: memoryview | bytes = b"") -> bytes:
-        """Bytes after which nobody takes the stream for whole.
+        """Bytes after which no reader takes the stream for whole.
 
         `written` is how many bytes the target has, more than `position` after a write that failed
         half way; `unwritten` is the view that was being written then.
@@ -137,8 +137,8 @@ class Edge:
 
 
 def give_up(sink: Sink, edge: Edge, unwritten: memoryview | bytes = b"") -> None:
-    """Leave a sink that holds part of a stream so that nobody takes it for the whole: a file does
-    not appear, any other target gets the mark of a writer that gave up."""
+    """Leave a sink that holds part of a stream so that no reader takes it for the whole: a file
+    does not appear, any other target gets the mark of a writer that gave up."""
     try:
         if not sink.is_file:
             sink.write(memoryview(edge.ending(sink.written, unwritten)))

@@ -137,7 +137,7 @@ class Matrix:
             {"event_id": event_id, "item_ids": item_ids, "losses": losses}, others
         ).values()
         given = form.given(others)
-        event_name, id_name = list(form.block)[:2]
+        event_name, id_name, *_ = form.block
         if as_array(event_name, event_id, form.block[event_name], form.source).ndim != 0:
             raise WriteError(
                 f"{event_name} is {event_id}", source=form.source, expected="one number"

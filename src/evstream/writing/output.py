@@ -102,7 +102,7 @@ class Outlet:
     def drain(self, *, whole: bool = False) -> None:
         """Write what waits, up to a place inside a record, or with `whole` to its end.
 
-        A failure gives the stream up, since nobody knows how much of it was taken.
+        A failure gives the stream up, since it is unknown how much of it was taken.
         """
         view = self.buffer.data[: self.cursor]
         try:
@@ -230,6 +230,6 @@ def _path_beside(
 
 
 def _place(target: Any) -> str | None:
-    """The absolute path of a target, wherever the program goes; None for what is no path."""
+    """The absolute path of a target, wherever the program goes; None for what is not a path."""
     is_path = isinstance(target, (str, os.PathLike)) and target != "-"
     return os.path.abspath(target) if is_path else None

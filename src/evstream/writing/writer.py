@@ -200,7 +200,7 @@ class Writer:
         """Hand everything written so far to the target, but for the last byte; the open block
         stays open.
 
-        The last byte goes out with what follows it, or at the end: without it nobody takes the
+        The last byte goes out with what follows it, or at the end: without it no reader takes the
         stream for complete if this process is killed. A reader gets each event when the next
         begins. Before the first row, the stream header goes out whole.
         """
