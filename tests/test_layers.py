@@ -21,6 +21,7 @@ LAYERS = [
     ["_generated"],
     ["reading"],
     ["indexing"],
+    ["partition"],
     ["checking"],
     ["writing"],
     ["compat", "merging"],

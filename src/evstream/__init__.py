@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from evstream.errors import CutLineWarning as CutLineWarning
     from evstream.errors import EvstreamError as EvstreamError
     from evstream.errors import HoleWarning as HoleWarning
+    from evstream.errors import LargeEventWarning as LargeEventWarning
     from evstream.errors import MissingDelimiterWarning as MissingDelimiterWarning
     from evstream.errors import MissingExtraError as MissingExtraError
     from evstream.errors import ReaderError as ReaderError
@@ -55,8 +56,11 @@ if TYPE_CHECKING:
     from evstream.indexing.builder import build_index as build_index
     from evstream.indexing.index import Index as Index
     from evstream.merging import merge as merge
+    from evstream.partition.part import Part as Part
+    from evstream.partition.parts import Parts as Parts
+    from evstream.partition.parts import parts as parts
+    from evstream.reading.sources import open as open
     from evstream.reading.stream import EventStream as EventStream
-    from evstream.reading.stream import open as open
     from evstream.tables.arrow import arrow_reader as arrow_reader
     from evstream.tables.arrow import iter_batches as iter_batches
     from evstream.tables.arrow import read_arrow as read_arrow
@@ -103,8 +107,11 @@ _HOME = {
     "Format": "_support.format",
     "HoleWarning": "errors",
     "Index": "indexing.index",
+    "LargeEventWarning": "errors",
     "MissingDelimiterWarning": "errors",
     "MissingExtraError": "errors",
+    "Part": "partition.part",
+    "Parts": "partition.parts",
     "ReaderError": "errors",
     "Report": "checking.validation",
     "RowsWarning": "errors",
@@ -132,7 +139,8 @@ _HOME = {
     "create": "writing.writer",
     "iter_batches": "tables.arrow",
     "merge": "merging",
-    "open": "reading.stream",
+    "open": "reading.sources",
+    "parts": "partition.parts",
     "read_arrow": "tables.arrow",
     "read_columns": "tables.rows",
     "read_dense": "tables.dense",

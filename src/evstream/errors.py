@@ -189,6 +189,11 @@ class SuspectWarning(UserWarning):
     """A stream can be read, but holds values that identify nothing, such as an event id of 0."""
 
 
+class LargeEventWarning(UserWarning):
+    """An event is far larger than the parts that a file was cut into: whoever reads whole events
+    has to hold it alone."""
+
+
 class HoleWarning(SuspectWarning):
     """Zero bytes where blocks should be: a write or a copy was lost."""
 

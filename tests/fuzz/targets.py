@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -42,6 +43,7 @@ from evstream.errors import (
 from evstream.reading.stream import EventStream
 from evstream.transport.compression import Expander, compression
 from oracle import BLOCK_HEADERS, PAIR, STREAM_HEADERS, Bits, Decoded, decode, encode
+from part_cases import check_union
 from support import (
     ERROR_CLASSES,
     HEADER_ERRORS,
@@ -277,9 +279,20 @@ def expand_zstd(data: bytes, widths: Widths, way: int) -> None:
     check_expander("zstd", data, way, None, None)
 
 
+def read_parts(data: bytes, widths: Widths, way: int) -> None:
+    """The parts of a file, of any size, give what the file gives, and fail where it fails."""
+    with TemporaryDirectory(prefix="evstream-fuzz-") as folder:
+        path = Path(folder) / "a.bin"
+        path.write_bytes(data)
+        size = max(1, len(data) >> (way & 7)) + (way >> 4)
+        check_union(path, max(size, len(data) // 50), widths=widths)
+        if len(data) % 2:
+            check_union(path, max(size, len(data) // 50), "event_ids", widths=widths)
+
+
 TARGETS: list[Callable[[bytes, Widths, int], None]] = [
     read_events, read_event_ids, read_callbacks, read_documented, validate_stream,
-    expand_gzip, expand_zstd, read_pipes,
+    expand_gzip, expand_zstd, read_pipes, read_parts,
 ]  # fmt: skip
 
 
@@ -471,7 +484,7 @@ def seeds(largest: int = 4096) -> list[bytes]:
         if len(data) > largest:
             continue
         number = next((i for i, w in enumerate(WIDTHS) if width_name(w, path.stem)), 0)
-        targets = [1] if path.stem.startswith("event_ids") else [0, 2, 3, 4, 7]
+        targets = [1, 8] if path.stem.startswith("event_ids") else [0, 2, 3, 4, 7, 8]
         inputs += [bytes([target, number, 0]) + data for target in targets]
         packer = zlib.compressobj(wbits=31)
         inputs.append(bytes([5, 0, 0]) + packer.compress(data) + packer.flush())
@@ -558,7 +571,7 @@ def random_stream(chance: random.Random, widths: Widths) -> bytes:
     return encode(stream, header, blocks, widths, chance.random() < 0.8)
 
 
-STREAM_TARGETS = [0] * 7 + [2] * 6 + [3] * 4 + [4] * 2 + [7]
+STREAM_TARGETS = [0] * 7 + [2] * 6 + [3] * 4 + [4] * 2 + [7, 8]
 """Numbers of the targets that read a stream, the slow ones seldom."""
 
 

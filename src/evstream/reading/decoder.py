@@ -109,9 +109,8 @@ class Decoder:
             if self.checks.is_word(window.peek_back(beyond, self.header.format.type_word.size)):
                 second = beyond
         keys = [columns.block[i] for i in self._keys]
-        buffer = window.buffer[: window.valid]
         refused = self.checks.look_at(
-            keys, counts, chunk.is_open, start_of, buffer, window.base, ended
+            keys, counts, chunk.is_open, start_of, window.known, window.base, ended
         )
         if refused is not None and (second is None or start_of(refused[0]) < second):
             block, error = refused

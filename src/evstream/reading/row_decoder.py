@@ -13,7 +13,7 @@ from evstream._support.protocol import BAD_COUNT, OUTPUT_FULL
 from evstream.reading.decoder import Decoder
 from evstream.reading.unshown_blocks import UnshownBlocks
 from evstream.reading.window import Window
-from evstream.wire.columns import Array, kept, to_rows
+from evstream.wire.columns import Array, keep_blocks, kept, to_rows
 from evstream.wire.header import StreamHeader
 
 
@@ -27,7 +27,7 @@ class RowOutput:
     """
 
     def __init__(self, header: StreamHeader, rows: int) -> None:
-        self._dtypes = header.row_columns
+        self._header, self._dtypes = header, header.row_columns
         self.columns = self._empty(max(rows, 1))
         self.used = 0
         self.unshown = UnshownBlocks(header)
@@ -58,6 +58,12 @@ class RowOutput:
                 column[self.used : self.used + size] = new[at : at + size]
             at, self.used = at + size, self.used + size
 
+    def end_stream(self, source: str) -> None:
+        """Warn of blocks of the stream `source` that the rows do not show; what follows is of
+        another one."""
+        self.unshown.warn(source)
+        self.unshown = UnshownBlocks(self._header)
+
     def rows(self) -> dict[str, Array]:
         """The rows by column; copies where views would hold on to much more than they show."""
         columns = zip(self._dtypes, self.columns, strict=True)
@@ -85,9 +91,16 @@ class BatchOutput(RowOutput):
 class RowDecoder(Decoder):
     """The state of one stream between two windows, when rows are made of it."""
 
-    def __init__(self, header: StreamHeader, source: str, strict: bool, out: RowOutput) -> None:
+    def __init__(
+        self,
+        header: StreamHeader,
+        source: str,
+        strict: bool,
+        out: RowOutput,
+        wanted: Array | None = None,
+    ) -> None:
         super().__init__(header, source, strict)
-        self._out = out
+        self._out, self._wanted = out, wanted
         self._state["entries"] = -1  # there is no block yet that could be empty
 
     def decode_rows(self, window: Window, ended: bool = False) -> None:
@@ -97,11 +110,14 @@ class RowDecoder(Decoder):
             return
         chunk = self.decode(window, ended)
         self._out.unshown.count_chunk(chunk)
+        if self._wanted is not None:
+            chunk = keep_blocks(chunk, np.isin(chunk.columns.block[0], self._wanted))
         self._out.append(to_rows(self.header, chunk.columns, chunk.skipped))
 
     def _needs_blocks(self) -> bool:
         """Whether the checks look at the blocks of the next stretch in any case."""
-        return self.header.block.entry is None or self.checks.was_odd
+        some = self._wanted is not None
+        return some or self.header.block.entry is None or self.checks.was_odd
 
     def _decode_plain(self, window: Window) -> bool:
         """Decode the window by the row kernel. False where it flags a stretch; the window and

@@ -13,13 +13,23 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
+import numpy as np
+
 from evstream._support.format import Format, bound_format
-from evstream.errors import CorruptStreamError, EvstreamError, SecondStreamError, plain_id
+from evstream.errors import (
+    CorruptStreamError,
+    EvstreamError,
+    SecondStreamError,
+    StreamMismatchError,
+    TruncatedStreamError,
+    plain_id,
+)
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.decoder import Decoder
 from evstream.reading.listed_text import is_text
 from evstream.reading.one_reader import OneReader
 from evstream.reading.row_decoder import RowDecoder, RowOutput
+from evstream.reading.section import Section, Sectioned
 from evstream.reading.stream_end import report_unclosed
 from evstream.reading.width_trial import WidthTrial
 from evstream.reading.window import Window
@@ -27,7 +37,7 @@ from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.environment import strict_of
 from evstream.transport.source import CHUNK, Source
-from evstream.wire.columns import Chunk
+from evstream.wire.columns import Chunk, keep_blocks
 from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
@@ -53,7 +63,7 @@ class EventStream:
 
     def __init__(
         self,
-        source: SourceLike | Source,
+        source: SourceLike | Source | Sectioned,
         stream: str | None = None,
         *,
         widths: Mapping[str, str] | None = None,
@@ -65,25 +75,41 @@ class EventStream:
         format: Format | None = None,
         named: frozenset[str] | None = None,
     ) -> None:
-        format = format or bound_format()
+        part, format = source if isinstance(source, Sectioned) else None, format or bound_format()
+        if part is not None:
+            _refuse_other(part.header, stream, widths)
+            header = part.header
+            stream, widths, format = header.stream, header.widths, header.format
+            named = header.named
         bare = stream is not None and format.stream(stream).type_word is None
         self._strict, self._warn = strict_of(strict), warn
-        if not isinstance(source, Source):
+        if isinstance(source, Sectioned):
+            source = source.open_section(timeout)
+        elif not isinstance(source, Source):
             source = Source(source, expand=may_be_compressed(source, bare), timeout=timeout)
-        self._source: Source = source
+        self._source: Source | Section = source
         self.name = self._source.name
         try:
             self._trial = WidthTrial(self.name)
             self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), self._show_to(tap))
-            self.header: StreamHeader = read_header(
-                self._window.take, self.name, stream, widths, format, named
+            self.header: StreamHeader = (
+                source.header
+                if isinstance(source, Section)
+                else read_header(self._window.take, self.name, stream, widths, format, named)
             )
+            if part is not None:
+                part.check_header(self.header, self.name)
             self._decoder = Decoder(self.header, self.name, self._strict)
             self._decode: Callable[[Window, bool], Any] = self._decoder.decode
+            self._window.ahead = self._decoder.checks.size
             self._trial.header = self.header
         except BaseException:
             self._source.close()
             raise
+        self._wanted = None if part is None else part.wanted
+        self._begin()
+
+    def _begin(self) -> None:
         self._error: EvstreamError | OSError | None = None
         self._closed = False
         self._chunks_left = self._events_left = True
@@ -93,6 +119,11 @@ class EventStream:
         check = self._source.check_process
         self._chunk_reader = OneReader(self._chunks, self.name, check)
         self._event_reader = OneReader(self._events, self.name, check)
+
+    def streams(self) -> Iterator[EventStream]:
+        """The streams that this one is made of, each opened when its turn comes: this one alone,
+        or one per file of several. Instead of the other ways to read it."""
+        yield self
 
     @property
     def size(self) -> int | None:
@@ -141,13 +172,20 @@ class EventStream:
         self._source.check_process()
         if not self._chunks_left:
             self._refuse_reading()
-        return self._chunk_reader
+        if self._wanted is None:
+            return self._chunk_reader
+        return map(self._wanted_blocks, self._chunk_reader)
+
+    def _wanted_blocks(self, chunk: Chunk) -> Chunk:
+        assert self._wanted is not None
+        return keep_blocks(chunk, np.isin(chunk.columns.block[0], self._wanted))
 
     def decode_rows(self, out: RowOutput) -> Iterator[None]:
         """Decode an unread stream into rows, a chunk at each step; instead of
         `chunks` or events. Raises as `chunks` does."""
-        chunks = self.chunks()
-        decoder = RowDecoder(self.header, self.name, self._strict, out)
+        self.chunks()
+        chunks = self._chunk_reader
+        decoder = RowDecoder(self.header, self.name, self._strict, out, self._wanted)
         self._decoder, self._decode = decoder, decoder.decode_rows
         return cast(Iterator[None], chunks)
 
@@ -177,7 +215,7 @@ class EventStream:
             if window.left:  # less than a record, or a block header that looked like a stream's
                 yield decode(window, True)
                 decoder.refuse()
-            missing = decoder.finish(window)
+            missing = self._judge_end()
             if self._strict or self._warn:
                 report_unclosed(missing, self._strict)
                 decoder.checks.finish()
@@ -196,12 +234,28 @@ class EventStream:
             self._chunks_left = False
             self._source.close()
 
+    def _judge_end(self) -> TruncatedStreamError | None:
+        """As Decoder.finish; a section that ends before the stream does has to end cleanly."""
+        decoder, section = self._decoder, self._source
+        if not isinstance(section, Section) or section.is_judged:
+            return decoder.finish(self._window)
+        try:
+            missing = decoder.finish(self._window)
+        except TruncatedStreamError as error:
+            missing = error
+        if missing is not None:
+            raise section.unclean_end(missing) from None
+        return None
+
     def _show_to(self, tap: Callable[[memoryview], None] | None) -> Callable[[memoryview], None]:
         """What is shown all bytes as they are read: the trial of their widths, and the tap."""
-        trial = self._trial
+        trial, section = self._trial, isinstance(self._source, Section)
+        if isinstance(self._source, Section):
+            trial.take(self._source.head)
 
         def show(view: memoryview) -> None:
-            trial.take(view)
+            if not section:
+                trial.take(view)
             if tap is not None:
                 tap(view)
 
@@ -225,16 +279,23 @@ class EventStream:
             self._builds_events = True
             try:
                 for chunk in self._chunks:
-                    yield from assembler.push(chunk)
+                    yield from self._shown(assembler.push(chunk))
             except CorruptStreamError as error:
                 follows = isinstance(error, SecondStreamError) and not error.ids
                 # The event before the error is whole.
                 if follows or self._event_of(error) not in (None, plain_id(assembler.event_key)):
-                    yield from assembler.finish()
+                    yield from self._shown(assembler.finish())
                 raise
-            yield from assembler.finish()
+            yield from self._shown(assembler.finish())
         finally:
             self._events_left = False
+
+    def _shown(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events that are wanted."""
+        if self._wanted is None:
+            return events
+        wanted = self._wanted
+        return (event for event in events if np.isin(event.event_key, wanted))
 
     def _event_of(self, error: EvstreamError) -> Any:
         return error.ids.get(self.header.event_column)
@@ -259,6 +320,21 @@ class EventStream:
         self.close()
 
 
+def _refuse_other(
+    header: StreamHeader, stream: str | None, widths: Mapping[str, str] | None
+) -> None:
+    """Raise StreamMismatchError if a part is to be read as another stream than it was planned."""
+    if stream is not None and header.format.stream(stream).name != header.stream:
+        raise StreamMismatchError(
+            f"the part is of a {header.stream} stream", expected=f"a {stream} stream"
+        )
+    for name, width in header.format.choose_widths(widths).items() if widths else ():
+        if name in (widths or {}) and width != header.widths[name]:
+            raise StreamMismatchError(
+                f"the part was planned with {name} {header.widths[name]}", expected=width
+            )
+
+
 _SMALLEST_CHUNK = 256  # must hold one record of any kind
 
 
@@ -267,40 +343,3 @@ def _started(generator: Generator[Any]) -> Generator[Any]:
     closed before it has started, and ours must run."""
     next(generator)
     return generator
-
-
-def open(
-    source: SourceLike,
-    stream: str | None = None,
-    *,
-    widths: Mapping[str, str] | None = None,
-    strict: bool | None = None,
-    timeout: float | None = None,
-    format: Format | None = None,
-) -> EventStream:
-    """Open a stream for reading.
-
-    Args:
-        source: a path, "-" for stdin, a file descriptor, a pipe or socket, or any binary
-            file object, io.BytesIO included. gzip and zstd are detected by their first bytes.
-        stream: the type to expect, e.g. "loss"; required for "event_ids", which has no stream
-            header that names its type.
-        widths: scalar type -> width, e.g. {"oasis_float": "f8"}. Widths that are not named come
-            from the environment (OASIS_INT, OASIS_FLOAT, OASIS_AREAPERIL_TYPE), else they are
-            i4, f4 and u4.
-        strict: True makes a missing final delimiter, or a block of zero bytes alone, an error
-            instead of a warning. None takes EVSTREAM_STRICT from the environment, else False.
-        timeout: seconds to wait for data from a pipe, FIFO or socket, or for a writer to open a
-            FIFO for writing. None takes EVSTREAM_TIMEOUT from the environment, else waits
-            forever, as math.inf does.
-        format: the format of the stream; that of evstream by default.
-
-    Raises:
-        StreamHeaderError, StreamMismatchError: here.
-        TruncatedStreamError, CorruptStreamError: while iterating, after the events before it.
-        SecondStreamError: while iterating, where two streams were joined byte by byte.
-        ChangedSourceError: while iterating, if the file was changed since it was opened, or the
-            process was forked.
-        StallError: here or while iterating, when no data received for `timeout` seconds.
-    """
-    return EventStream(source, stream, widths=widths, strict=strict, timeout=timeout, format=format)

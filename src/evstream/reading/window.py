@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from evstream.reading.section import Section
 from evstream.transport.source import Source
+from evstream.wire.columns import Array
 
 
 class Window:
@@ -15,19 +17,25 @@ class Window:
     Attributes:
         buffer: uint8, shape (capacity,).
         base: stream offset of buffer[0].
+        ahead: number of bytes after a section to look at once it ends; see `known`.
 
     `tap` is called with every byte once, in order, as it is read.
     """
 
     def __init__(
-        self, source: Source, capacity: int, tap: Callable[[memoryview], None] | None = None
+        self,
+        source: Source | Section,
+        capacity: int,
+        tap: Callable[[memoryview], None] | None = None,
     ) -> None:
         self._source = source
         self._tap = tap
+        self._known = 0
+        self.ahead = 0
         self._bytes = bytearray(capacity)
         self._view = memoryview(self._bytes)
         self.buffer = np.frombuffer(self._bytes, np.uint8)
-        self.base = 0
+        self.base = source.start if isinstance(source, Section) else 0
         self.cursor = 0
         self.valid = 0
 
@@ -52,9 +60,19 @@ class Window:
         self.cursor, self.valid = 0, left
         size = self._source.readinto(self._view[left:])
         self.valid += size
+        if not size and isinstance(self._source, Section):
+            next_bytes = self._source.look_ahead(min(self.ahead, len(self._bytes) - left))
+            self._bytes[left : left + len(next_bytes)] = next_bytes
+            self._known = left + len(next_bytes)
         if self._tap is not None:
             self._tap(self._view[left : left + size])
         return size
+
+    @property
+    def known(self) -> Array:
+        """The buffer up to its last byte that is known: at the end of a section, bytes after it,
+        which belong to others but decide what a block at the edge is."""
+        return self.buffer[: max(self.valid, self._known)]
 
     def peek_back(self, offset: int, size: int) -> bytes:
         """Bytes from a stream offset on; b"" if they are no longer in the buffer."""

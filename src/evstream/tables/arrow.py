@@ -17,10 +17,13 @@ from evstream._support.format import Format
 from evstream._support.texts import bytes_of, is_text, refuse_illegal
 from evstream.errors import TableError, WriteError
 from evstream.extras import import_arrow
+from evstream.reading.ids import Ids
+from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
 from evstream.tables.batches import BATCH_ROWS
-from evstream.tables.rows import Ids, iter_rows
-from evstream.transport.endpoints import SourceLike
+from evstream.tables.file_column import FileColumn
+from evstream.tables.rows import iter_rows
+from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
@@ -36,13 +39,16 @@ FINAL_DELIMITER = b"evstream.final_delimiter"
 """Metadata of what was written at the end: "false" for a stream without its last delimiter."""
 
 
-def arrow_schema(header: StreamHeader) -> pa.Schema:
-    """The columns of the stream, with its header in the metadata if all of it is known."""
+def arrow_schema(header: StreamHeader, file: str | None = None) -> pa.Schema:
+    """The columns of the stream, with its header in the metadata if all of it is known. `file` is
+    the name of a column that says which file a row comes from."""
     pa = import_arrow()
     fields = [
         pa.field(name, arrow_type(dtype), nullable=False)
         for name, dtype in header.row_columns.items()
     ]
+    if file is not None:
+        fields.append(pa.field(file, pa.dictionary(pa.int32(), pa.string()), nullable=False))
     fields_of_header = header.header_fields
     if any(f.name not in header.values for f in fields_of_header):
         return pa.schema(fields)
@@ -79,12 +85,19 @@ def header_of(
 
 
 def batch_of(
-    schema: pa.Schema, rows: Mapping[str, Array], source: str | None = None
+    schema: pa.Schema,
+    rows: Mapping[str, Array],
+    source: str | None = None,
+    files: list[str] | None = None,
 ) -> pa.RecordBatch:
-    """Rows as a record batch that shares the memory of their numbers."""
+    """Rows as a record batch that shares the memory of their numbers; `files` are the names that
+    the numbers of a file column stand for."""
     pa = import_arrow()
     columns = []
     for field in schema:
+        if pa.types.is_dictionary(field.type):
+            columns.append(pa.DictionaryArray.from_arrays(rows[field.name], pa.array(files)))
+            continue
         # pa.array(column) would import pandas first, where it is installed: a fifth of a second.
         column = np.ascontiguousarray(rows[field.name])
         if is_text(column.dtype):
@@ -133,10 +146,11 @@ def numbers_of(column: pa.Array) -> Array:
 
 
 def iter_batches(
-    source: SourceLike,
+    source: SourcesLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
+    file: bool | str = False,
     rows: int = BATCH_ROWS,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
@@ -149,7 +163,7 @@ def iter_batches(
 
     Args:
         source, stream, widths, strict, timeout, format: as for evstream.open.
-        events, sidx: as for evstream.read_columns.
+        events, sidx, file: as for evstream.read_columns; a file column is a dictionary.
         rows: rows per batch, 1 or more; the last may have fewer.
 
     Raises:
@@ -157,10 +171,10 @@ def iter_batches(
         ValueError: `rows` is below 1.
     """
     _refuse_size(rows)
-    opened = EventStream(
+    opened = open_stream(
         source, stream, widths=widths, strict=strict, timeout=timeout, format=format
     )
-    return _schema_and_batches(opened, rows, events, sidx)[1]
+    return _schema_and_batches(opened, rows, events, sidx, file)[1]
 
 
 def _refuse_size(rows: int) -> None:
@@ -169,19 +183,20 @@ def _refuse_size(rows: int) -> None:
 
 
 def _schema_and_batches(
-    stream: EventStream, rows: int, events: Ids, sidx: Ids
+    stream: EventStream, rows: int, events: Ids, sidx: Ids, file: bool | str
 ) -> tuple[pa.Schema, Iterator[RecordBatch]]:
     """The schema of a stream, and its batches, which close it at their end."""
     pa = import_arrow()
 
     def steps() -> Iterator[Any]:
         with stream:
-            schema = arrow_schema(stream.header)
+            files = FileColumn(file, stream.header)
+            schema = arrow_schema(stream.header, files.name)
             yield schema
             is_empty = True
-            for batch in iter_rows(stream, events, sidx, rows):
+            for batch in iter_rows(stream, events, sidx, rows, files):
                 is_empty = False
-                yield batch_of(schema, batch, stream.name)
+                yield batch_of(schema, batch, stream.name, files.names)
             if is_empty:  # the header is in the schema of a batch
                 yield pa.RecordBatch.from_pylist([], schema)
 
@@ -190,10 +205,11 @@ def _schema_and_batches(
 
 
 def arrow_reader(
-    source: SourceLike,
+    source: SourcesLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
+    file: bool | str = False,
     rows: int = BATCH_ROWS,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
@@ -205,17 +221,18 @@ def arrow_reader(
     loading it whole. Arguments as for evstream.iter_batches."""
     pa = import_arrow()
     _refuse_size(rows)
-    opened = EventStream(
+    opened = open_stream(
         source, stream, widths=widths, strict=strict, timeout=timeout, format=format
     )
-    return pa.RecordBatchReader.from_batches(*_schema_and_batches(opened, rows, events, sidx))
+    return pa.RecordBatchReader.from_batches(*_schema_and_batches(opened, rows, events, sidx, file))
 
 
 def read_arrow(
-    source: SourceLike,
+    source: SourcesLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
+    file: bool | str = False,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
@@ -227,11 +244,15 @@ def read_arrow(
     The metadata of the schema records that a whole stream lacks its final delimiter.
     """
     pa = import_arrow()
-    with EventStream(
+    with open_stream(
         source, stream, widths=widths, strict=strict, timeout=timeout, format=format
     ) as opened:
-        schema = arrow_schema(opened.header)
-        batches = [batch_of(schema, rows, opened.name) for rows in iter_rows(opened, events, sidx)]
+        files = FileColumn(file, opened.header)
+        schema = arrow_schema(opened.header, files.name)
+        batches = [
+            batch_of(schema, rows, opened.name, files.names)
+            for rows in iter_rows(opened, events, sidx, files=files)
+        ]
         table = pa.Table.from_batches(batches, schema)
         if opened.clean_end is False and events is None and sidx is None:
             table = table.replace_schema_metadata({**schema.metadata, FINAL_DELIMITER: b"false"})

@@ -14,11 +14,16 @@ from evstream._support.format import Format
 from evstream._support.texts import is_text
 from evstream.errors import EvstreamError
 from evstream.extras import import_extra
+from evstream.reading.dataset import is_several, sources_of
+from evstream.reading.ids import Ids
+from evstream.reading.section import Sectioned
+from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
 from evstream.tables.arrow import arrow_schema, read_arrow, strings_of
-from evstream.tables.rows import Ids, keep_blocks, named_rows, read_columns, watched_chunks
-from evstream.transport.endpoints import SourceLike
-from evstream.wire.columns import Array, row_count
+from evstream.tables.file_column import FileColumn
+from evstream.tables.rows import named_rows, read_columns, watched_chunks
+from evstream.transport.endpoints import SourcesLike
+from evstream.wire.columns import Array, Chunk, keep_blocks, row_count
 
 CHUNK = 1 << 22
 """Bytes of a scan that become one frame: enough to hide what a call of Polars costs."""
@@ -30,10 +35,11 @@ if TYPE_CHECKING:
 
 
 def read_polars(
-    source: SourceLike,
+    source: SourcesLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
+    file: bool | str = False,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
@@ -50,6 +56,7 @@ def read_polars(
         source,
         events,
         sidx,
+        file=file,
         stream=stream,
         widths=widths,
         strict=strict,
@@ -60,10 +67,11 @@ def read_polars(
 
 
 def read_pandas(
-    source: SourceLike,
+    source: SourcesLike,
     events: Ids = None,
     sidx: Ids = None,
     *,
+    file: bool | str = False,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
@@ -77,6 +85,7 @@ def read_pandas(
         source,
         events,
         sidx,
+        file=file,
         stream=stream,
         widths=widths,
         strict=strict,
@@ -95,8 +104,9 @@ def _readable(columns: Mapping[str, Array], source: str | None) -> dict[str, Any
 
 
 def scan_polars(
-    source: SourceLike,
+    source: SourcesLike,
     *,
+    file: bool | str = False,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
@@ -111,6 +121,7 @@ def scan_polars(
 
     Args:
         source, stream, widths, strict, timeout, format: as for evstream.open.
+        file: as for evstream.read_columns.
 
     Raises:
         The errors of evstream.open here, those of iterating from `collect`. A path to a file
@@ -121,7 +132,7 @@ def scan_polars(
     import_extra("polars")
     from polars.io.plugins import register_io_source
 
-    scan = _Scan(source, stream, widths, strict, timeout, format)
+    scan = _Scan(source, file, stream, widths, strict, timeout, format)
     return register_io_source(scan.read, schema=scan.schema)
 
 
@@ -135,22 +146,25 @@ class _Scan:
     def __init__(
         self,
         source: Any,
+        file: bool | str,
         stream: str | None,
         widths: Mapping[str, str] | None,
         strict: bool | None,
         timeout: float | None = None,
         format: Format | None = None,
     ) -> None:
+        if is_several(source):  # a pattern stands for the files that match it now
+            source = sources_of(source)
         self._source, self._strict, self._timeout = source, strict, timeout
-        self._format = format
+        self._format, self._file = format, file
         opened = self._opened(stream, widths)
         self._header, self._name = opened.header, opened.name
-        is_path = isinstance(source, (str, os.PathLike)) and source != "-"
-        self._is_file = is_path and os.path.isfile(source)
+        self._is_file = all(map(_is_file, source if is_several(source) else [source]))
         self._unread = [opened]  # what can be read but once
         if self._is_file:
             self._unread.pop().close()
-        empty = arrow_schema(self._header).empty_table()
+        files = FileColumn(file, self._header)
+        empty = arrow_schema(self._header, files.name).empty_table()
         self.schema = import_extra("polars").from_arrow(empty).schema
 
     def read(
@@ -163,14 +177,15 @@ class _Scan:
         """The frames that Polars asks for: of the first `n_rows` rows those that pass."""
         pl = import_extra("polars")
         names = list(self._header.row_columns)
-        wanted = names if with_columns is None else with_columns
+        files = FileColumn(self._file, self._header)
+        wanted = list(self.schema) if with_columns is None else with_columns
         of_blocks, of_rows = None, predicate
         if predicate is not None and n_rows is None:
             of_blocks, of_rows = _split(predicate, set(self._header.block_columns))
         used = {*wanted, *(of_rows.meta.root_names() if of_rows is not None else ())}
         made = [name for name in names if name in used]
         with self._open() as opened:
-            for chunk in watched_chunks(opened):
+            for chunk in _chunks(opened, files):
                 kept = chunk
                 if of_blocks is not None:
                     columns = dict(zip(names, chunk.columns.block, strict=False))
@@ -180,11 +195,14 @@ class _Scan:
                         continue
                     kept = keep_blocks(chunk, passed)
                 # Without a column the number of rows has to be said.
-                height = None if made else row_count(kept.columns)
+                count = row_count(kept.columns)
                 frame = pl.DataFrame(
                     _readable(named_rows(self._header, kept, made), self._name) or None,
-                    height=height,
+                    height=None if made else count,
                 )
+                if files.name in used:
+                    column = pl.Series(files.name, [files.names[-1]], self.schema[files.name])
+                    frame = frame.with_columns(column.new_from_index(0, count))
                 if n_rows is not None:
                     frame = frame.head(n_rows)
                     n_rows -= frame.height
@@ -192,7 +210,7 @@ class _Scan:
                     frame = frame.filter(of_rows)
                 if not wanted:
                     frame = pl.DataFrame(height=frame.height)
-                elif made != wanted:
+                elif frame.columns != wanted:
                     frame = frame.select(wanted)
                 size = batch_size or frame.height
                 for at in range(0, frame.height, size or 1):
@@ -206,7 +224,7 @@ class _Scan:
         widths: Mapping[str, str] | None,
         named: frozenset[str] | None = None,
     ) -> EventStream:
-        return EventStream(
+        return open_stream(
             self._source, stream, widths=widths, strict=self._strict, chunk=CHUNK,
             timeout=self._timeout, format=self._format, named=named,
         )  # fmt: skip
@@ -222,6 +240,21 @@ class _Scan:
                 "an earlier query has read it, which can be done once", source=self._name,
                 expected="a path to a file, which each query opens anew",
             ) from None  # fmt: skip
+
+
+def _is_file(source: Any) -> bool:
+    """Whether each query can open a source anew."""
+    if isinstance(source, Sectioned):
+        return source.length is not None
+    is_path = isinstance(source, (str, os.PathLike)) and source != "-"
+    return is_path and os.path.isfile(source)
+
+
+def _chunks(stream: EventStream, files: FileColumn) -> Iterator[Chunk]:
+    """The chunks of all files; `files` knows the current one."""
+    for one in stream.streams():
+        files.begin(one.name, 0)
+        yield from watched_chunks(one)
 
 
 def _split(predicate: Expr, block_names: set[str]) -> tuple[Expr | None, Expr | None]:

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from evstream._support.format import Format
-from evstream.reading.stream import EventStream
-from evstream.tables.rows import Ids, Selection
-from evstream.transport.endpoints import SourceLike
+from evstream.reading.ids import Ids
+from evstream.reading.sources import open_stream
+from evstream.tables.rows import Selection
+from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array, Chunk, Columns
 from evstream.wire.event import densify, no_matrix
 from evstream.wire.header import StreamHeader
@@ -38,7 +39,7 @@ class DenseTable(NamedTuple):
 
 
 def read_dense(
-    source: SourceLike,
+    source: SourcesLike,
     events: Ids = None,
     *,
     stream: str | None = None,
@@ -58,7 +59,7 @@ def read_dense(
             special, or twice in a block.
         TypeError: the stream has no samples, or several values per sidx.
     """
-    with EventStream(
+    with open_stream(
         source, stream, widths=widths, strict=strict, timeout=timeout, format=format
     ) as opened:
         header = opened.header

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, Protocol, Union
 
 
@@ -37,9 +38,19 @@ class Sending(Protocol):
     def send(self, data: Any, /) -> int: ...
 
 
+class Openable(Protocol):
+    """A Part: it opens where it is read."""
+
+    def open_section(self, timeout: float | None = None) -> Any: ...
+
+
 SourceLike = Union[str, "os.PathLike[str]", int, Readable, ReadableInto, Receiving]
 """What a stream is read from: a path, "-" for stdin, a file descriptor, a binary file object, a
 pipe or a socket."""
+
+SourcesLike = Union[SourceLike, Openable, "Sequence[SourceLike | Openable]"]
+"""One source or several: a SourceLike, a pattern or folder of files, a Part, Parts, or a list of
+these."""
 
 TargetLike = Union[str, "os.PathLike[str]", int, Writable, Sending]
 """What a stream is written to: a path, "-" for stdout, a file descriptor, a binary file object, a

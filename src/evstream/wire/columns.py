@@ -83,6 +83,34 @@ def kept(column: Array, used: int) -> Array:
     return column[:used] if 2 * used > len(column) else column[:used].copy()
 
 
+def keep_blocks(chunk: Chunk, wanted: Array) -> Chunk:
+    """A chunk without the blocks that are not wanted.
+
+    Blocks that follow one another are kept without a copy.
+    """
+    if wanted.all():
+        return chunk
+    columns, found = chunk.columns, np.flatnonzero(wanted)
+    first, last = (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
+    wanted = wanted[first:last]
+    starts = columns.offsets[first : last + 1]
+    counts = np.diff(starts)[wanted]
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    block = tuple(column[first:last] for column in columns.block)
+    if wanted.all():
+        entry = tuple(column[starts[0] : starts[-1]] for column in columns.entry)
+    else:
+        block = tuple(column[wanted] for column in block)
+        kept = np.repeat(starts[:-1][wanted] - offsets[:-1], counts) + np.arange(offsets[-1])
+        entry = tuple(column[kept] for column in columns.entry)
+    is_start = first == 0 and len(found) > 0
+    return chunk._replace(
+        columns=Columns(block, offsets, entry),
+        continues=chunk.continues and is_start,
+        skipped=chunk.skipped if is_start else 0,
+    )
+
+
 def row_count(columns: Columns) -> int:
     """The number of rows of these blocks: one per entry, or one per block without entries."""
     if not columns.entry:

@@ -1,0 +1,233 @@
+"""`evstream.parts`: plan the parts of many files by their sizes, without opening them."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from evstream._support.format import Format, bound_format
+from evstream.partition.cuts import self_splitting
+from evstream.partition.part import BLOCKS, EVENTS, Part
+from evstream.reading.dataset import is_several, sources_of
+from evstream.reading.ids import Ids, ids_of
+from evstream.transport.compression import compression_by_name, may_be_compressed
+from evstream.transport.endpoints import SourcesLike
+from evstream.transport.file_objects import read_fully
+from evstream.transport.range_file import FileFacts, is_url, local_facts, open_range_file
+from evstream.transport.source import Source
+from evstream.wire.header import StreamHeader
+from evstream.wire.header_bytes import read_header
+
+SIZE = "256 MiB"
+"""Bytes of a part: a second or two of work, and small beside the memory of a worker."""
+
+
+class Parts(Sequence[Part]):
+    """The parts of several files, in order; each is made when it is asked for.
+
+    Attributes:
+        header: the stream header of the first file, which all must have.
+        files: paths, URLs, or names of pipes.
+    """
+
+    def __init__(
+        self,
+        header: StreamHeader,
+        files: Sequence[Any],
+        facts: Sequence[FileFacts],
+        size: int,
+        whole: str,
+        events: Sequence[Any] | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        like: str = "",
+    ) -> None:
+        self.header, self._sources, self._size, self._whole = header, files, size, whole
+        self._events, self._options, self._like = events, storage_options, like
+        self._tags = [tag for _, tag in facts]
+        self._sizes = np.array([found.size for found in facts], np.int64)
+        cuts = np.maximum(-(-self._sizes // size), 1)
+        if not self_splitting(header):
+            cuts[:] = 1
+        for number, file in enumerate(files):
+            if compression_by_name(file) is not None:
+                cuts[number] = 1
+        self._last = np.cumsum(cuts)
+
+    @property
+    def files(self) -> list[str]:
+        return [_name_of(source) for source in self._sources]
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all files; None with a pipe among them."""
+        return int(self._sizes.sum()) if (self._sizes >= 0).all() else None
+
+    def __len__(self) -> int:
+        return int(self._last[-1])
+
+    @overload
+    def __getitem__(self, index: int) -> Part: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Part]: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        file = int(np.searchsorted(self._last, number, side="right"))
+        first = int(self._last[file - 1]) if file else 0
+        is_last = number + 1 == self._last[file]
+        source, size = self._sources[file], int(self._sizes[file])
+        start = (number - first) * self._size
+        return Part(
+            _name_of(source), start, size if is_last else start + self._size, size,
+            self._tags[file], self.header, self._whole, self._events, self._like, self._options,
+            None if isinstance(source, str) else source,
+        )  # fmt: skip
+
+    def __iter__(self) -> Iterator[Part]:
+        return (self[number] for number in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} parts of {len(self._sources)} files>"
+
+
+def parts(
+    sources: SourcesLike,
+    size: int | str = SIZE,
+    *,
+    whole: str = BLOCKS,
+    events: Ids = None,
+    index: str | None = "auto",
+    storage_options: Mapping[str, Any] | None = None,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    format: Format | None = None,
+) -> Parts:
+    """Plan how one or many files are read in parts.
+
+    Each block of the files is in exactly one part. Only the first file is opened, for the stream
+    header; the parts find their first and last blocks when they are opened, wherever that is.
+
+    Args:
+        sources: a path, a pattern ("out/*.bin"), a folder, a URL, or a list of these.
+        size: bytes of a part, as a number or as text ("256 MiB", "1 GB").
+        whole: "block", or "event" where an event must not be divided between two parts. An event
+            that is far larger than `size` stays whole, with a LargeEventWarning.
+        events: only these event ids; a number or several.
+        index: "auto" uses the index of a file where there is one and the layout of the stream
+            needs it; None uses none.
+        storage_options: for URLs, as fsspec takes them.
+        stream, widths, format: as for evstream.open.
+
+    Loss and ground-up streams whose ids and values have the same width, and lists of event ids,
+    can be cut at any size. Of the other streams, of compressed files and of pipes, a file without
+    an index is one part.
+
+    Raises:
+        OSError: a file does not exist; StreamHeaderError: the first one is not a stream.
+        ValueError: `size`, `whole` or `index` is not one of the above.
+    """
+    if whole not in (BLOCKS, EVENTS):
+        raise ValueError(f"whole is {whole!r}, expected {BLOCKS!r} or {EVENTS!r}")
+    if index not in ("auto", None):
+        raise ValueError(f"index is {index!r}, expected 'auto' or None")
+    number = bytes_of(size)
+    if isinstance(sources, Parts):
+        raise TypeError("these are parts already")
+    files = list(sources_of(sources)) if is_several(sources) else [_path(sources)]
+    facts = [_facts_of(file, storage_options) for file in files]
+    first = next((at for at, found in enumerate(facts) if found.size >= 0), 0)
+    header, files[first] = _header(files[first], stream, widths, format)
+    chosen = ids_of("events", events, header.block_columns[header.event_column])
+    wanted = events if isinstance(events, range) else chosen if chosen is None else chosen.tolist()
+    return Parts(
+        header, files, facts, number, whole, wanted, storage_options, _name_of(files[first])
+    )
+
+
+def bytes_of(size: int | str) -> int:
+    """A number of bytes from a number or a text such as "256 MiB". Raises ValueError."""
+    found = _SIZE.fullmatch(str(size).strip())
+    number = int(float(found[1]) * _UNITS[(found[2] or "B").lower()]) if found else 0
+    if number < 1 or isinstance(size, bool):
+        raise ValueError(f"size is {size!r}, expected bytes, e.g. 1000000 or '256 MiB'")
+    return number
+
+
+_UNITS = {
+    "b": 1,
+    **{f"{p}b": 1000**n for n, p in enumerate("kmgt", 1)},
+    **{f"{p}ib": 1024**n for n, p in enumerate("kmgt", 1)},
+}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([kmgt]?i?b)?", re.IGNORECASE)
+
+
+def _path(source: Any) -> Any:
+    return os.fspath(source) if isinstance(source, os.PathLike) else source
+
+
+def _facts_of(source: Any, storage_options: Mapping[str, Any] | None) -> FileFacts:
+    """Size and tag; a size of -1 for what can be read only once."""
+    if not isinstance(source, (str, os.PathLike)) or source == "-":
+        return FileFacts(-1, "")
+    if is_url(source):
+        file = open_range_file(source, storage_options)
+        file.close()
+        return FileFacts(file.size, file.tag)
+    if stat.S_ISREG(os.stat(source).st_mode):
+        return local_facts(os.fspath(source))
+    return FileFacts(-1, "")
+
+
+def _header(
+    source: Any, stream: str | None, widths: Mapping[str, str] | None, format: Format | None
+) -> tuple[StreamHeader, Any]:
+    """The stream header of a file; and the file, or in place of a pipe what can still be read."""
+    format = format or bound_format()
+    bare = stream is not None and format.stream(stream).type_word is None
+    opened = Source(source, expand=may_be_compressed(source, bare))
+    taken = bytearray()
+
+    def read(size: int) -> bytes:
+        data = read_fully(opened.readinto, size)
+        taken.extend(data)
+        return data
+
+    try:
+        header = read_header(read, opened.name, stream, widths, format)
+    except BaseException:
+        opened.close()
+        raise
+    if isinstance(source, str) and os.path.isfile(source):
+        opened.close()
+        return header, source
+    return header, _Begun(opened, bytes(taken))
+
+
+class _Begun:
+    """A source whose first bytes were read."""
+
+    def __init__(self, source: Source, taken: bytes) -> None:
+        self.name, self._source, self._taken = source.name, source, taken
+
+    def readinto(self, view: memoryview) -> int:
+        if not self._taken:
+            got = self._source.readinto(view) if view else 0
+            if not got:
+                self._source.close()
+            return got
+        size = min(len(view), len(self._taken))
+        view[:size], self._taken = self._taken[:size], self._taken[size:]
+        return size
+
+
+def _name_of(source: Any) -> str:
+    if source == "-":
+        return "<stdin>"
+    return source if isinstance(source, str) else str(getattr(source, "name", source))

@@ -1,0 +1,128 @@
+"""A stretch of whole blocks of a file, which a stream is read from.
+
+The bytes at the edge of a stretch matter to both sides: a block may look like the opening of a
+second stream, and the bytes after it decide. So a section can look ahead, beyond its last byte,
+and its checks are those of the whole file. Offsets are those of the file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+
+from evstream.errors import EvstreamError, TruncatedStreamError
+from evstream.transport.range_file import RangeFile
+from evstream.transport.source import Source
+from evstream.wire.columns import Array
+from evstream.wire.header import StreamHeader
+
+
+class Section:
+    """Bytes `start` to `stop` of a file, as a source of `EventStream`.
+
+    Attributes:
+        header: of the stream.
+        start, stop: offsets of the first byte, and of the byte after the last.
+        size: number of bytes.
+        name: of the file.
+        head: the first bytes of the file, which show whether its widths are others.
+        stale: the class of error for an end inside a block, where the file goes on.
+    """
+
+    waitable = None
+
+    def __init__(
+        self,
+        file: RangeFile,
+        header: StreamHeader,
+        start: int,
+        stop: int,
+        head: bytes,
+        stale: type[EvstreamError],
+    ) -> None:
+        self.header, self.start, self.stop, self.head = header, start, stop, head
+        self.name, self.size = file.name, stop - start
+        self._file, self._stale, self._position = file, stale, start
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the end of this section is that of the stream: a section without any byte says
+        nothing about it, unless the whole stream has no block."""
+        is_whole = self.start == self.header.size == self.stop
+        return self.stop == self._file.size and (self.size > 0 or is_whole)
+
+    def offset(self) -> int:
+        """Bytes read so far; for progress."""
+        return self._position - self.start
+
+    def readinto(self, view: memoryview) -> int:
+        """Read into `view`; the number of bytes, 0 at the end of the section."""
+        size = min(len(view), self.stop - self._position)
+        if size:
+            self._file.read_at(self._position, view[:size])
+            self._position += size
+        return size
+
+    def look_ahead(self, size: int) -> bytes:
+        """The bytes after the section, fewer at the end of the file."""
+        ahead = bytearray(max(0, min(size, self._file.size - self.stop)))
+        if ahead:
+            self._file.read_at(self.stop, memoryview(ahead))
+        return bytes(ahead)
+
+    def first_block(self) -> Any:
+        """The header of the first block, as a record; None in a section without a whole one."""
+        dtype = self.header.block_dtype
+        if self.size < dtype.itemsize:
+            return None
+        data = bytearray(dtype.itemsize)
+        self._file.read_at(self.start, memoryview(data))
+        return np.frombuffer(data, dtype)[0]
+
+    def unclean_end(self, error: TruncatedStreamError) -> EvstreamError:
+        """The error for a section that ends inside a block, although the file goes on."""
+        return self._stale(
+            f"a part ends inside a block: {error.problem}", source=self.name, offset=error.offset,
+            ids=error.ids, expected="the file that the parts were planned for",
+        )  # fmt: skip
+
+    def check_process(self) -> None:
+        """A section may be read by any process: its position is its own."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Sectioned(ABC):
+    """What stands for a stretch of a file, and is opened where it is read: a Part.
+
+    Attributes:
+        header: of the stream.
+    """
+
+    header: StreamHeader
+
+    @property
+    @abstractmethod
+    def length(self) -> int | None:
+        """About how many bytes it has; None if that is not known before the end."""
+
+    @property
+    @abstractmethod
+    def wanted(self) -> Array | None:
+        """Sorted ids of the events that are read; None for all."""
+
+    @abstractmethod
+    def open_section(self, timeout: float | None = None) -> Section | Source:
+        """The section; a Source where the file cannot be cut and all of it belongs to this."""
+
+    @abstractmethod
+    def check_header(self, header: StreamHeader, name: str) -> None:
+        """Raise StreamMismatchError if a file does not begin with the header of the others."""
+
+    @abstractmethod
+    def joined(self, following: Sectioned) -> Sectioned | None:
+        """What stands for this and the following as one; None where they are not neighbours."""
