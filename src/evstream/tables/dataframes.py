@@ -132,7 +132,7 @@ def scan_polars(
     import_extra("polars")
     from polars.io.plugins import register_io_source
 
-    scan = _Scan(source, file, stream, widths, strict, timeout, format)
+    scan = _Scan(source, stream, widths, strict, timeout, format, file)
     return register_io_source(scan.read, schema=scan.schema)
 
 
@@ -146,12 +146,12 @@ class _Scan:
     def __init__(
         self,
         source: Any,
-        file: bool | str,
         stream: str | None,
         widths: Mapping[str, str] | None,
         strict: bool | None,
         timeout: float | None = None,
         format: Format | None = None,
+        file: bool | str = False,
     ) -> None:
         if is_several(source):  # a pattern stands for the files that match it now
             source = sources_of(source)
