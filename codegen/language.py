@@ -124,12 +124,12 @@ FACADE = _words("""
 AbsentEventError AbsentEventWarning AggregationWarning CacheWarning CallbackReader
 ChangedSourceError Chunk Columns Comparison CorruptStreamError Counts CutLineWarning Dense
 DenseTable Difference Event EventStream EvstreamError Finding Format HoleWarning Index
-MissingDelimiterWarning MissingExtraError ReaderError Report RowsWarning Seal SealError
-SecondStreamError SkippedEventWarning SourceLike StaleIndexError StallError StreamHeader
-StreamHeaderError StreamMismatchError SuspectWarning TableError TargetLike TruncatedStreamError
-WriteError Writer arrow_reader build_index compare convert create iter_batches merge open
-read_arrow read_columns read_dense read_pandas read_polars reader_class scan_polars validate
-write_arrow
+LargeEventWarning MissingDelimiterWarning MissingExtraError Part Parts ReaderError Report
+RowsWarning Seal SealError SecondStreamError SkippedEventWarning SourceLike SourcesLike
+StaleIndexError StallError StreamHeader StreamHeaderError StreamMismatchError SuspectWarning
+TableError TargetLike TruncatedStreamError WriteError Writer arrow_reader build_index compare
+convert create iter_batches map_parts merge open parts read_arrow read_columns read_dense
+read_pandas read_polars reader_class scan_polars validate write_arrow
 """)
 # What the writers of a record are:
 RECORD_NAMES = _words("byte_mv cursor mv_write store")

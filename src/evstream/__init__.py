@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from evstream.partition.part import Part as Part
     from evstream.partition.parts import Parts as Parts
     from evstream.partition.parts import parts as parts
+    from evstream.partition.threads import map_parts as map_parts
     from evstream.reading.sources import open as open
     from evstream.reading.stream import EventStream as EventStream
     from evstream.tables.arrow import arrow_reader as arrow_reader
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from evstream.tables.rows import read_columns as read_columns
     from evstream.tables.write import write_arrow as write_arrow
     from evstream.transport.endpoints import SourceLike as SourceLike
+    from evstream.transport.endpoints import SourcesLike as SourcesLike
     from evstream.transport.endpoints import TargetLike as TargetLike
     from evstream.wire.columns import Chunk as Chunk
     from evstream.wire.columns import Columns as Columns
@@ -120,6 +122,7 @@ _HOME = {
     "SecondStreamError": "errors",
     "SkippedEventWarning": "errors",
     "SourceLike": "transport.endpoints",
+    "SourcesLike": "transport.endpoints",
     "StaleIndexError": "errors",
     "StallError": "errors",
     "StreamHeader": "wire.header",
@@ -138,6 +141,7 @@ _HOME = {
     "convert": "conversion.convert",
     "create": "writing.writer",
     "iter_batches": "tables.arrow",
+    "map_parts": "partition.threads",
     "merge": "merging",
     "open": "reading.sources",
     "parts": "partition.parts",
