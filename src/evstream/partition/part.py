@@ -89,8 +89,7 @@ class Part(Sectioned):
         pairs = zip(self.path, self.like, strict=False)
         common = next((n for n, (a, b) in enumerate(pairs) if a != b), 0)
         facts = (
-            header.format.package, header.stream, " ".join(header.widths.values()),
-            header.to_bytes(),
+            header.format.package, header.stream, _widths_text(header), header.to_bytes(),
         )  # fmt: skip
         like = (common, self.like[common:])
         more = (self.events, self.storage_options)
@@ -139,6 +138,8 @@ class Part(Sectioned):
                 return self._of_compressed(file)
             self._check_head(head, file.name)
             start, stop = self._cut(file)
+            if self.start and self.header.named:
+                head = b""  # the first part warns of widths that the caller named
             return Section(file, self.header, start, stop, head, ChangedSourceError)
         except BaseException:
             file.close()
@@ -211,6 +212,12 @@ def _header_of(head: bytes, name: str, stream: str | None, like: StreamHeader) -
     return read_header(io.BytesIO(head).read, name, stream, like.widths, like.format)
 
 
+def _widths_text(header: StreamHeader) -> str:
+    """The widths in the order of the format; with a star those that the caller named."""
+    widths = header.widths.items()
+    return " ".join(width + "*" * (name in header.named) for name, width in widths)
+
+
 def _load(
     package: str, stream: str, widths: str, head: bytes, path: str, start: int, stop: int,
     size: int, tag: str, whole: str, common: int, rest: str,
@@ -226,5 +233,7 @@ def _load(
 @lru_cache(8)
 def _loaded_header(package: str, stream: str, widths: str, head: bytes) -> StreamHeader:
     format = format_of(package)
-    chosen = dict(zip(format.scalars, widths.split(" "), strict=True))
-    return read_header(io.BytesIO(head).read, "", stream, chosen, format)
+    words = dict(zip(format.scalars, widths.split(" "), strict=True))
+    chosen = {name: word.rstrip("*") for name, word in words.items()}
+    named = frozenset(name for name, word in words.items() if word.endswith("*"))
+    return read_header(io.BytesIO(head).read, "", stream, chosen, format, named)

@@ -22,13 +22,14 @@ def open_stream(
     timeout: float | None = None,
     warn: bool = True,
     format: Format | None = None,
+    named: frozenset[str] | None = None,
 ) -> EventStream:
     """The stream of one source or of several; arguments as for EventStream."""
 
     def open_one(one: Any) -> EventStream:
         return EventStream(
             one, stream, widths=widths, strict=strict, chunk=chunk, timeout=timeout, warn=warn,
-            format=format,
+            format=format, named=named,
         )  # fmt: skip
 
     return Dataset(sources_of(source), open_one) if is_several(source) else open_one(source)
