@@ -127,8 +127,8 @@ DenseTable Difference Event EventStream EvstreamError Finding Format HoleWarning
 LargeEventWarning MissingDelimiterWarning MissingExtraError Part Parts ReaderError Report
 RowsWarning Seal SealError SecondStreamError SkippedEventWarning SourceLike SourcesLike
 StaleIndexError StallError StreamHeader StreamHeaderError StreamMismatchError SuspectWarning
-TableError TargetLike TruncatedStreamError WriteError Writer arrow_reader build_index compare
-convert create iter_batches map_parts merge open parts read_arrow read_columns read_dense
+TableError TargetLike TruncatedStreamError WidthWarning WriteError Writer arrow_reader build_index
+compare convert create iter_batches map_parts merge open parts read_arrow read_columns read_dense
 read_pandas read_polars reader_class scan_polars validate write_arrow
 """)
 # What the writers of a record are:
