@@ -36,29 +36,42 @@ def a_stream(stream: str, events: Any, widths: Any, *, first: int = 1, **more: A
     return encode(stream, HEADERS[stream], blocks, widths, **more)
 
 
-def end_of(program: Path, data: bytes, widths: Any, tmp_path: Path, stream: Any = None) -> Any:
-    """(status, start) of a stream read in one piece and byte by byte."""
-    path = tmp_path / "in.bin"
-    path.write_bytes(data)
-    jobs = [Job(widths, path, chunk, stream=stream) for chunk in (0, 1, 5)]
-    ends = {(status, start) for found in run(program, jobs) for status, _, start, _ in found.ends}
-    assert len(ends) == 1
-    return ends.pop()
+CHUNKS = (0, 1, 5)
+
+
+def ends_of(program: Path, streams: list[tuple[bytes, Any]], tmp_path: Path) -> list[Any]:
+    """(status, start) of each stream, (data, widths), read in one piece and byte by byte."""
+    jobs = []
+    for number, (data, widths) in enumerate(streams):
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(data)
+        jobs += [Job(widths, path, chunk) for chunk in CHUNKS]
+    ends = [{(status, start) for status, _, start, _ in found.ends} for found in run(program, jobs)]
+    found = [set().union(*ends[at : at + len(CHUNKS)]) for at in range(0, len(ends), len(CHUNKS))]
+    assert {len(of_stream) for of_stream in found} == {1}
+    return [of_stream.pop() for of_stream in found]
+
+
+def end_of(program: Path, data: bytes, widths: Any, tmp_path: Path) -> Any:
+    return ends_of(program, [(data, widths)], tmp_path)[0]
 
 
 @pytest.mark.parametrize("stream", HEADERS)
 def test_a_second_stream_is_an_error_at_its_first_byte(
     stream: str, program: Path, tmp_path: Path
 ) -> None:
+    joined = []
     for widths in WIDTHS:
         first = a_stream(stream, [1, 2], widths)
         for events, sidx in (([3], 1), ([1, 7], 1), ([12], 1), ([11], -3)):
             second = a_stream(stream, events, widths, first=sidx if stream != "cdf" else 1)
-            found = end_of(program, first + second, widths, tmp_path)
-            if stream == "cdf" and widths["oasis_int"] == "i8":  # ids lie across the type word
-                assert found[0] in ("second_stream", "truncated")
-                continue
-            assert found == ("second_stream", len(first)), (widths, events)
+            joined.append((first + second, widths, len(first), events))
+    ends = ends_of(program, [(data, widths) for data, widths, *_ in joined], tmp_path)
+    for found, (_, widths, at, events) in zip(ends, joined, strict=True):
+        if stream == "cdf" and widths["oasis_int"] == "i8":  # ids lie across the type word
+            assert found[0] in ("second_stream", "truncated")
+            continue
+        assert found == ("second_stream", at), (widths, events)
 
 
 @pytest.mark.parametrize("stream", SAMPLES)

@@ -27,7 +27,7 @@ BLOCK_ID = {
     "summary": "summary_id",
 }
 STREAMS = ["cdf", *BLOCK_ID, "event_ids"]
-QUICK = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Blocks = list[tuple[Any, Any]]
 
