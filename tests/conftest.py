@@ -11,8 +11,12 @@ import gc
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from object_store import S3, Web
 
 with contextlib.suppress(ImportError):  # where only the interop tests run there is none
     from hypothesis import settings
@@ -107,3 +111,33 @@ def big_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("big") / "big.bin"
     write_big(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[S3]:
+    """An object store on the loopback."""
+    from object_store import S3
+
+    server = S3()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def store(object_store: S3, monkeypatch: pytest.MonkeyPatch) -> S3:
+    """The store with an empty bucket, "data"; the environment has the credentials."""
+    for name in ("access_key_id", "secret_access_key", "region"):
+        monkeypatch.setenv(f"AWS_{name.upper()}", object_store.options[name])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", object_store.url)
+    object_store.clear()
+    return object_store
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """A web server on the loopback."""
+    from object_store import Web
+
+    web = Web()
+    yield web
+    web.close()

@@ -10,7 +10,14 @@ from typing import Any
 from evstream import process
 from evstream.errors import MissingExtraError
 
-_EXTRAS = {"jinja2": "codegen", "pyarrow": "arrow", "yaml": "codegen", "zstandard": "zstd"}
+_EXTRAS = {
+    "fsspec": "remote",
+    "jinja2": "codegen",
+    "obstore": "remote",
+    "pyarrow": "arrow",
+    "yaml": "codegen",
+    "zstandard": "zstd",
+}
 """Module -> the extra that installs it, if the names differ."""
 
 

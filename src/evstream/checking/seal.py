@@ -24,6 +24,7 @@ import numpy as np
 from evstream._support.format import Format
 from evstream.errors import SealError
 from evstream.reading.follower import Follower
+from evstream.transport.range_file import beside, is_url, local_path, shown
 from evstream.transport.sink import Sink
 from evstream.transport.source import Source
 from evstream.wire.columns import Array, differ, run_starts
@@ -84,26 +85,31 @@ class Seal:
         Raises SealError for a file that is not a seal or has more than LONGEST bytes, StallError
         when a pipe gives nothing for `timeout` seconds, OSError for a file that cannot be read.
         """
-        text = _read_bounded(str(path), timeout)
+        name, text = shown(str(path)), _read_bounded(str(path), timeout)
         try:
             fields = json.loads(text)
             version = fields.pop("evstream_seal")
             if version != VERSION:
-                raise SealError(f"version {version}", source=str(path), expected=str(VERSION))
+                raise SealError(f"version {version}", source=name, expected=str(VERSION))
             seal = cls(**fields)
             seal._refuse_nonsense()
             return seal
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise SealError(f"not a seal ({error})", source=str(path)) from None
+            raise SealError(f"not a seal ({error})", source=name) from None
 
     @classmethod
     def beside(cls, file: str, timeout: float | None = None) -> Seal | None:
-        """The seal of a file, None where there is none next to it.
+        """The seal of a file or remote object, None where there is none next to it.
 
         Raises as `read` does, also for a link that leads nowhere and for what is not a regular
         file: a seal that cannot be read is not the same as none.
         """
-        path = seal_path(file)
+        path = seal_path(local_path(file))
+        if is_url(path):
+            try:
+                return cls.read(path, timeout)
+            except FileNotFoundError:
+                return None
         try:
             os.lstat(path)
         except OSError as error:
@@ -229,7 +235,7 @@ def _read_bounded(path: str, timeout: float | None) -> bytes:
         while count := source.readinto(memoryview(piece)):
             size += count
             if size > LONGEST:
-                raise SealError(f"not a seal (more than {LONGEST:,} bytes)", source=path)
+                raise SealError(f"not a seal (more than {LONGEST:,} bytes)", source=source.name)
             parts.append(bytes(piece[:count]))
     return b"".join(parts)
 
@@ -242,5 +248,5 @@ def refuse_irregular(path: str) -> None:
 
 
 def seal_path(path: str) -> str:
-    """Where the seal of a file is kept: next to it, with .seal after its name."""
-    return path + SUFFIX
+    """Where the seal of a file or remote object is kept: next to it, with .seal after its name."""
+    return beside(path, SUFFIX)

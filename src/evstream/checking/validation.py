@@ -22,6 +22,7 @@ from evstream.checking.seal import Seal, Sealer
 from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError, plain_id
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
+from evstream.transport.range_file import shown
 from evstream.wire.columns import Array, Chunk
 from evstream.wire.rules import OVER_BLOCKS, Checker
 
@@ -132,7 +133,7 @@ def validate(
     first = whole_number("first", first)
     sealed = _seal_of(source, seal, timeout)
     sealer = (
-        Sealer(str(source), stream=stream, widths=widths, format=format)
+        Sealer(shown(str(source)), stream=stream, widths=widths, format=format)
         if sealed is not None
         else None
     )

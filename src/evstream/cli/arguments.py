@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evstream.cli import standard
+from evstream.transport.range_file import shown as shown_source
 
 NO_FSYNC = "do not wait until files are on the disk: faster, but not safe against a power cut"
 
@@ -37,7 +38,7 @@ def fail(line: str) -> int:
 
 def shown(file: str) -> str:
     """The name of an input in all that a command prints."""
-    return "<stdin>" if file == "-" else file
+    return "<stdin>" if file == "-" else shown_source(file)
 
 
 def add_stream_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any
 
 from evstream._support.format import Format
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments
 from evstream.cli.standard import report
 from evstream.errors import EvstreamError
+from evstream.transport.range_file import is_there
 
 _DESCRIPTION = """\
 Merge streams that have the same stream header into one. Joining streams with `cat` does not work:
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     """Merge; what was chosen goes to stderr."""
     from evstream.merging import merge
 
-    if os.path.isfile(options.output) and not options.force:
+    if not options.force and is_there(options.output):
         # The last name may as well be an input, in a command where OUT was forgotten.
         raise EvstreamError(
             "the output exists", source=options.output,

@@ -82,10 +82,11 @@ def _seal(file: str, options: argparse.Namespace) -> None:
         refuse_irregular(seal_path(file))
     with open_stream(file, options) as stream:
         header = stream.header
-    sealer = Sealer(file, header)
+        name = stream.name
+    sealer = Sealer(name, header)
     with (
         open_stream(file, options, tap=sealer.update) as stream,
-        Progress(file, stream.size) as progress,
+        Progress(name, stream.size) as progress,
     ):
         validation = Validation(stream, 1, severities=("error",))
         for chunk in stream.chunks():

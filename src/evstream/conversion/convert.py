@@ -19,6 +19,7 @@ from evstream.tables.batches import BATCH_ROWS, join_rows
 from evstream.tables.column_names import fill_exposures
 from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
 from evstream.transport.endpoints import SourceLike, TargetLike
+from evstream.transport.range_file import shown
 from evstream.transport.same_file import refuse_same_file
 from evstream.transport.sink import Sink, SinkFile
 from evstream.transport.source import Source
@@ -90,8 +91,8 @@ def convert(
         "format": format,
     }  # fmt: skip
     options = _with(options or Options(), named, header_fields)
-    input_format = from_ or format_of(str(source))[0]
-    output_format = to or format_of(str(target))[0]
+    input_format = from_ or format_of(shown(str(source)))[0]
+    output_format = to or format_of(shown(str(target)))[0]
     _refuse_idle(options, output_format)
     refuse_same_file([source], [target])
     with ExitStack() as stack:

@@ -13,14 +13,14 @@ from typing import Any
 from evstream._support.format import Format
 from evstream.errors import StaleIndexError
 from evstream.indexing.index import EXPECTED, SUFFIX, Index, most_bytes, parse
-from evstream.transport.range_file import is_url, open_range_file
+from evstream.transport.range_file import beside, is_url, local_path, open_range_file
 
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
 def index_path(path: str) -> str:
     """Where the index of a file is kept: beside it, with .evx behind its name."""
-    return path + SUFFIX
+    return beside(path, SUFFIX)
 
 
 def find_index(
@@ -34,7 +34,7 @@ def find_index(
     Raises StaleIndexError for anything in its place that is not an index of a file of this size,
     OSError if it cannot be read: an index that cannot be used is not the same as none.
     """
-    file = os.fspath(path)
+    file: str = local_path(os.fspath(path))
     if not is_url(file):
         return _local_index(file, format)
     try:
@@ -58,16 +58,16 @@ def _local_index(file: str, format: Format | None) -> Index | None:
 def _read(
     place: str, file: str, storage_options: Mapping[str, Any] | None, format: Format | None
 ) -> Index:
-    with closing(open_range_file(place, storage_options)) as beside:
+    with closing(open_range_file(place, storage_options)) as file_beside:
         with closing(open_range_file(file, storage_options)) as stream:
             size = stream.size
-        if beside.size > most_bytes(size):
+        if file_beside.size > most_bytes(size):
             raise StaleIndexError(
-                f"the index has {beside.size} bytes, more than a stream of {size} bytes needs",
+                f"the index has {file_beside.size} bytes, more than a stream of {size} bytes needs",
                 source=place, expected=EXPECTED,
             )  # fmt: skip
-        data = bytearray(beside.size)
-        beside.read_at(0, memoryview(data))
+        data = bytearray(file_beside.size)
+        file_beside.read_at(0, memoryview(data))
     return parse(data, place, format)
 
 

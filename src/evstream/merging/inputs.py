@@ -14,6 +14,7 @@ from evstream._support.format import Format
 from evstream.errors import CorruptStreamError, plain_id
 from evstream.merging.event_ids import descent_in
 from evstream.reading.stream import EventStream
+from evstream.transport.range_file import local_path
 from evstream.transport.reopened_file import ReopenedFile
 from evstream.transport.source import CHUNK
 from evstream.wire.columns import Array, Chunk, differ, plain, run_starts
@@ -46,6 +47,7 @@ class Input:
 
     def __init__(self, source: Any, options: ReadOptions, chunk: int) -> None:
         self.must_ascend = False
+        source = local_path(source)
         self._path = os.fspath(source) if _is_regular_file(source) else None
         self._source, self._options, self._chunk = source, options, chunk
         self._first_event: Any = None

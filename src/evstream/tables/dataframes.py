@@ -23,6 +23,7 @@ from evstream.tables.arrow import arrow_schema, read_arrow, strings_of
 from evstream.tables.file_column import FileColumn
 from evstream.tables.rows import named_rows, read_columns, watched_chunks
 from evstream.transport.endpoints import SourcesLike
+from evstream.transport.range_file import is_url, local_path, shown
 from evstream.wire.columns import Array, Chunk, keep_blocks, row_count
 
 CHUNK = 1 << 22
@@ -80,7 +81,7 @@ def read_pandas(
 ) -> pandas.DataFrame:
     """Read a whole stream into a pandas.DataFrame; arguments as for evstream.read_columns."""
     pd = import_extra("pandas")
-    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+    name = shown(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else None
     columns = read_columns(
         source,
         events,
@@ -247,7 +248,7 @@ def _is_file(source: Any) -> bool:
     if isinstance(source, Sectioned):
         return source.length is not None
     is_path = isinstance(source, (str, os.PathLike)) and source != "-"
-    return is_path and os.path.isfile(source)
+    return is_path and (is_url(source) or os.path.isfile(local_path(source)))
 
 
 def _chunks(stream: EventStream, files: FileColumn) -> Iterator[Chunk]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from evstream.errors import CorruptStreamError, TruncatedStreamError
 from evstream.extras import import_extra
+from evstream.transport.range_file import shown
 
 PIECE = {"gzip": 1 << 14, "zstd": 1 << 10}
 """Compressed bytes per step: gzip expands a thousandfold at most, zstd far more."""
@@ -67,7 +68,8 @@ def compression_by_name(target: Any) -> str | None:
     """'gzip' or 'zstd', by the name of a file; None for other names, and if it is not a path."""
     if not isinstance(target, (str, os.PathLike)):
         return None
-    return SUFFIXES.get(os.path.splitext(os.fsdecode(target))[1][1:].lower())
+    name = shown(os.fsdecode(target))
+    return SUFFIXES.get(os.path.splitext(name)[1][1:].lower())
 
 
 def compressor(kind: str, file: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from evstream.errors import EvstreamError
 from evstream.transport.compression import SUFFIXES
-from evstream.transport.range_file import is_url
+from evstream.transport.range_file import is_url, local_path
 
 STREAM_ENDINGS = (".bin", *(f".bin.{suffix}" for suffix in SUFFIXES))
 """How the names of streams end in a folder."""
@@ -27,7 +27,7 @@ def names_several(source: Any) -> bool:
         return True
     if not isinstance(source, (str, os.PathLike)) or source == "-":
         return False
-    path = os.fspath(source)
+    path = local_path(os.fspath(source))
     if is_url(path):
         return "*" in path or path.endswith("/")  # a "?" begins the query of a URL
     return os.path.isdir(path) or (glob.has_magic(path) and not _exists(path))
@@ -60,7 +60,7 @@ def expand_sources(sources: Any, storage_options: Mapping[str, Any] | None = Non
 def _expanded(source: Any, storage_options: Mapping[str, Any] | None) -> Iterable[str]:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"{source!r} is not a path, pattern, folder or URL")
-    path = os.fspath(source)
+    path = local_path(os.fspath(source))
     if not isinstance(path, str):
         raise TypeError(f"{source!r} is bytes, expected a path as text")
     if is_url(path):

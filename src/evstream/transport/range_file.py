@@ -145,8 +145,56 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def is_url(source: Any) -> bool:
-    """Whether a source is the URL of an object, such as "s3://bucket/gul.bin"."""
-    return isinstance(source, str) and _URL.match(source) is not None
+    """Whether a source is the URL of an object, such as "s3://bucket/gul.bin"; `file://` names a
+    path."""
+    return isinstance(source, str) and _URL.match(source) is not None and not _is_file(source)
+
+
+def local_path(source: Any) -> Any:
+    """The path that a `file://` URL names; anything else as it is."""
+    return source[len(_FILE) :] if isinstance(source, str) and _is_file(source) else source
+
+
+def is_there(source: str, storage_options: Mapping[str, Any] | None = None) -> bool:
+    """Whether a path or URL names a regular file or an object. Raises OSError if a store cannot
+    say."""
+    if not is_url(source):
+        return os.path.isfile(local_path(source))
+    remote = importlib.import_module("evstream.transport.remote")
+    try:
+        remote.list_facts(source, storage_options)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def shown(source: str) -> str:
+    """A source for messages: without the passwords and signatures that a URL may have."""
+    if not is_url(source):
+        return source
+    scheme, mark, rest = source.partition("://")
+    store, slash, name = rest.partition("/")
+    if ":" in store.rpartition("@")[0]:  # user:password@
+        store = store.rpartition("@")[2]
+    if scheme.lower() in {"http", "https"}:
+        name = name.partition("?")[0]
+    return f"{scheme}{mark}{store}{slash}{name}"
+
+
+def beside(source: str, suffix: str) -> str:
+    """The name of a small file that belongs to another: its name with a suffix, which in the URL of
+    a web server stands before the query."""
+    if source[:4].lower() == "http" and is_url(source):
+        path, mark, query = source.partition("?")
+        return f"{path}{suffix}{mark}{query}"
+    return source + suffix
+
+
+_FILE = "file://"
+
+
+def _is_file(url: str) -> bool:
+    return url[: len(_FILE)].lower() == _FILE
 
 
 def open_range_file(
@@ -157,7 +205,7 @@ def open_range_file(
     Raises OSError with a name, MissingExtraError for a URL without the extra evstream[remote].
     """
     if not is_url(source):
-        return LocalFile(source)
+        return LocalFile(local_path(source))
     remote = importlib.import_module("evstream.transport.remote")
     file: RangeFile = remote.RemoteFile(source, storage_options)
     return file

@@ -15,6 +15,7 @@ from typing import Any
 
 from evstream.errors import EvstreamError
 from evstream.transport.polling import descriptor_of
+from evstream.transport.range_file import is_url, local_path, shown
 
 
 def refuse_same_file(sources: Iterable[Any], targets: Iterable[Any]) -> None:
@@ -37,15 +38,19 @@ def refuse_same_file(sources: Iterable[Any], targets: Iterable[Any]) -> None:
 
 def is_same_place(one: Any, other: Any) -> bool:
     """Whether two targets are the same file, which need not exist yet."""
-    paths = [os.fspath(t) for t in (one, other) if isinstance(t, (str, os.PathLike))]
+    paths = [local_path(os.fspath(t)) for t in (one, other) if isinstance(t, (str, os.PathLike))]
     if len(paths) == 2 and len({p if p == "-" else os.path.realpath(p) for p in paths}) == 1:
         return True
     place = _place(one, sys.stdout)
     return place is not None and place == _place(other, sys.stdout)
 
 
-def _place(file: Any, standard: Any) -> tuple[int, int] | None:
-    """(device, inode) of a regular file; None for anything else, and if there is no file yet."""
+def _place(file: Any, standard: Any) -> tuple[int, int] | str | None:
+    """(device, inode) of a regular file, or the URL of an object; None for anything else, and if
+    there is no file yet."""
+    file = local_path(file)
+    if is_url(file):
+        return str(file)
     try:
         if isinstance(file, str) and file == "-":
             file = standard
@@ -60,5 +65,5 @@ def _place(file: Any, standard: Any) -> tuple[int, int] | None:
 
 def _name(file: Any, standard: str) -> str:
     if isinstance(file, (str, os.PathLike)):
-        return standard if file == "-" else os.fspath(file)
+        return standard if file == "-" else shown(os.fspath(file))
     return f"<fd {file}>" if isinstance(file, int) else str(getattr(file, "name", file))

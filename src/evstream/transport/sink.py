@@ -1,21 +1,23 @@
 """Write bytes to paths, "-", descriptors, pipes, sockets and file objects.
 
-A file gets its name only when it is complete (see `whole_file`). Every write goes on until all
-bytes are taken; it waits if the reader is slow, also on a non-blocking descriptor.
+A file gets its name only when it is complete (see `whole_file`), and so does an object of a store
+(see `remote.upload`). Every write goes on until all bytes are taken; it waits if the reader is
+slow, also on a non-blocking descriptor.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import io
 import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evstream.errors import WriteError
 from evstream.transport.environment import durable_of
@@ -25,8 +27,11 @@ from evstream.transport.polling import (
     is_writable,
     widen_pipe,
 )
-from evstream.transport.range_file import tag_of
+from evstream.transport.range_file import is_url, local_path, shown, tag_of
 from evstream.transport.whole_file import WholeFile
+
+if TYPE_CHECKING:
+    from evstream.transport.remote.upload import Upload
 
 
 class Sink:
@@ -37,16 +42,24 @@ class Sink:
     Attributes:
         name: for messages: the path, "<stdout>", or the name of the object.
         written: number of bytes so far.
-        is_file: whether the target is a file that gets its name on `close`.
+        is_file: whether the target is a file or object that gets its name on `close`.
         given_up: whether `abort` was called; nothing can be written any more.
     """
 
-    def __init__(self, target: Any, *, durable: bool | None = None) -> None:
+    def __init__(
+        self,
+        target: Any,
+        *,
+        durable: bool | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        target = local_path(target)
         self.name = _name(target)
+        self._storage_options = storage_options
         self.written = 0
         self.given_up = self._closed = False
         self._durable = durable_of(durable)
-        self._file: WholeFile | None = None
+        self._file: WholeFile | Upload | None = None
         self._owned = False
         try:
             self._stream = self._opened(target)
@@ -69,9 +82,10 @@ class Sink:
 
     @property
     def tag(self) -> str:
-        """The tag of the file as it is now, see `range_file`; "" if the target is not a file. The
-        system need not record the time of a write before the file is on the disk."""
-        if self._file is None:
+        """The tag of the file as it is now, see `range_file`; "" if the target is not a file, and
+        of an object, which gets its tag when it is complete. The system need not record the time
+        of a write before the file is on the disk."""
+        if not isinstance(self._file, WholeFile):
             return ""
         if self._durable:
             os.fsync(self._file.fileno())
@@ -185,6 +199,10 @@ class Sink:
         if target == "-":
             sys.stdout.flush()
             return getattr(sys.stdout, "buffer", sys.stdout)
+        if is_url(target):
+            upload = importlib.import_module("evstream.transport.remote.upload")
+            self._file = upload.Upload(target, self._storage_options)
+            return self._file
         if isinstance(target, (str, os.PathLike)):
             return self._opened_path(os.fspath(target))
         if isinstance(target, int):
@@ -256,5 +274,5 @@ def _name(target: Any) -> str:
     if target == "-":
         return "<stdout>"
     if isinstance(target, (str, os.PathLike)):
-        return os.fspath(target)
+        return shown(os.fspath(target))
     return f"<fd {target}>" if isinstance(target, int) else name_of(target)

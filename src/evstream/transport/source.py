@@ -8,11 +8,12 @@ itself.
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -34,6 +35,7 @@ from evstream.transport.polling import (
     wait_readable,
     widen_pipe,
 )
+from evstream.transport.range_file import is_url, local_path
 
 CHUNK = 1 << 20
 """Bytes to read at once."""
@@ -43,15 +45,24 @@ class Source:
     """An open source of bytes.
 
     Attributes:
-        name: for messages: the path, "<stdin>", or the name of the object.
-        size: bytes in a regular file, None where the end is not known.
+        name: for messages: the path, "<stdin>", or the name of the object; of a URL without
+            password and query.
+        size: bytes in a regular file or remote object, None where the end is not known.
 
     With a `timeout`, StallError is raised if a pipe, socket or FIFO gives no byte for so many
     seconds, or if no writer opens the FIFO.
     """
 
-    def __init__(self, source: Any, *, expand: bool = True, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        source: Any,
+        *,
+        expand: bool = True,
+        timeout: float | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> None:
         self._timeout = timeout = timeout_of(timeout)
+        self._storage_options = storage_options
         self._close: Callable[[], None] | None = None
         self._stream = self._opened(source)
         self.name = _name(source, self._stream)
@@ -66,6 +77,8 @@ class Source:
                 widen_pipe(self._descriptor)
             else:
                 self.size = self._guard.size or 0
+        if is_url(source):
+            self.size = self._stream.size
         if self._guard.is_file:
             self._position = position_to_read_at(self._stream, self._descriptor)
         self._start = b""
@@ -139,6 +152,12 @@ class Source:
             raise TypeError("cannot read bytes in memory as a file, expected io.BytesIO(data)")
         if source == "-":
             return getattr(sys.stdin, "buffer", sys.stdin)
+        source = local_path(source)
+        if is_url(source):
+            opening = importlib.import_module("evstream.transport.remote.opening")
+            stream = opening.open_in_order(source, self._storage_options, self._timeout)
+            self._close = stream.close
+            return stream
         if isinstance(source, (str, os.PathLike)):
             opener = open_without_waiting if self._timeout is not None else None
             file = open(source, "rb", 0, opener=opener)  # noqa: SIM115 (closed by `close`)
@@ -183,7 +202,7 @@ class Source:
                 problem = f"no data received: {error}"
                 raise StallError(problem, source=self.name, offset=self._count) from None
             except OSError as error:
-                if error.errno is not None:
+                if error.errno is not None and error.filename is None:
                     error.filename = f"{self.name}: byte {self._count}"
                 raise
             if size is not None:
@@ -229,6 +248,8 @@ def _is_wrapped(stream: Any) -> bool:
 def _name(source: Any, stream: Any) -> str:
     if source == "-":
         return "<stdin>"
+    if is_url(local_path(source)):
+        return str(stream.name)
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     return name_of(stream)

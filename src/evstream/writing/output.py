@@ -20,6 +20,7 @@ from evstream.errors import warn
 from evstream.indexing.builder import IndexBuilder
 from evstream.indexing.files import index_path, refuse_irregular_target
 from evstream.transport.compression import compression_by_name, compressor
+from evstream.transport.range_file import is_url, local_path
 from evstream.transport.same_file import is_same_place
 from evstream.transport.sink import Sink, SinkFile
 from evstream.wire.header import StreamHeader
@@ -219,17 +220,24 @@ def _path_beside(
             raise TypeError(
                 f"the {name} of a target without a path needs a path: {name}={'out.' + name!r}"
             )
-        with contextlib.suppress(FileNotFoundError):
-            refuse(place_of(place))
+        if not is_url(place):
+            with contextlib.suppress(FileNotFoundError):
+                refuse(place_of(place))
         return place_of(place)
     if isinstance(wanted, bool) or wanted is None or wanted == "":
         return None
     if not isinstance(wanted, (str, os.PathLike)):
         raise TypeError(f"{name} is {wanted!r}, expected True, False or a path")
-    return os.path.abspath(wanted)
+    return _absolute(wanted)
 
 
 def _place(target: Any) -> str | None:
-    """The absolute path of a target, wherever the program goes; None for what is not a path."""
+    """The absolute path of a target, wherever the program goes, or its URL; None for what is not a
+    path."""
     is_path = isinstance(target, (str, os.PathLike)) and target != "-"
-    return os.path.abspath(target) if is_path else None
+    return _absolute(target) if is_path else None
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    name: str = local_path(os.fspath(path))
+    return name if is_url(name) else os.path.abspath(name)
