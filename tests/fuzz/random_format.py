@@ -19,6 +19,8 @@ value buffer index end start blocks status phase rows count base limit raw type_
 kind first last position known found seen taken odd rare common now delimiter closes sum_of
 evs_id item_count amount_usd day_of_year x y2 zone grade vulnerability layer
 """
+ARGUMENTS = {"index"}
+"""Those of them that `create` has for something else, so that no stream header has them."""
 TEXT = "abzAZ09 ,;.'\"\\-_#"
 KINDS = {"int": ("i1", "i2", "i4", "i8"), "unsigned": ("u1", "u2", "u4", "u8"),
          "float": ("f4", "f8")}  # fmt: skip
@@ -69,6 +71,7 @@ Block = tuple[tuple[Any, ...], list[tuple[Any, ...]]]
 class Format:
     scalars: dict[str, tuple[str, ...]]
     kinds: list[Kind] = field(default_factory=list)
+    positive: frozenset[str] = frozenset()  # kinds whose events start at 1, by a rule
     spec: str = ""
 
 
@@ -86,6 +89,10 @@ def random_format(random: Random) -> Format:
     made = Format(scalars)
     for number in range(random.randint(1, 3)):
         made.kinds.append(_random_kind(random, made, number))
+    needed = {kind.name for kind in made.kinds if kind.header[0].reserved}
+    chosen = {kind.name for kind in made.kinds if random.random() < 0.5} | needed
+    is_limited = chosen and random.random() < 0.5
+    made.positive = frozenset(chosen if is_limited else (kind.name for kind in made.kinds))
     made.spec = _spec(made, random)
     return made
 
@@ -103,6 +110,8 @@ def _random_kind(random: Random, made: Format, number: int) -> Kind:
     reserved = random.choice(((), (0,)))
     first = random.choice(("event_id", f"trip_{number}"))
     header = [Column(first, "id_int", plural=f"{first}s", reserved=reserved)]
+    if random.random() < 0.2:
+        header = [Column(first, "amount", plural=f"{first}s")]
     header += [with_plural(column()) for _ in range(random.randint(0, 3))]
     entry: list[Column] = []
     count = match = index = None
@@ -115,9 +124,12 @@ def _random_kind(random: Random, made: Format, number: int) -> Kind:
         entry = [Column(match, "id_int"), *(column() for _ in range(random.randint(1, 3)))]
     has_type = random.random() < 0.8
     start: list[Column] = []
-    if has_type and random.random() < 0.7:
+    if random.random() < 0.7:
         start = [Column(f"len_{number}", "number", minimum=0)]
+        taken = [name for name in names if name in ARGUMENTS]
+        names[:] = [name for name in names if name not in ARGUMENTS]
         start += [column() for _ in range(random.randint(0, 2))]
+        names += taken
     word = (random.choice((0, 0, 3)) << 24 | 1 + number) if has_type else None
     if word is not None and word >> 24 == 0:
         word |= 1 << 24
@@ -178,11 +190,18 @@ def _spec(made: Format, random: Random) -> str:
 
 
 def _rules(made: Format, random: Random) -> list[str]:
-    fix = "fix: Mend., severity: error"
+    fix = "fix: Repair., severity: error"
     firsts = sorted({kind.header[0].name for kind in made.kinds})
+    limit = ""
+    if len(made.positive) < len(made.kinds):
+        firsts = sorted({kind.header[0].name for kind in made.kinds if kind.name in made.positive})
+        by_block = random.random() < 0.5
+        names = sorted(f"{name}_block" if by_block else name for name in made.positive)
+        limit = f", {'blocks' if by_block else 'streams'}: [{', '.join(names)}]"
+    fields = f"field: [{', '.join(firsts)}]{limit}"
     lines = [
         "rules:",
-        f"  positive-event: {{doc: From 1., {fix}, check: positive, field: [{', '.join(firsts)}]}}",
+        f"  positive-event: {{doc: From 1., {fix}, check: positive, {fields}}}",
         f"  is-whole: {{doc: Whole., {fix}, check: whole}}",
         "  closed: {doc: Closed., fix: Close., severity: warning, check: final_delimiter}",
     ]
@@ -191,6 +210,12 @@ def _rules(made: Format, random: Random) -> list[str]:
         for k in made.kinds
         for c in (*k.header, *k.entry)
         if "f" in made.scalars[c.scalar][0]
+    }
+    floats -= {
+        c.name
+        for k in made.kinds
+        for c in (*k.header, *k.entry)
+        if made.scalars[c.scalar][0][0] == "s"
     }
     if floats and random.random() < 0.5:
         names = ", ".join(f'"{name}"' for name in sorted(floats))
@@ -330,5 +355,6 @@ def random_stream(
             others = kind.entry[1:] if kind.match is not None else kind.entry
             lead = (first[i],) if kind.match is not None else ()
             entries.append((*lead, *(value(c) for c in others)))
-        made_blocks.append(((event, *rest), entries))
+        is_float = widths[kind.header[0].scalar][0] == "f"
+        made_blocks.append(((float(event) if is_float else event, *rest), entries))
     return Stream(kind, widths, start, made_blocks)
