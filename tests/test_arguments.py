@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import evstream
-from evstream import errors
+from evstream import errors, event_stream
 
 sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
 
@@ -56,6 +56,43 @@ def test_a_seal_is_true_false_or_a_path(wrong: Any):
 def test_a_closed_descriptor_is_named(call: Any):
     with pytest.raises(OSError, match=r"<fd 123456>"):
         call(123456)
+
+
+CLOSED_CALLS = {
+    "open": evstream.open,
+    "validate": evstream.validate,
+    "read_columns": evstream.read_columns,
+    "convert from": lambda file: evstream.convert(file, io.BytesIO(), from_="bin", to="csv"),
+    "convert to": lambda file: evstream.convert(stream(), file, from_="bin", to="csv"),
+    "merge from": lambda file: evstream.merge([file], io.BytesIO()),
+    "merge to": lambda file: evstream.merge([stream()], file),
+    "create": lambda file: evstream.create(file, len_sample=1),
+    "read_stream_info": event_stream.read_stream_info,
+    "write_mv_to_stream": lambda file: event_stream.write_mv_to_stream(file, np.zeros(8, "i1"), 8),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED_CALLS)
+def test_a_closed_object_is_named(name: str, tmp_path: Path):
+    with open(tmp_path / "gul.bin", "w+b") as file:
+        pass
+    for closed, text in ((io.BytesIO(), "<BytesIO>"), (file, str(tmp_path / "gul.bin"))):
+        closed.close()
+        with pytest.raises(ValueError, match=rf"^{text}: it is closed$"):
+            CLOSED_CALLS[name](closed)
+
+
+def test_an_object_closed_meanwhile_is_named():
+    source, target = stream(), io.BytesIO()
+    events = evstream.open(source)
+    source.close()
+    with pytest.raises(ValueError, match=r"^<BytesIO>: byte \d+: it is closed$"):
+        list(events)
+    out = evstream.create(target, len_sample=1)
+    target.close()
+    out.write_columns([1, 1], [1, 1], [-3, -1], [2.0, 1.0])
+    with pytest.raises(ValueError, match=r"^<BytesIO>: byte 0: it is closed$"):
+        out.close()
 
 
 def test_an_error_takes_one_line():

@@ -24,6 +24,7 @@ from oracle import encode
 
 OLD = b"the old file"
 STREAM = encode("loss", {"len_sample": 2}, [((1, 1), [(1, 5.0), (2, 6.0)])])
+OTHER = encode("loss", {"len_sample": 2}, [((2, 1), [(1, 5.0), (2, 6.0)])])
 CALLS = [
     "open", "write", "fsync", "fchmod", "fchown", "fstat", "stat", "lstat", "access", "link",
     "replace", "unlink", "close",
@@ -63,6 +64,10 @@ def tee_sealed(folder: Path) -> None:
     tee(io.BytesIO(STREAM), folder / "out.bin", seal=str(folder / "out.bin.seal"))
 
 
+def merge_sealed(folder: Path) -> None:
+    evstream.merge([io.BytesIO(STREAM), io.BytesIO(OTHER)], folder / "out.bin", seal=True)
+
+
 def seal(folder: Path) -> None:
     Seal("loss", {"len_sample": 2}, {}, complete=True).write(folder / "out.bin.seal")
 
@@ -72,6 +77,7 @@ WORK = {
     "create with a seal": (create_sealed, ["out.bin", "out.bin.seal"]),
     "create compressed": (create_compressed, ["out.bin.gz"]),
     "tee": (tee_sealed, ["out.bin", "out.bin.seal"]),
+    "merge": (merge_sealed, ["out.bin", "out.bin.seal"]),
     "seal": (seal, ["out.bin.seal"]),
     **{
         f"convert to {kind}": (convert_to(f"out.{kind}"), [f"out.{kind}"])

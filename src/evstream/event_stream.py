@@ -40,7 +40,7 @@ from evstream.compat.open_inputs import (
     read_stream_info,
     stream_info_to_bytes,
 )
-from evstream.transport.file_objects import write_all
+from evstream.transport.file_objects import refuse_closed, write_all
 from evstream.wire.kernels import record_functions
 
 _WIDTHS = layout.FORMAT.choose_widths()
@@ -92,6 +92,7 @@ def write_mv_to_stream(stream: Any, byte_mv: Any, cursor: int) -> None:
         byte_mv: one-dimensional int8 or uint8 array.
         cursor: number of bytes.
     """
+    refuse_closed(stream)
     view = memoryview(byte_mv[:cursor]).cast("B")
     if isinstance(stream, (io.FileIO, io.BufferedWriter, io.BufferedRandom, io.BytesIO)):
         write_all(stream.write, view, stream)

@@ -18,7 +18,7 @@ from evstream.compat.known_stream import KnownStream, position_of
 from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
 from evstream.transport.compression import compression, unread_compression
 from evstream.transport.environment import timeout_of
-from evstream.transport.file_objects import checked_read, name_of
+from evstream.transport.file_objects import checked_read, name_of, refuse_closed
 from evstream.transport.polling import descriptor_of, is_waitable, wait_readable
 from evstream.transport.source import open_without_waiting
 from evstream.wire.header import StreamHeader
@@ -71,6 +71,7 @@ def read_stream_info(
         StallError: no data received for `timeout` seconds.
     """
     timeout = timeout_of(timeout)
+    refuse_closed(stream_obj)
     name = name_of(stream_obj)
     size = layout.TYPE_WORD.size + _sample_header.itemsize
     with _without_blocking(stream_obj) if timeout is not None else contextlib.nullcontext():

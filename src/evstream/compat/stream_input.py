@@ -20,7 +20,7 @@ from evstream.compat.backlog import Backlog
 from evstream.compat.known_stream import KnownStream, position_of
 from evstream.errors import ChangedSourceError, ReaderError, StallError
 from evstream.transport.environment import timeout_of
-from evstream.transport.file_objects import name_of, reader_of
+from evstream.transport.file_objects import name_of, reader_of, refuse_closed
 from evstream.transport.guard import Guard, position_to_read_at
 from evstream.transport.polling import (
     PIPE_SIZE,
@@ -47,6 +47,7 @@ class StreamInput:
     """
 
     def __init__(self, stream: Any) -> None:
+        refuse_closed(stream)
         self.name = name_of(stream)
         self.offset = 0
         self.ended = False
@@ -148,7 +149,11 @@ class StreamInput:
     def _read_target(self, view: memoryview) -> int | None:
         target = self._target()
         self._refuse_moved(target)
-        size = reader_of(target)(view)
+        try:
+            size = reader_of(target)(view)
+        except ValueError:
+            refuse_closed(target, f"{self.name}: byte {self.offset}")
+            raise
         self._drawn += size or 0
         self._refuse_moved(target)
         self._guard.check_file(self.offset)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import operator
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -134,6 +135,13 @@ def _wait(stream: Any, idle: int = 0) -> None:
     if descriptor is None or not is_waitable(descriptor) or idle > MOST_IDLE:
         raise BlockingIOError(f"{name_of(stream)} takes no data and there is nothing to wait on")
     wait_writable(descriptor)
+
+
+def refuse_closed(stream: Any, name: str | None = None) -> None:
+    """Raise ValueError with the name of an object that is closed: Python's own error has none."""
+    is_socket = isinstance(stream, socket.socket)
+    if getattr(stream, "closed", False) is True or (is_socket and stream.fileno() < 0):
+        raise ValueError(f"{name or name_of(stream)}: it is closed") from None
 
 
 def is_count(size: object, limit: int) -> bool:

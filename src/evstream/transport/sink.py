@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from evstream.errors import WriteError
 from evstream.transport.environment import durable_of
-from evstream.transport.file_objects import flush_all, name_of, opened_descriptor, write_all
+from evstream.transport.file_objects import (
+    flush_all,
+    name_of,
+    opened_descriptor,
+    refuse_closed,
+    write_all,
+)
 from evstream.transport.polling import (
     descriptor_of,
     is_writable,
@@ -189,6 +195,9 @@ class Sink:
             if error.filename is None:
                 error.filename = self.name
             raise
+        except ValueError:
+            refuse_closed(self._stream, f"{self.name}: byte {self.written}")
+            raise
         except OSError as error:
             reason = error.strerror or str(error)
             raise WriteError(
@@ -211,6 +220,7 @@ class Sink:
             raise TypeError(f"{target!r} is a text file, expected one open in binary mode")
         if not hasattr(target, "write") and not hasattr(target, "send"):
             raise TypeError(f"cannot write to {target!r}: expected a path or binary file")
+        refuse_closed(target)
         return target
 
     def _opened_path(self, path: str) -> Any:

@@ -26,6 +26,7 @@ from evstream.transport.file_objects import (
     opened_descriptor,
     read_fully,
     reader_of,
+    refuse_closed,
 )
 from evstream.transport.guard import Guard, position_to_read_at
 from evstream.transport.polling import (
@@ -167,6 +168,7 @@ class Source:
             return opened_descriptor(source, "rb")
         if isinstance(source, io.TextIOBase):
             raise TypeError(f"{source!r} is a text file, expected one open in binary mode")
+        refuse_closed(source)
         return source
 
     def expand(self) -> None:
@@ -198,6 +200,9 @@ class Source:
                 size = self._read_into(view)
             except BlockingIOError:
                 size = None
+            except ValueError:
+                refuse_closed(self._stream, f"{self.name}: byte {self._count}")
+                raise
             except TimeoutError as error:  # a socket's own
                 problem = f"no data received: {error}"
                 raise StallError(problem, source=self.name, offset=self._count) from None
