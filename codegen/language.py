@@ -180,6 +180,7 @@ CHECKS = {
     "not_deprecated": RuleCheck(None),
     "final_delimiter": RuleCheck(None),
     "whole": RuleCheck(None, narrow=False),
+    "single": RuleCheck(None, narrow=False),
     "expected_events": RuleCheck(None, narrow=False),
     "sealed": RuleCheck(None, narrow=False),
 }

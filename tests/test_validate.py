@@ -71,6 +71,7 @@ BROKEN = {
     ),
     "chance-in-range": (loss(((1, 1), [(-4, 1.5), (-3, 9.0), *GOOD[1:]])), 16, -4),
     "prob-complete": (oracle.encode("cdf", {}, [((1, 1, 1), [(0.5, 0.1)])]), 4, None),
+    "stream-single": (loss(((1, 1), GOOD)) + loss(((2, 1), GOOD)), 56, None),
     "stream-whole": (loss(((1, 1), GOOD))[:-12], 40, None),
 }  # fmt: skip
 

@@ -19,7 +19,13 @@ from evstream._support.arguments import whole_number
 from evstream._support.format import Format
 from evstream._support.schema import Rule
 from evstream.checking.seal import Seal, Sealer
-from evstream.errors import CorruptStreamError, EvstreamError, TruncatedStreamError, plain_id
+from evstream.errors import (
+    CorruptStreamError,
+    EvstreamError,
+    SecondStreamError,
+    TruncatedStreamError,
+    plain_id,
+)
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.range_file import shown
@@ -190,7 +196,8 @@ class Validation:
                 self.look_at(chunk)
         except (TruncatedStreamError, CorruptStreamError) as error:
             text = error.problem + (f", expected {error.expected}" if error.expected else "")
-            self._report_at("whole", error.offset, error.ids, text)
+            is_second = isinstance(error, SecondStreamError) and self._has_rule("single")
+            self._report_at("single" if is_second else "whole", error.offset, error.ids, text)
         if self._stream.clean_end is False:
             text = "the stream ends without the final delimiter"
             self._report_at("final_delimiter", self._stream.offset, {}, text)
@@ -262,11 +269,14 @@ class Validation:
         """Add a finding about the stream as a whole, under the rule that the spec has for it."""
         header = self._stream.header
         rules = [rule for rule in header.rules.values() if rule.check == check]
-        if not any(rule.check == check for rule in header.format.rules.values()):
+        if not self._has_rule(check):
             problem = f"{text}; the spec has no rule with check {check!r}"
             raise EvstreamError(problem, source=self._stream.name, offset=offset, ids=ids)
         for rule in rules:
             self._add(rule, offset, ids, None, None, "", text)
+
+    def _has_rule(self, check: str) -> bool:
+        return any(r.check == check for r in self._stream.header.format.rules.values())
 
     def _add(
         self,
