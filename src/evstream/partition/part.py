@@ -38,6 +38,7 @@ from evstream.transport.range_file import (
     RangeFile,
     open_range_file,
     refuse_other_file,
+    shown,
 )
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
@@ -80,7 +81,9 @@ class Part(Sectioned):
     pipe: Any = field(default=None, repr=False)
 
     def __repr__(self) -> str:
-        return f"<Part bytes {self.start} to {self.stop} of {self.path}, whole {self.whole}s>"
+        return (
+            f"<Part bytes {self.start} to {self.stop} of {shown(self.path)}, whole {self.whole}s>"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.pipe is not None:
@@ -118,7 +121,7 @@ class Part(Sectioned):
 
     def check_header(self, header: StreamHeader, name: str) -> None:
         """Raise StreamMismatchError for a file with another header than the part's."""
-        refuse_other_header(header, name, self.header, self.like)
+        refuse_other_header(header, name, self.header, shown(self.like))
 
     def open_section(self, timeout: float | None = None) -> Section | Source:
         """Open the file and find where the blocks of the part begin and end.
@@ -151,7 +154,7 @@ class Part(Sectioned):
             end = self.header.size
             return Section(file, self.header, end, end, b"", ChangedSourceError)
         file.close()
-        return Source(self.path)
+        return Source(self.path, storage_options=self.storage_options)
 
     def _check_head(self, head: bytes, name: str) -> None:
         header = self.header

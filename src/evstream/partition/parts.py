@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import stat
@@ -18,7 +19,7 @@ from evstream.reading.ids import Ids, ids_of
 from evstream.transport.compression import compression_by_name, may_be_compressed
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.file_objects import read_fully
-from evstream.transport.range_file import FileFacts, is_url, local_facts, open_range_file
+from evstream.transport.range_file import FileFacts, is_url, local_facts, local_path
 from evstream.transport.source import Source
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
@@ -122,7 +123,8 @@ def parts(
         events: only these event ids; a number or several.
         index: "auto" uses the index of a file where there is one and the layout of the stream
             needs it; None uses none.
-        storage_options: for URLs, as fsspec takes them.
+        storage_options: of the store of URLs, see docs/scale.md. They go with the parts to the
+            workers; credentials of the environment do not.
         stream, widths, format: as for evstream.open.
 
     Loss and ground-up streams whose ids and values have the same width, and lists of event ids,
@@ -140,10 +142,17 @@ def parts(
     number = bytes_of(size)
     if isinstance(sources, Parts):
         raise TypeError("these are parts already")
-    files = list(sources_of(sources)) if is_several(sources) else [_path(sources)]
-    facts = [_facts_of(file, storage_options) for file in files]
+    known: dict[str, FileFacts] = {}
+    files = [_path(sources)]
+    if is_several(sources):
+        files = list(sources_of(sources, storage_options, known))
+    urls = [file for file in files if is_url(file) and file not in known]
+    if urls:
+        remote = importlib.import_module("evstream.transport.remote")
+        known |= remote.object_facts(urls, storage_options)
+    facts = [known[file] if is_url(file) else _facts_of(file) for file in files]
     first = next((at for at, found in enumerate(facts) if found.size >= 0), 0)
-    header, files[first] = _header(files[first], stream, widths, format)
+    header, files[first] = _header(files[first], stream, widths, format, storage_options)
     chosen = ids_of("events", events, header.block_columns[header.event_column])
     wanted = events if isinstance(events, range) else chosen if chosen is None else chosen.tolist()
     return Parts(
@@ -169,29 +178,30 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([kmgt]?i?b)?", re.IGNORECASE)
 
 
 def _path(source: Any) -> Any:
-    return os.fspath(source) if isinstance(source, os.PathLike) else source
+    return local_path(os.fspath(source) if isinstance(source, os.PathLike) else source)
 
 
-def _facts_of(source: Any, storage_options: Mapping[str, Any] | None) -> FileFacts:
+def _facts_of(source: Any) -> FileFacts:
     """Size and tag; a size of -1 for what can be read only once."""
     if not isinstance(source, (str, os.PathLike)) or source == "-":
         return FileFacts(-1, "")
-    if is_url(source):
-        file = open_range_file(source, storage_options)
-        file.close()
-        return FileFacts(file.size, file.tag)
     if stat.S_ISREG(os.stat(source).st_mode):
         return local_facts(os.fspath(source))
     return FileFacts(-1, "")
 
 
 def _header(
-    source: Any, stream: str | None, widths: Mapping[str, str] | None, format: Format | None
+    source: Any,
+    stream: str | None,
+    widths: Mapping[str, str] | None,
+    format: Format | None,
+    storage_options: Mapping[str, Any] | None,
 ) -> tuple[StreamHeader, Any]:
     """The stream header of a file; and the file, or in place of a pipe what can still be read."""
     format = format or bound_format()
     bare = stream is not None and format.stream(stream).type_word is None
-    opened = Source(source, expand=may_be_compressed(source, bare))
+    expands = may_be_compressed(source, bare)
+    opened = Source(source, expand=expands, storage_options=storage_options)
     taken = bytearray()
 
     def read(size: int) -> bytes:
@@ -204,7 +214,7 @@ def _header(
     except BaseException:
         opened.close()
         raise
-    if isinstance(source, str) and os.path.isfile(source):
+    if isinstance(source, str) and (is_url(source) or os.path.isfile(source)):
         opened.close()
         return header, source
     return header, _Begun(opened, bytes(taken))

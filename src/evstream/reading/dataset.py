@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evstream.errors import EvstreamError, StreamMismatchError
@@ -17,7 +17,7 @@ from evstream.reading.section import Sectioned
 from evstream.reading.stream import EventStream
 from evstream.transport.compression import compression_by_name
 from evstream.transport.listing import expand_sources, names_several
-from evstream.transport.range_file import is_url
+from evstream.transport.range_file import FileFacts, is_url
 from evstream.wire.header import StreamHeader
 
 
@@ -46,16 +46,20 @@ def is_several(source: Any) -> bool:
 _TEXT = (str, bytes, bytearray, memoryview)
 
 
-def sources_of(source: Any) -> Sequence[Any]:
+def sources_of(
+    source: Any,
+    storage_options: Mapping[str, Any] | None = None,
+    known: dict[str, FileFacts] | None = None,
+) -> Sequence[Any]:
     """The files or parts that a source stands for; see `listing.expand_sources`. A list may also
     have parts, and whatever else evstream.open takes."""
     if isinstance(source, str) or not isinstance(source, Sequence):
-        return expand_sources(source)
+        return expand_sources(source, storage_options, known)
     if all(isinstance(one, (str, os.PathLike)) and one != "-" for one in source):
-        return expand_sources(list(source))
+        return expand_sources(list(source), storage_options, known)
     found: list[Any] = []
     for one in source:
-        found += expand_sources(one) if names_several(one) else [one]
+        found += expand_sources(one, storage_options, known) if names_several(one) else [one]
     return found
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from evstream.errors import EvstreamError, TruncatedStreamError
-from evstream.transport.range_file import RangeFile
+from evstream.transport.range_file import LocalFile, RangeFile
+from evstream.transport.read_ahead import ReadAhead
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -45,6 +46,7 @@ class Section:
         self.header, self.start, self.stop, self.head = header, start, stop, head
         self.name, self.size = file.name, stop - start
         self._file, self._stale, self._position = file, stale, start
+        self._ahead = None if isinstance(file, LocalFile) else ReadAhead(file, start, stop)
 
     @property
     def is_judged(self) -> bool:
@@ -60,9 +62,11 @@ class Section:
     def readinto(self, view: memoryview) -> int:
         """Read into `view`; the number of bytes, 0 at the end of the section."""
         size = min(len(view), self.stop - self._position)
-        if size:
+        if size and self._ahead is not None:
+            size = self._ahead.readinto(view[:size])
+        elif size:
             self._file.read_at(self._position, view[:size])
-            self._position += size
+        self._position += size
         return size
 
     def look_ahead(self, size: int) -> bytes:
@@ -93,6 +97,8 @@ class Section:
 
     def close(self) -> None:
         """Close the file."""
+        if self._ahead is not None:
+            self._ahead.close()
         self._file.close()
 
 

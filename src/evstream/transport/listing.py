@@ -11,7 +11,7 @@ from typing import Any
 
 from evstream.errors import EvstreamError
 from evstream.transport.compression import SUFFIXES
-from evstream.transport.range_file import is_url, local_path
+from evstream.transport.range_file import FileFacts, is_url, local_path
 
 STREAM_ENDINGS = (".bin", *(f".bin.{suffix}" for suffix in SUFFIXES))
 """How the names of streams end in a folder."""
@@ -33,12 +33,17 @@ def names_several(source: Any) -> bool:
     return os.path.isdir(path) or (glob.has_magic(path) and not _exists(path))
 
 
-def expand_sources(sources: Any, storage_options: Mapping[str, Any] | None = None) -> list[str]:
+def expand_sources(
+    sources: Any,
+    storage_options: Mapping[str, Any] | None = None,
+    known: dict[str, FileFacts] | None = None,
+) -> list[str]:
     """The paths and URLs of the files that are meant.
 
     A list keeps its order; the matches of a pattern (`**` for all folders below) and the streams
     in a folder are sorted by name. A folder stands for its own files *.bin, *.bin.gz and *.bin.zst
-    that are not hidden, not for those of the folders in it.
+    that are not hidden, not for those of the folders in it. The states of objects that a store
+    lists are added to `known`.
 
     Raises FileNotFoundError if a path does not exist, or nothing matches a pattern; EvstreamError
     for a folder without streams, and for a file that is named twice; TypeError for what is not a
@@ -47,7 +52,7 @@ def expand_sources(sources: Any, storage_options: Mapping[str, Any] | None = Non
     several = sources if isinstance(sources, (list, tuple)) else [sources]
     if not several:
         raise EvstreamError("there is no file in the list", expected="at least one")
-    found = [path for source in several for path in _expanded(source, storage_options)]
+    found = [path for source in several for path in _expanded(source, storage_options, known)]
     seen = set()
     for path in found:
         place = path if is_url(path) else os.path.abspath(path)
@@ -57,16 +62,24 @@ def expand_sources(sources: Any, storage_options: Mapping[str, Any] | None = Non
     return found
 
 
-def _expanded(source: Any, storage_options: Mapping[str, Any] | None) -> Iterable[str]:
+def _expanded(
+    source: Any,
+    storage_options: Mapping[str, Any] | None,
+    known: dict[str, FileFacts] | None = None,
+) -> Iterable[str]:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"{source!r} is not a path, pattern, folder or URL")
     path = local_path(os.fspath(source))
     if not isinstance(path, str):
         raise TypeError(f"{source!r} is bytes, expected a path as text")
     if is_url(path):
+        if not names_several(path):
+            return [path]
         remote = importlib.import_module("evstream.transport.remote")
-        listed: list[str] = remote.list_objects(path, storage_options)
-        return listed
+        listed: dict[str, FileFacts] = remote.list_facts(path, storage_options)
+        if known is not None:
+            known.update(listed)
+        return list(listed)
     if os.path.isdir(path):
         return _streams_of(path)
     if _exists(path):

@@ -7,5 +7,5 @@ May import: transport.
 """
 
 from evstream.transport.remote.listing import list_facts as list_facts
-from evstream.transport.remote.listing import list_objects as list_objects
+from evstream.transport.remote.listing import object_facts as object_facts
 from evstream.transport.remote.remote_file import RemoteFile as RemoteFile

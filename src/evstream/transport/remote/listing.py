@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from evstream.errors import EvstreamError
@@ -22,20 +23,12 @@ from evstream.transport.remote.urls import Url
 _ENDINGS = (".bin", *(f".bin.{suffix}" for suffix in SUFFIXES))
 
 
-def list_objects(url: str, storage_options: Mapping[str, Any] | None = None) -> list[str]:
-    """The URLs of the objects that `url` stands for, sorted by name; a plain URL itself, without a
-    request.
+def list_facts(url: str, storage_options: Mapping[str, Any] | None = None) -> dict[str, FileFacts]:
+    """The objects that `url` stands for, sorted by name: URL -> state, which a list brings with it.
 
     Raises FileNotFoundError if nothing matches a pattern, EvstreamError for a folder without
     streams and for http(s), which cannot list.
     """
-    if "*" not in url and not url.endswith("/"):
-        return [url]
-    return list(list_facts(url, storage_options))
-
-
-def list_facts(url: str, storage_options: Mapping[str, Any] | None = None) -> dict[str, FileFacts]:
-    """The same as URL -> state of the object, which a list brings with it. Raises as above."""
     parts = Url.of(url)
     if "*" not in url and not url.endswith("/"):
         return {url: object_of(url, storage_options).facts()}
@@ -66,6 +59,20 @@ def list_facts(url: str, storage_options: Mapping[str, Any] | None = None) -> di
             expected=f"objects *{', *'.join(_ENDINGS)}",
         )  # fmt: skip
     return matches
+
+
+def object_facts(
+    urls: Sequence[str], storage_options: Mapping[str, Any] | None = None
+) -> dict[str, FileFacts]:
+    """The states of several objects, by a request for each, many at once."""
+    if not urls:
+        return {}
+    with ThreadPoolExecutor(min(AT_ONCE, len(urls))) as pool:
+        found = pool.map(lambda url: object_of(url, storage_options).facts(), urls)
+        return dict(zip(urls, found, strict=True))
+
+
+AT_ONCE = 32
 
 
 def _divided(key: str) -> tuple[str, str]:

@@ -27,6 +27,7 @@ class StoreObject:
 
     def __init__(self, url: Url, options: Mapping[str, Any] | None) -> None:
         self._name, self._key, self._options = url.shown, url.key, options
+        self._is_signed = url.scheme in {"http", "https"}  # maybe for GET only
         with named_failures(self._name, options):
             self._store = store_of(url, options)
         self._obstore = import_extra("obstore")
@@ -42,7 +43,7 @@ class StoreObject:
         except OSError as error:
             if _BEYOND.search(str(error)) is None:
                 raise
-            facts, data = self.facts(), b""
+            facts, data = self._head(), b""
         wanted = min(size, facts.size)
         if len(data) != wanted:
             raise _short(self._name, len(data), wanted)
@@ -50,6 +51,9 @@ class StoreObject:
 
     def facts(self) -> FileFacts:
         """The state of the object now."""
+        return self.first(1)[0] if self._is_signed else self._head()
+
+    def _head(self) -> FileFacts:
         with named_failures(self._name, self._options):
             return _facts(self._obstore.head(self._store, self._key))
 
@@ -67,7 +71,7 @@ class StoreObject:
                     answer = self._obstore.get(self._store, self._key, options=options)
             except OSError as error:
                 if _BEYOND.search(str(error)):
-                    refuse_other_file(facts, self.facts(), self._name, at)
+                    refuse_other_file(facts, self._head(), self._name, at)
                 raise
             refuse_other_file(facts, _facts(answer.meta), self._name, at)
             try:
