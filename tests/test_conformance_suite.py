@@ -25,6 +25,8 @@ import evstream
 from c_programs import Found, Job, end_of, program, run
 from documented import row_parser
 from evstream import event_stream as es
+from evstream._generated import layout
+from evstream.reading.stream import EventStream
 from kaitai_readers import Values, blocks_of, description_of, read, readers, records_of
 from oracle import Bits, records_sha256
 from support import read_all
@@ -32,8 +34,9 @@ from support import read_all
 __all__ = ["program", "readers"]  # fixtures
 
 FOLDER = Path(__file__).parent / "conformance"
-ACCEPT, REFUSE = (
-    json.loads((FOLDER / name).read_text())["files"] for name in ("accept.json", "refuse.json")
+ACCEPT, REFUSE, BREAK = (
+    json.loads((FOLDER / f"{name}.json").read_text())["files"]
+    for name in ("accept", "refuse", "break")
 )
 KNOWN: dict[str, dict[str, list[str]]] = json.loads((FOLDER / "known_failures.json").read_text())[
     "readers"
@@ -123,6 +126,52 @@ def test_known_failures_are_files_of_the_suite() -> None:
         assert reader in {"open", "EventReader", "callbacks", "c", "kaitai"}
         for name, listed in lists.items():
             assert set(listed) <= files[name], reader
+
+
+# Rules
+
+
+def test_validation_conforms() -> None:
+    """One rule is broken, at its byte, and a reader gives the stream all the same."""
+    wrong = []
+    for entry in BREAK:
+        data, name = data_of(entry), stream_name(entry)
+        report = evstream.validate(io.BytesIO(data), stream=name, widths=entry["widths"])
+        errors = [(f.rule, f.offset) for f in report.findings if f.rule != "stream-not-deprecated"]
+        read = read_all(io.BytesIO(data), name, entry["widths"])
+        if errors != [(entry["rule"], entry["offset"])] or read.error is not None:
+            wrong.append((entry["file"], errors, read.error))
+    assert wrong == []
+
+
+def test_the_writer_conforms() -> None:
+    """Rows that break a rule of severity error are refused by its name."""
+    wrong = []
+    for entry in BREAK:
+        if entry["widths"] != DEFAULT_WIDTHS:
+            continue
+        name, rule = entry["stream"], layout.RULES[entry["rule"]]
+        with EventStream(io.BytesIO(data_of(entry)), stream_name(entry)) as stream:
+            values = stream.header.values
+        rows = evstream.read_columns(io.BytesIO(data_of(entry)), stream=stream_name(entry))
+        refused = None
+        with evstream.create(io.BytesIO(), name, **values) as out:
+            try:
+                out.write_columns(**rows)
+            except evstream.WriteError as error:
+                refused = error.rule
+        if refused != (rule.id if rule.severity == "error" else None):
+            wrong.append((entry["file"], refused))
+    assert wrong == []
+
+
+def test_the_c_reader_gives_what_breaks_a_rule(program: Path) -> None:
+    jobs = [
+        Job(entry["widths"], FOLDER / entry["file"], stream=stream_name(entry)) for entry in BREAK
+    ]
+    for entry, found in zip(BREAK, run(program, jobs), strict=True):
+        assert end_of(found.ends[0])[0] is None, entry["file"]
+        assert found.records, entry["file"]
 
 
 # The readers

@@ -67,6 +67,21 @@ def parcels(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_the_codec_of_the_language_reference_works(python: Path, tmp_path: Path) -> None:
+    """The spec, the command and the program of spec/README.md, and a command of the package."""
+    text = (ROOT / "spec" / "README.md").read_text()
+    (tmp_path / "parcels.yaml").write_text("".join(re.findall(r"(?ms)^```yaml\n(.*?)^```", text)))
+    (command,) = re.findall(r"(?m)^evstream (generate .*)", text)
+    (program,) = re.findall(r"(?ms)^```py\n(.*?)^```", text)
+    run(python, tmp_path, "-m", "evstream", *command.split())
+    plain = "import os, sys; os.environ['NUMBA_DISABLE_JIT'] = '1'; sys.path.insert(0, 'src')\n"
+    printed = run(python, tmp_path, "-c", plain + program)
+    assert printed == "1 [4 5] [-1  1 -1  2] [1.25 2.5  3.5  7.  ]\n"
+    cat = plain + "import evstream.console; evstream.console.console('mycodec._generated')"
+    rows = run(python, tmp_path, "-c", cat, "cat", "day.bin")
+    assert rows.startswith("event_id,parcel_id,sidx,weight\n1,4,-1,1.25\n1,4,1,2.5\n")
+
+
 def test_the_wheel_is_what_runs(python: Path, tmp_path: Path) -> None:
     printed = run(python, tmp_path, "-c", "import evstream; print(evstream.__file__)")
     assert str(python.parent.parent) in printed

@@ -1,4 +1,4 @@
-"""Write the conformance suite: streams that a reader must accept, and streams it must refuse.
+"""Write the conformance suite: streams to accept, to refuse, and to accept and report.
 
     python tests/conformance/write_conformance.py            write what is missing or differs
     python tests/conformance/write_conformance.py --check    write nothing; exit 1 if a file differs
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ sys.path.insert(0, str(HERE.parent / "golden"))
 from write_golden import (  # noqa: E402
     DEFAULT_WIDTHS,
     TYPES,
+    Bits,
     Golden,
     cdf_file,
     event_ids_file,
@@ -69,6 +71,21 @@ ABOUT_REFUSE = ABOUT | {
     "reason": REASONS,
     "offset": "the byte that a reader has to name",
 }
+
+
+ABOUT_BREAK = ABOUT | {
+    "rule": "the rule of spec/oasis.yaml that the stream breaks, and the only one of them",
+    "offset": "the byte of the block header or entry that breaks it",
+}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A stream that can be read, and breaks a rule at a byte."""
+
+    golden: Golden
+    rule: str
+    offset: int
 
 
 @dataclass(frozen=True)
@@ -324,6 +341,75 @@ def entry_of(path: str, data: bytes, **facts: object) -> dict[str, object]:
     }  # fmt: skip
 
 
+# Streams to accept and report
+
+
+def broken() -> Iterator[Broken]:
+    """Reserved ids and values out of range, in the second of three blocks."""
+    for name, widths in WIDTHS.items():
+        for stream in SAMPLES:
+            yield from broken_samples(stream, name, widths)
+        opening, header, entry = sizes("cdf", widths)
+        second = opening + header + 2 * entry
+        bins = [(0.5, 0.25), (1.0, 0.75)]
+        cases = {
+            "event_0": ((0, 7, 8), bins, "event-id-positive", second),
+            "areaperil_0": ((2, 0, 8), bins, "block-id-positive", second),
+            "vulnerability_negative": ((2, 7, -8), bins, "block-id-positive", second),
+            "prob_negative": (
+                (2, 7, 8), [(-0.5, 0.25), bins[1]], "prob-in-range", second + header,
+            ),
+            "mean_above_1": (
+                (2, 7, 8), [bins[0], (1.0, 1.5)], "prob-in-range", second + header + entry,
+            ),
+        }  # fmt: skip
+        for case, (ids, values, rule, offset) in cases.items():
+            blocks = [((1, 7, 8), bins), (ids, values), ((3, 7, 8), bins)]
+            why = f"The second block breaks {rule}."
+            golden = cdf_file(f"breaks_cdf_{name}_{case}", why, blocks, widths)
+            yield Broken(golden, rule, offset)
+        golden = event_ids_file(
+            f"breaks_event_ids_{name}_negative", "A negative event id.", [1, -2, 3], widths
+        )
+        yield Broken(golden, "event-id-positive", sizes("event_ids", widths)[1])
+
+
+def broken_samples(stream: str, name: str, widths: dict[str, str]) -> Iterator[Broken]:
+    opening, header, entry = sizes(stream, widths)
+    exposure = (1000.0,) if stream == "summary" else ()
+    pairs = [(-3, 9.0), (-1, 2.5), (2, 4.0)]
+    second = opening + header + 4 * entry
+    entries = second + header
+
+    not_a_number = Bits(0x7FF8000000000000 if name == "wide" else 0x7FC00000)
+
+    def third(loss: float) -> list[tuple[int, float]]:
+        return [*pairs[:2], (2, loss)]
+
+    cases = {
+        "event_0": ((0, 7), pairs, "event-id-positive", second),
+        "event_negative": ((-2, 7), pairs, "event-id-positive", second),
+        "id_0": ((2, 0), pairs, "block-id-positive", second),
+        "id_negative": ((2, -7), pairs, "block-id-positive", second),
+        "sidx_above_len_sample": (
+            (2, 7), [*pairs, (11, 1.0)], "sidx-in-range", entries + 3 * entry,
+        ),
+        "sidx_unknown": ((2, 7), [(-6, 1.0), *pairs], "sidx-known", entries),
+        "loss_nan": ((2, 7), third(not_a_number), "loss-finite", entries + 2 * entry),
+        "loss_infinite": ((2, 7), third(math.inf), "loss-finite", entries + 2 * entry),
+        "loss_negative": ((2, 7), third(-4.0), "loss-not-negative", entries + 2 * entry),
+    }  # fmt: skip
+    for case, (ids, values, rule, offset) in cases.items():
+        if stream != "loss" and (name == "wide" or case.startswith("loss_")):
+            continue  # as in a loss stream
+        blocks = [
+            ((1, 7, *exposure), pairs), ((*ids, *exposure), values), ((3, 7, *exposure), pairs),
+        ]  # fmt: skip
+        why = f"The second block breaks {rule}."
+        golden = sample_file(f"breaks_{stream}_{name}_{case}", stream, why, blocks, widths)
+        yield Broken(golden, rule, offset)
+
+
 def outputs() -> dict[str, bytes]:
     """The contents of every file of the suite by its path."""
     contents: dict[str, bytes] = {}
@@ -354,6 +440,14 @@ def outputs() -> dict[str, bytes]:
                 reason=case.reason, offset=case.offset,
             )
         )  # fmt: skip
+    reported = []
+    for case in broken():
+        golden = case.golden
+        path, data = f"streams/{golden.name}.bin", bytes(golden.data)
+        contents[path] = data
+        common = {"stream": golden.stream, "widths": golden.widths, "why": golden.why}
+        reported.append(entry_of(path, data, **common, rule=case.rule, offset=case.offset))
+    contents["break.json"] = text_of(ABOUT_BREAK, reported)
     contents["accept.json"] = text_of(ABOUT_ACCEPT, accept)
     contents["refuse.json"] = text_of(ABOUT_REFUSE, refuse)
     return contents

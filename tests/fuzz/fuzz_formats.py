@@ -274,7 +274,7 @@ int main(void)
 {{
     static unsigned char data[1 << 20];
     size_t n = fread(data, 1, sizeof data, stdin), i;
-    (void)number; (void)letters;
+    (void)number; (void)letters; (void)whole;
     for (i = 0; i <= n; i++) run(data, i, i == n);
     return 0;
 }}
