@@ -26,7 +26,7 @@ LAYERS = [
     ["writing"],
     ["compat", "merging"],
     ["tables", "event_stream"],
-    ["comparison", "conversion", "dropin"],
+    ["comparison", "conversion", "dropin", "engines"],
     ["binding", "include"],
     ["cli"],
     ["console"],

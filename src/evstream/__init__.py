@@ -160,7 +160,12 @@ _HOME = {
 __all__ = list(_HOME)
 
 
-_MODULES = {"dropin", "event_stream"}
+_MODULES = {
+    "dask": "engines.dask",
+    "dropin": "dropin",
+    "event_stream": "event_stream",
+    "spark": "engines.spark",
+}
 """Modules that the documentation names as attributes of the package."""
 
 
@@ -169,7 +174,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'evstream' has no attribute {name!r}")
     import importlib
 
-    module = importlib.import_module(f"evstream.{_HOME.get(name, name)}")
+    module = importlib.import_module(f"evstream.{_HOME.get(name) or _MODULES[name]}")
     value = getattr(module, name) if name in _HOME else module
     globals()[name] = value
     return value

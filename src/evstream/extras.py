@@ -11,6 +11,8 @@ from evstream import process
 from evstream.errors import MissingExtraError
 
 _EXTRAS = {
+    "dask.dataframe": "dask",
+    "dask.delayed": "dask",
     "fsspec": "remote",
     "jinja2": "codegen",
     "obstore": "remote",

@@ -93,10 +93,10 @@ def read_pandas(
         timeout=timeout,
         format=format,
     )
-    return pd.DataFrame(_readable(columns, name), copy=False)
+    return pd.DataFrame(readable(columns, name), copy=False)
 
 
-def _readable(columns: Mapping[str, Array], source: str | None) -> dict[str, Any]:
+def readable(columns: Mapping[str, Array], source: str | None) -> dict[str, Any]:
     """Columns as a dataframe takes them: text as str. Raises TableError for other bytes."""
     return {
         name: strings_of(column, name, source).to_pylist() if is_text(column.dtype) else column
@@ -190,7 +190,7 @@ class _Scan:
                 kept = chunk
                 if of_blocks is not None:
                     columns = dict(zip(names, chunk.columns.block, strict=False))
-                    blocks = pl.DataFrame(_readable(columns, self._name))
+                    blocks = pl.DataFrame(readable(columns, self._name))
                     passed = blocks.select(of_blocks).to_series().fill_null(False).to_numpy()
                     if not passed.any():
                         continue
@@ -198,7 +198,7 @@ class _Scan:
                 # Without a column the number of rows has to be said.
                 count = row_count(kept.columns)
                 frame = pl.DataFrame(
-                    _readable(named_rows(self._header, kept, made), self._name) or None,
+                    readable(named_rows(self._header, kept, made), self._name) or None,
                     height=None if made else count,
                 )
                 if files.name in used:

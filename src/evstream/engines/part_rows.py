@@ -1,0 +1,105 @@
+"""What a task of an engine does: read the rows of its part, only the columns that are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from evstream._support.format import Format
+from evstream.partition.part import Part
+from evstream.partition.parts import SIZE
+from evstream.partition.parts import parts as plan_parts
+from evstream.reading.ids import Ids, ids_of
+from evstream.reading.section import Section
+from evstream.reading.sources import open_stream
+from evstream.tables.rows import Selection, named_rows, watched_chunks
+from evstream.transport.endpoints import SourcesLike
+from evstream.wire.columns import Array, row_count
+from evstream.wire.header import StreamHeader
+
+
+def planned(
+    parts: SourcesLike,
+    events: Ids = None,
+    *,
+    size: int | str = SIZE,
+    whole: str = "block",
+    storage_options: Mapping[str, Any] | None = None,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    format: Format | None = None,
+) -> tuple[StreamHeader, Sequence[Part]]:
+    """The header and the parts of what evstream.parts returns or takes; with `events` only these.
+
+    Raises TypeError for a list that has parts and other things.
+    """
+    is_list = isinstance(parts, Sequence) and not isinstance(parts, str)
+    several: Sequence[Any] = parts if is_list else ()  # type: ignore[assignment]
+    if not any(isinstance(part, Part) for part in several[:1]):
+        found = plan_parts(
+            parts, size, whole=whole, events=events, storage_options=storage_options,
+            stream=stream, widths=widths, format=format,
+        )  # fmt: skip
+        return found.header, found
+    if not all(isinstance(part, Part) for part in several):
+        raise TypeError("the list has parts and other things, expected either")
+    header: StreamHeader = several[0].header
+    if events is None:
+        return header, list(several)
+    ids = ids_of("events", events, header.block_columns[header.event_column])
+    assert ids is not None
+    wanted = events if isinstance(events, range) else ids.tolist()
+    return header, [replace(part, events=wanted) for part in several]
+
+
+def rows_of(
+    part: Part, names: Sequence[str], sidx: Ids = None
+) -> Iterator[tuple[dict[str, Array], int]]:
+    """The named columns of the rows of a part, and the number of rows, a chunk at a time."""
+    selection = Selection(part.header, None, sidx)
+    read = [*names]
+    if sidx is not None and part.header.sidx not in read:
+        read.append(str(part.header.sidx))
+    with open_stream(part) as opened:
+        for chunk in watched_chunks(opened):
+            rows = selection.rows(named_rows(part.header, chunk, read))
+            count = len(rows[read[0]]) if read else row_count(chunk.columns)
+            yield {name: rows[name] for name in names}, count
+
+
+def columns_of(part: Part, names: Sequence[str], sidx: Ids = None) -> tuple[dict[str, Array], int]:
+    """The named columns of all rows of a part, and the number of rows."""
+    pieces = list(rows_of(part, names, sidx))
+    dtypes = part.header.row_columns
+    columns = {
+        name: np.concatenate([np.empty(0, dtypes[name]), *(rows[name] for rows, _ in pieces)])
+        for name in names
+    }
+    return columns, sum(count for _, count in pieces)
+
+
+def first_event(part: Part) -> Any:
+    """The id of the first event of a part; EMPTY if no block starts in it, None if that is not
+    known before it is read."""
+    section = part.open_section()
+    try:
+        if not isinstance(section, Section):
+            return None
+        block = section.first_block()
+        return EMPTY if block is None else block[part.header.event_column].item()
+    finally:
+        section.close()
+
+
+EMPTY = object()
+
+
+def refuse_unknown(names: Iterable[str], header: StreamHeader) -> None:
+    """Raise ValueError for a column that the stream does not have."""
+    for name in names:
+        if name not in header.row_columns:
+            known = ", ".join(header.row_columns)
+            raise ValueError(f"there is no column {name!r}, expected one of {known}")
