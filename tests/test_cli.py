@@ -46,7 +46,7 @@ def test_the_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out == f"evstream {evstream.__version__}\n"
 
 
-def test_options_may_stand_between_files(tmp_path, capsys):
+def test_options_may_stand_between_files(tmp_path, capsys, monkeypatch):
     assert main(["info", str(LOSS), "--json", str(LOSS)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
     merged = tmp_path / "all.bin"
@@ -54,6 +54,9 @@ def test_options_may_stand_between_files(tmp_path, capsys):
     assert "this event is in" in capsys.readouterr().err
     assert main(["merge", "--no-fsync", "--", str(LOSS), str(merged)]) == 0
     assert merged.read_bytes() == LOSS.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    os.rename(merged, "-all.bin")
+    assert main(["info", "--json", "--", "-all.bin", str(LOSS)]) == 0
     assert main(["convert", str(LOSS), "--to", "csv", str(tmp_path / "loss.txt")]) == 0
     with pytest.raises(SystemExit):
         main(["info", str(LOSS), "--jsn", str(LOSS)])

@@ -20,8 +20,9 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse, as `parse_known_intermixed_args` does, which calls this method in its turn."""
-        if self._is_mixing:
+        """Parse, as `parse_known_intermixed_args` does, which calls this method in its turn. It
+        loses `--`, after which a file name may begin with a hyphen."""
+        if self._is_mixing or "--" in (args or ()):
             return super().parse_known_args(args, namespace)
         self._is_mixing = True
         try:

@@ -165,7 +165,8 @@ def half_widths(header: StreamHeader, data: bytes, ended: bool) -> dict[str, str
             opening = _Opening(other, data)
             too_large = events > np.iinfo(other.block_dtype[0]).max
             reads = opening.parses and (opening.is_whole or not ended) and opening.says_enough
-            likely = too_large.all() and opening.has_likely_events(header)
+            distinct = len(np.unique(opening.events)) == len(opening.events)
+            likely = distinct and too_large.all() and opening.has_likely_events(header)
             if reads and likely and not _breaks(opening, "error"):
                 return {name: width}
     return None
@@ -281,7 +282,7 @@ class _Opening:
         a count, and the rest of the bytes its entries.
         """
         if not self._entry:
-            return self._are_distinct and (self.closed >= ENOUGH or self._ascend)
+            return self.closed >= ENOUGH or self._ascend
         closed = self.counts[: self.closed]
         entries = closed if self.header.block.count is not None else self.counts
         return 0 not in closed and (self.closed > 1 or sum(entries) >= ENOUGH)
@@ -301,10 +302,6 @@ class _Opening:
         blocks = self._gather(np.array(self.starts), self.header.block_dtype)
         found: Array = blocks[blocks.dtype.names[0]]  # type: ignore[index]
         return found
-
-    @property
-    def _are_distinct(self) -> bool:
-        return len(np.unique(self.events)) == len(self.starts)
 
     @property
     def _ascend(self) -> bool:
