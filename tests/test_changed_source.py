@@ -362,7 +362,15 @@ def test_events_in_memory_go_on_in_both_processes(data: bytes) -> None:
     assert len(list(events)) == EVENTS - 1
 
 
-@pytest.mark.parametrize("by", ["events", "chunks"])
+ITERATORS: dict[str, Any] = {
+    "events": lambda source: iter(evstream.open(source)),
+    "chunks": lambda source: evstream.open(source).chunks(),
+    "callbacks": lambda source: evstream.reader_class("loss")(np.zeros(1)).read(source),
+    "batches": lambda source: evstream.iter_batches(source, rows=100),
+}
+
+
+@pytest.mark.parametrize("by", ITERATORS)
 def test_two_threads_at_once_are_an_error(by: str, data: bytes) -> None:
     """The second one begins where the first waits for bytes."""
 
@@ -373,8 +381,9 @@ def test_two_threads_at_once_are_an_error(by: str, data: bytes) -> None:
                     next(rows)
             return super().readinto1(view[:4096])
 
-    stream = evstream.open(Waiting(data))
-    rows: Iterator[Any] = iter(stream) if by == "events" else stream.chunks()
+    if by == "batches":
+        pytest.importorskip("pyarrow")
+    rows: Iterator[Any] = ITERATORS[by](Waiting(data))
     assert sum(1 for _ in rows) > 1
 
 

@@ -18,7 +18,8 @@ costs no call. It goes on at any byte: what lies between two calls is in the `wa
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,7 @@ from evstream.compat.event_reader import EventReader
 from evstream.compat.feed import Feed, learn
 from evstream.compat.known_stream import KNOWN, KnownStream
 from evstream.errors import ReaderError, StreamMismatchError
+from evstream.reading.one_reader import OneReader
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.file_objects import name_of, read_fully
@@ -71,7 +73,13 @@ class CallbackReader(EventReader):
             StreamMismatchError: two sources have different headers, or one is not of the type
                 of this reader.
             CorruptStreamError: an entry breaks a limit; see reader_class.
+            EvstreamError: two threads use the iterator at the same time.
         """
+        first = sources[0] if sources else "no source"
+        name = os.fspath(first) if isinstance(first, (str, os.PathLike)) else name_of(first)
+        return OneReader(self._read(sources), name)
+
+    def _read(self, sources: Sequence[SourceLike]) -> Generator[int]:
         streams: list[Source] = []
         first: StreamHeader | None = None
         try:

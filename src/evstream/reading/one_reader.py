@@ -24,14 +24,18 @@ class OneReader(Generic[T], Iterator[T]):
     Args:
         generator: what to iterate over.
         name: of the stream, for messages.
-        check_process: raises the error for a forked process.
+        check_process: raises the error for a forked process; None where the generator does.
     """
 
     def __init__(
-        self, generator: Generator[T], name: str, check_process: Callable[[], None]
+        self,
+        generator: Generator[T],
+        name: str,
+        check_process: Callable[[], None] | None = None,
     ) -> None:
         self._generator, self._name, self._check_process = generator, name, check_process
-        _open_readers.add(self)
+        if check_process is not None:
+            _open_readers.add(self)
 
     def __next__(self) -> T:
         try:
@@ -44,9 +48,14 @@ class OneReader(Generic[T], Iterator[T]):
             expected="one thread at a time: each with its own evstream.open, or a lock",
         )  # fmt: skip
 
+    def close(self) -> None:
+        """Close the generator, as its own method does."""
+        self._generator.close()
+
     def refuse_fork(self) -> None:
         """Called in a forked process: raise at the next step if the stream is its parent's."""
-        self._generator = _checked(self._check_process, self._generator)
+        if self._check_process is not None:
+            self._generator = _checked(self._check_process, self._generator)
 
 
 def _checked(check: Callable[[], None], generator: Generator[T]) -> Generator[T]:

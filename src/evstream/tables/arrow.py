@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from evstream._support.texts import bytes_of, is_text, refuse_illegal
 from evstream.errors import TableError, WriteError
 from evstream.extras import import_arrow
 from evstream.reading.ids import Ids
+from evstream.reading.one_reader import OneReader
 from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
 from evstream.tables.batches import BATCH_ROWS
@@ -188,7 +189,7 @@ def _schema_and_batches(
     """The schema of a stream, and its batches, which close it at their end."""
     pa = import_arrow()
 
-    def steps() -> Iterator[Any]:
+    def steps() -> Generator[Any]:
         with stream:
             files = FileColumn(file, stream.header)
             schema = arrow_schema(stream.header, files.name)
@@ -201,7 +202,8 @@ def _schema_and_batches(
                 yield pa.RecordBatch.from_pylist([], schema)
 
     batches = steps()
-    return next(batches), batches  # a generator that has begun closes the stream if it is dropped
+    # A generator that has begun closes the stream if it is dropped.
+    return next(batches), OneReader(batches, stream.name)
 
 
 def arrow_reader(
