@@ -207,8 +207,11 @@ def block_modules(spec: Spec) -> Iterator[BlockModule]:
 
 
 def kernel_modules(spec: Spec) -> Iterator[BlockModule]:
-    """The module of each block, whose kernels serve all widths, planned at the default ones."""
+    """The module of each block with entries, whose kernels serve all widths, planned at the
+    default ones."""
     for block in spec.blocks.values():
+        if block.entry is None:
+            continue
         widths = next(combinations(spec, scalars_of(spec, block.header, block.entry)))
         yield _block_module(spec, block, widths)
 
@@ -250,9 +253,18 @@ def keys_of(columns: tuple[PlacedField, ...]) -> tuple[PlacedField, ...]:
     return tuple(f for i, f in enumerate(columns) if i == 0 or f.dtype[0] != "f")
 
 
+def _has_functions(spec: Spec, record: Record) -> bool:
+    """Whether functions read and write single records. The flat files of a format without a type
+    word are arrays of records, which numpy reads and writes as a whole."""
+    if spec.type_word.fields or record.documented:
+        return True
+    in_entries = any(record.name in (b.header, b.entry) and b.entry for b in spec.blocks.values())
+    return in_entries or any(s.header == record.name for s in spec.streams.values())
+
+
 def records_modules(spec: Spec) -> Iterator[RecordsModule]:
     for widths in combinations(spec, list(spec.scalars)):
-        records = tuple(place(r, widths) for r in spec.records.values())
+        records = tuple(place(r, widths) for r in spec.records.values() if _has_functions(spec, r))
         by_name = {r.name: r for r in records}
         writers: list[Writer] = []
         documented: list[str] = []

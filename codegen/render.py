@@ -155,11 +155,7 @@ def _modules(spec: Spec, text: Callable[..., str]) -> Iterator[tuple[str, str]]:
     for records in plan.records_modules(spec):
         yield records.name, text("records.py.j2", module=records)
     for module in plan.kernel_modules(spec):
-        template = "header_only.py.j2"
-        if module.delimiter is not None:
-            template = "delimited.py.j2"
-        elif module.count is not None:
-            template = "counted.py.j2"
+        template = "counted.py.j2" if module.delimiter is None else "delimited.py.j2"
         yield module.block.name, text(template, module=module)
 
 

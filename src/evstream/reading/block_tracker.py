@@ -61,7 +61,7 @@ class BlockTracker:
         self._header_size = header.block_dtype.itemsize
         self._entry_size = header.entry_size
         self._delimiter_size = self._entry_size if header.block.delimiter else 0
-        self._keys: list[str] = self._kernels.KEY_COLUMNS
+        self._keys = list(header.key_columns)
         self._carry = b""
         self._rows = 0
         self._dropped_event: Any = None

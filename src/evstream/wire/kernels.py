@@ -10,11 +10,15 @@ import numpy as np
 
 from evstream._support.format import Format
 from evstream._support.protocol import STATE_FIELDS
+from evstream.wire.flat_kernels import FlatKernels
 from evstream.wire.header import StreamHeader
 
 
 def block_kernels(header: StreamHeader) -> Any:
-    """The generated module for the blocks of a stream, e.g. evstream._generated.item."""
+    """The generated module for the blocks of a stream, e.g. evstream._generated.item; for those
+    without entries, kernels of numpy."""
+    if header.block.entry is None:
+        return FlatKernels(header)
     return header.format.module(header.block.name)
 
 
