@@ -27,8 +27,8 @@ def _keys(required: str, optional: str = "") -> Keys:
 
 KEYS = {
     "spec": _keys(
-        "format doc scalars enums type_word records blocks streams",
-        "delimiters rules default_stream",
+        "format doc scalars records blocks streams",
+        "enums type_word delimiters rules default_stream",
     ),
     "scalar": _keys("doc widths", "env"),
     "enum": _keys("doc values", "count"),
@@ -38,9 +38,9 @@ KEYS = {
     "record": _keys("doc fields", "documented"),
     "field": _keys("name type doc", "plural reserved minimum assumed"),
     "delimiter": _keys("doc record match write", "documented"),
-    "block": _keys("doc header", "entry end index"),
+    "block": _keys("doc header", "entry end index row"),
     "end": _keys("", "delimiter count"),
-    "stream": _keys("doc block", "aliases deprecated source aggregation header special_sidx csv"),
+    "stream": _keys("doc block", "aliases deprecated source aggregation header special_sidx csv files"),
     "stream_special": _keys("doc", "required"),
     "rule": _keys("doc fix severity check", "field limit special_sidx blocks streams"),
 }
@@ -56,6 +56,7 @@ class Style:
 
 LONGEST_NAME = 40
 SNAKE = Style("lower_snake_case", "[a-z][a-z0-9]*(_[a-z0-9]+)*")
+FILE = Style("a file name", "[A-Za-z0-9][A-Za-z0-9._-]*")
 UPPER = Style("UPPER_CASE", "[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 KEBAB = Style("kebab-case", "[a-z][a-z0-9]*(-[a-z0-9]+)*")
 COLUMN = Style("letters and digits", "[A-Za-z][A-Za-z0-9_]*")
@@ -165,6 +166,7 @@ CHECKS = {
     "contiguous": RuleCheck("header"),
     "unique_in_event": RuleCheck("header", text=True),
     "once_in_list": RuleCheck("header", text=True),
+    "consecutive": RuleCheck("header"),
     "known_special": RuleCheck("entry"),
     "at_most": RuleCheck("entry", limit=True),
     "unique_in_block": RuleCheck("entry"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .check import check
 from .draft import Draft
-from .language import COLUMN, KEBAB, SNAKE, UPPER
+from .language import COLUMN, FILE, KEBAB, SNAKE, UPPER
 from .model import (
     Block,
     Delimiter,
@@ -75,8 +75,8 @@ class _Loader:
             format=v.snake(key("format")),
             doc=v.doc(key("doc")),
             scalars=v.named(key("scalars"), SNAKE, self.scalar),
-            enums=v.named(key("enums"), SNAKE, self.enum),
-            type_word=self.type_word(key("type_word")),
+            enums=v.maybe(key("enums"), lambda node: v.named(node, SNAKE, self.enum)) or {},
+            type_word=v.maybe(key("type_word"), self.type_word) or TypeWord("", ()),
             records=v.named(key("records"), SNAKE, self.record),
             delimiters=v.named(key("delimiters"), SNAKE, self.delimiter),
             blocks=v.named(key("blocks"), SNAKE, self.block),
@@ -117,8 +117,8 @@ class _Loader:
             parameter=v.maybe(key("parameter"), v.snake),
         )
 
-    def type_word(self, node: Node | None) -> TypeWord:
-        """Without fields when there was a problem in it."""
+    def type_word(self, node: Node) -> TypeWord:
+        """Without fields when there was a problem in it, as in a format without a type word."""
         v = self.values
         before = len(v.problems)
         key = v.keys(node, "type_word")
@@ -189,6 +189,7 @@ class _Loader:
             delimiter=v.maybe(end("delimiter"), v.word),
             count=v.maybe(end("count"), v.word),
             index=v.maybe(key("index"), v.snake),
+            row=v.maybe(key("row"), self.field),
         )
 
     def stream(self, name: str, node: Node) -> Stream:
@@ -206,6 +207,7 @@ class _Loader:
             special_sidx=tuple(special_sidx.values()),
             csv=v.maybe(key("csv"), self.csv) or (),
             aliases=v.each(aliases, v.snake) if (aliases := key("aliases")) is not None else (),
+            files=v.maybe(key("files"), lambda n: v.each(n, lambda f: v.name(f, FILE))) or (),
         )
 
     def csv(self, node: Node) -> tuple[tuple[str, str], ...]:

@@ -103,7 +103,7 @@ class Delimiter:
 @dataclass(frozen=True)
 class Block:
     """A header and its entries. At most one of `delimiter` and `count` is set;
-    a block with neither is a bare header."""
+    a block with neither is a bare header, and may have a column for the number of the `row`."""
 
     name: str
     doc: str
@@ -112,6 +112,7 @@ class Block:
     delimiter: str | None
     count: str | None
     index: str | None
+    row: Field | None
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ class StreamSpecial:
 @dataclass(frozen=True)
 class Stream:
     """`source` and `aggregation` are both None for a stream without a type word. `csv` pairs
-    columns of rows with their names in CSV, in the order of CSV; empty for wire order and names."""
+    columns of rows with their names in CSV, in the order of CSV; empty for wire order and names.
+    `files` are the usual names of files that hold it."""
 
     name: str
     doc: str
@@ -138,6 +140,7 @@ class Stream:
     special_sidx: tuple[StreamSpecial, ...]
     csv: tuple[tuple[str, str], ...]
     aliases: tuple[str, ...]
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True)

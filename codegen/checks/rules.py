@@ -50,6 +50,8 @@ def fields(draft: Draft) -> Problems:
         used = {"header": headers, "entry": entries, "header or entry": headers + entries}
         where = CHECKS[rule.check].where if rule.check in CHECKS else None
         legal = _fields(draft, used[where], "blocks", "streams") if where is not None else None
+        if legal is not None and "header" in str(where):
+            legal = [*legal, *(block.row.name for block in blocks if block.row is not None)]
         for i, name in enumerate(rule.fields):
             if legal is not None and name not in legal:
                 message = unknown(f"field of a block's {where}", name, legal)

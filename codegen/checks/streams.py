@@ -81,6 +81,17 @@ def special_fields(draft: Draft) -> Problems:
                 yield draft.problem(f"{path}.{special.name}", misfit)
 
 
+def files(draft: Draft) -> Problems:
+    """A file name tells one stream, whatever the case of its letters."""
+    named = [
+        (f"streams.{stream.name}.files[{i}]", name.lower())
+        for stream in draft.spec.streams.values()
+        for i, name in enumerate(stream.files)
+    ]
+    for path, name, first in repeated(named):
+        yield draft.problem(path, f"{name!r} is taken by {first}; a name tells one stream")
+
+
 def csv_columns(draft: Draft) -> Problems:
     """A CSV has each column of the rows once, under a name of its own."""
     for stream in draft.spec.streams.values():
@@ -105,7 +116,8 @@ def _row_columns(draft: Draft, stream: Stream) -> list[str] | None:
     entry = _entry_fields(draft, stream)
     if block is None or header is None or entry is None:
         return None
-    names = [field.name for field in header.fields if field.name != block.count]
+    names = [block.row.name] if block.row is not None else []
+    names += [field.name for field in header.fields if field.name != block.count]
     names += [block.index] if block.index is not None else []
     return names + [field.name for field in entry]
 

@@ -158,13 +158,35 @@ def block_headers(draft: Draft) -> Problems:
             message = "the first field of a block header is the event, which is a number, not text"
             yield draft.problem(f"{path}[{columns[0][0]}].type", message)
         for i, field in enumerate(fields):
-            if field.plural is None and field.name != block.count:
+            if block.entry and field.plural is None and field.name != block.count:
                 message = "missing; the field of a block header is read into a column of this name"
                 yield draft.problem(f"{path}[{i}].plural", message)
 
 
+def block_rows(draft: Draft) -> Problems:
+    """The number of a record is its place in the file, so that all of the file is records."""
+    for block in draft.spec.blocks.values():
+        if block.row is None:
+            continue
+        path = f"blocks.{block.name}.row"
+        if block.entry is not None:
+            yield draft.problem(path, "only for a block without entries")
+        yield from draft.unknown("scalars", "scalar", block.row.type, f"{path}.type")
+        if block.row.type in draft.spec.scalars and draft.kind(block.row) in ("float", "text"):
+            yield draft.problem(f"{path}.type", "must be a type of integers")
+        elif len(draft.spec.scalars[block.row.type].widths if block.row.type in draft.spec.scalars else "1") > 1:
+            yield draft.problem(f"{path}.type", "must be a type of one width")
+        for key, given in (
+            ("reserved", bool(block.row.reserved)),
+            ("minimum", block.row.minimum is not None),
+            ("assumed", block.row.assumed is not None),
+        ):
+            if given:
+                yield draft.problem(f"{path}.{key}", "not for the number of a record")
+
+
 def block_columns(draft: Draft) -> Problems:
-    """The fields of header and entry, and the index, are columns side by side."""
+    """The fields of header and entry, the index and the row are columns next to each other."""
     records = draft.spec.records
     for block in draft.spec.blocks.values():
         header = records[block.header].fields if block.header in records else ()
@@ -174,6 +196,9 @@ def block_columns(draft: Draft) -> Problems:
             if field.name in names:
                 message = f"{field.name!r} is a field of {block.header!r} too; it must be in one"
                 yield draft.problem(f"blocks.{block.name}.entry", message)
+        if block.row is not None and block.row.name in names:
+            message = f"{block.row.name!r} is a field of {block.header!r}; choose another name"
+            yield draft.problem(f"blocks.{block.name}.row.name", message)
         if block.index in names | {field.name for field in entry}:
             message = f"{block.index!r} is a field of the block; choose another name"
             yield draft.problem(f"blocks.{block.name}.index", message)

@@ -42,7 +42,8 @@ class Block:
     """A header record and its entries, which a delimiter or a count in the header ends.
 
     `match` is the entry field that marks a delimiter, and its value there; `index` names the
-    column that counts the entries of a block from 1.
+    column that counts the entries of a block from 1, and `row` is a column before the others that
+    counts the blocks of a file of bare headers from 1. Neither is in the file.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Block:
     match: tuple[str, int] | None
     count: str | None
     index: str | None
+    row: Field | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Special:
 @dataclass(frozen=True)
 class Stream:
     """A stream type; `type_word` is None for a stream without one. `csv` pairs the
-    columns of rows with their names in CSV, in the order of CSV; empty for wire order and names."""
+    columns of rows with their names in CSV, in the order of CSV; empty for wire order and names.
+    `files` are the usual names of files that hold it."""
 
     name: str
     doc: str
@@ -80,6 +83,7 @@ class Stream:
     specials: tuple[Special, ...]
     csv: tuple[tuple[str, str], ...] = ()
     aliases: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -321,7 +321,10 @@ class _Opening:
             places = np.repeat(first, counts) + np.arange(offsets[-1]) * self._entry
             entries = self._gather(places, header.entry_dtype)
             entry = tuple(entries[name] for name in header.entry_columns)
-        return Columns(tuple(blocks[name] for name in header.block_columns), offsets, entry)
+        columns = {name: blocks[name] for name in blocks.dtype.names or ()}
+        if header.block.row is not None:
+            columns[header.block.row.name] = np.arange(1, len(blocks) + 1)
+        return Columns(tuple(columns[name] for name in header.block_columns), offsets, entry)
 
     def _gather(self, places: Array, dtype: np.dtype[Any]) -> Array:
         """The records at these places."""

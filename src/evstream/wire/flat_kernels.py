@@ -23,19 +23,26 @@ class FlatKernels:
     def __init__(self, header: StreamHeader) -> None:
         self._dtype = header.block_dtype
         self._columns = tuple(header.block_columns)
+        self._row = None if header.block.row is None else header.block.row.name
+        self._start = header.size
         self._keys = tuple(header.key_columns)
 
     def _fill(
-        self, names: tuple[str, ...], buffer: Array, cursor: int, valid: int,
+        self, names: tuple[str, ...], buffer: Array, cursor: int, valid: int, base: int,
         columns: tuple[Array, ...], n: int,
     ) -> tuple[int, int, int]:  # fmt: skip
-        """Copy fields of the whole records to rows n and on: (cursor, n, status)."""
+        """Copy fields of the whole records to rows n and on: (cursor, n, status). The number of a
+        record follows from its place in the stream."""
         size = self._dtype.itemsize
         whole = max(0, (valid - cursor) // size)
         count = min(whole, len(columns[0]) - n)
         records = buffer[cursor : cursor + count * size].view(self._dtype)
         for name, column in zip(names, columns, strict=True):
-            column[n : n + count] = records[name]
+            if name == self._row:
+                first = (base + cursor - self._start) // size + 1
+                column[n : n + count] = np.arange(first, first + count)
+            else:
+                column[n : n + count] = records[name]
         status = OUTPUT_FULL if count < whole else NEED_INPUT
         return cursor + count * size, n + count, status
 
@@ -45,7 +52,7 @@ class FlatKernels:
         """Decode buffer[cursor:valid] into one row per record; `rest` is the columns, and the
         first row. Returns (cursor, n, status)."""
         *columns, n = rest
-        return self._fill(self._columns, buffer, cursor, valid, tuple(columns), n)
+        return self._fill(self._columns, buffer, cursor, valid, base, tuple(columns), n)
 
     def find_blocks(
         self, buffer: Array, cursor: int, valid: int, base: int, state: Any, *rest: Any
@@ -53,8 +60,7 @@ class FlatKernels:
         """Find the records in buffer[cursor:valid]: a row of ids, start and 0 entries each;
         `rest` is the columns of ids, start, entries and the first row."""
         *keys, start, entries, n = rest
-        status = NEED_INPUT
-        at, end, status = self._fill(self._keys, buffer, cursor, valid, tuple(keys), n)
+        at, end, status = self._fill(self._keys, buffer, cursor, valid, base, tuple(keys), n)
         start[n:end] = base + cursor + np.arange(end - n) * self._dtype.itemsize
         entries[n:end] = 0
         return at, end, status
@@ -65,7 +71,7 @@ class FlatKernels:
         """Decode buffer[cursor:valid] into blocks without entries; `rest` is the columns, offsets,
         the first block and its first entry. Returns (cursor, b, n, status)."""
         *columns, offsets, b, n = rest
-        at, end, status = self._fill(self._columns, buffer, cursor, valid, tuple(columns), b)
+        at, end, status = self._fill(self._columns, buffer, cursor, valid, base, tuple(columns), b)
         offsets[b : end + 1] = n
         return at, end, n, status
 
@@ -79,5 +85,6 @@ class FlatKernels:
         count = max(0, min(len(columns[0]) - b, (len(buffer) - cursor) // size))
         records = buffer[cursor : cursor + count * size].view(self._dtype)
         for name, column in zip(self._columns, columns, strict=True):
-            records[name] = column[b : b + count]
+            if name != self._row:
+                records[name] = column[b : b + count]
         return cursor + count * size, b + count, -1

@@ -143,13 +143,18 @@ class StreamHeader:
 
     @functools.cached_property
     def block_columns(self) -> Mapping[str, np.dtype[Any]]:
-        """Fields of a block header that are columns (all but the count) -> dtype, in wire order."""
-        return {f.name: self.block_dtype[f.name] for f in self.column_fields}
+        """`column_fields` -> dtype, in wire order."""
+        row = self.block.row
+        number = {} if row is None else {row.name: np.dtype(f"<{self.widths[row.scalar]}")}
+        dtype = self.block_dtype
+        return {f.name: number.get(f.name) or dtype[f.name] for f in self.column_fields}
 
     @property
     def column_fields(self) -> list[Field]:
-        """The fields of a block header that are columns: all but the count."""
-        return [f for f in self.block_fields if f.name != self.block.count]
+        """The fields of a block header that are columns, all but the count; before them the number
+        of the record, where that is a column."""
+        row = [] if self.block.row is None else [self.block.row]
+        return row + [f for f in self.block_fields if f.name != self.block.count]
 
     @functools.cached_property
     def key_columns(self) -> Mapping[str, np.dtype[Any]]:
@@ -169,7 +174,7 @@ class StreamHeader:
     @functools.cached_property
     def extra_columns(self) -> Mapping[str, str]:
         """What a block has after its first two columns, event and item: plural -> name."""
-        return {str(f.plural): f.name for f in self.column_fields[2:]}
+        return {f.plural or f.name: f.name for f in self.column_fields[2:]}
 
     @functools.cached_property
     def entry_columns(self) -> Mapping[str, np.dtype[Any]]:

@@ -61,6 +61,11 @@ def read_header(
     format = format or bound_format()
     chosen = format.choose_widths(widths)
     expected = None if stream is None else format.stream(stream)
+    if expected is None and not format.type_word.parts:
+        raise StreamHeaderError(
+            f"a file of the {format.name} format does not say which stream it holds", source=source,
+            expected=f"--stream, one of {', '.join(format.streams)}",
+        )  # fmt: skip
     if expected is not None and expected.type_word is None:
         word, found = b"", expected
     else:

@@ -28,6 +28,7 @@ class Checker:
         finished_events: events that were left for another one.
         event: the last event.
         ids_in_event: field -> its values in that event so far.
+        last_of: block field -> its last value so far, where a rule compares it.
         last: entry field -> its last value so far.
         falls: field -> where it falls in the stretch, once a rule has asked.
         seen_specials: special sidx that the open block had so far.
@@ -40,6 +41,7 @@ class Checker:
         self.finished_events: set[Any] = set()
         self.event: Any = None
         self.ids_in_event: dict[str, set[Any]] = {}
+        self.last_of: dict[str, int] = {}
         self.last: dict[str, float] = {}
         self.falls: dict[str, Array] = {}
         self.seen_specials: set[int] = set()
@@ -315,6 +317,15 @@ def _once_in_list(checker: Checker, name: str, values: Array, columns: Columns) 
     return again
 
 
+def _consecutive(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
+    """From 1 without gaps, over the whole stream."""
+    before = np.array([checker.last_of.get(name, 0)], values.dtype)
+    last = values[-1].item()
+    checker.when_passed(lambda: checker.last_of.update({name: last}))
+    gaps: Array = values != np.concatenate([before, values[:-1]]) + values.dtype.type(1)
+    return gaps
+
+
 def _not_reserved(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
     reserved = {f.name: f.reserved for f in checker.header.block_fields}
     return np.isin(values, reserved.get(name, ()))
@@ -347,6 +358,7 @@ CHECKS: dict[str, Check] = {
     "unique_in_event": _unique_in_event,
     "once_in_list": _once_in_list,
     "contiguous": _contiguous,
+    "consecutive": _consecutive,
 }
 """Word of the vocabulary -> its check; those that concern a whole stream are not here."""
 

@@ -192,6 +192,8 @@ def row_scalars(header: StreamHeader) -> dict[str, Scalar]:
         for record in records
         for f in header.format.fields[record]
     }
+    if block.row is not None:
+        scalars[block.row.name] = header.format.scalars[block.row.scalar]
     if block.index is not None:
         scalars[block.index] = scalars[str(block.count)]
     return scalars
@@ -263,6 +265,22 @@ def group_rows(header: StreamHeader, rows: dict[str, Array], keys: list[str], so
                 differ(first, column), name, rows, keys, source, "the same in all rows of a block"
             )
     return offsets
+
+
+def refuse_row_numbers(header: StreamHeader, columns: Columns, before: int, source: str) -> None:
+    """Refuse records whose number is not their place after the `before` records of the stream;
+    raises WriteError. The number is not in the file, so another one would be lost."""
+    row = header.block.row
+    if row is None:
+        return
+    given = columns.block[0]
+    bad = given != np.arange(before + 1, before + 1 + len(given))
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise WriteError(
+            f"{row.name} is {given[at]}", source=source, row=at,
+            expected=f"{before + 1 + at}, the number of the record in the file",
+        )  # fmt: skip
 
 
 def refuse_counts(header: StreamHeader, columns: Columns, source: str) -> None:

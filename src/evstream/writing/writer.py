@@ -23,7 +23,7 @@ from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
 from evstream.writing.checker import WriteChecker
-from evstream.writing.conversion import as_rows, group_rows, refuse_counts
+from evstream.writing.conversion import as_rows, group_rows, refuse_counts, refuse_row_numbers
 from evstream.writing.encoder import Encoder
 from evstream.writing.matrix import Matrix, MatrixForm
 from evstream.writing.one_at_a_time import Lock, one_at_a_time
@@ -153,7 +153,7 @@ class Writer:
         grouped = Columns(firsts, offsets, entries)
         if self.validate:
             self._checker.check(grouped, continues)
-        refuse_counts(self.header, grouped, self.name)
+        self._refuse_numbers(grouped)
         if self.header.block.delimiter is None:
             self._encoder.blocks(grouped)
         else:
@@ -177,7 +177,7 @@ class Writer:
         columns = event.own_columns()
         if self.validate:
             self._checker.check(columns)
-        refuse_counts(self.header, columns, self.name)
+        self._refuse_numbers(columns)
         self._encoder.close_block()
         self._encoder.blocks(columns)
         self._out.flush_if_due()
@@ -237,6 +237,12 @@ class Writer:
             self.close()
         else:
             self.abort()
+
+    def _refuse_numbers(self, columns: Columns) -> None:
+        """Refuse counts and numbers of records that the file cannot hold."""
+        refuse_counts(self.header, columns, self.name)
+        before = (self._out.offset - self.header.size) // self.header.block_dtype.itemsize
+        refuse_row_numbers(self.header, columns, before, self.name)
 
     def _refuse_change(self, blocks: Mapping[str, Array]) -> None:
         """A block that goes on over two calls has one value of each other column."""
