@@ -1,4 +1,4 @@
-"""`python -m codegen [--check]`: generate everything of evstream that follows from the spec."""
+"""`python -m codegen [--check]`: generate everything of evstream that follows from its specs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,38 @@ import sys
 from pathlib import Path
 
 from .generate import generate
-from .outputs import OWN
+from .outputs import FILES, KINDS, OWN
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+SPECS = (
+    (ROOT / "spec" / "oasis.yaml", OWN, KINDS),
+    (ROOT / "spec" / "files.yaml", FILES, ("python", "kaitai", "docs")),
+)
+"""Spec, where its files belong, and which kinds are generated."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m codegen", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when stale")
     parser.add_argument("--force", action="store_true", help="write over files edited by hand")
-    parser.add_argument("--spec", type=Path, default=ROOT / "spec" / "oasis.yaml")
+    parser.add_argument("--spec", type=Path, help="a spec of streams, in place of evstream's own")
     parser.add_argument("--root", type=Path, default=ROOT, help="where the files belong")
     parser.add_argument(
         "--kaitai-widths", choices=("default", "all"), default="default",
         help="whether there is a Kaitai file for every combination of widths",
     )  # fmt: skip
     options = parser.parse_args(arguments)
-    outputs = dataclasses.replace(OWN, all_widths=options.kaitai_widths == "all")
-    return generate(options.spec, options.root, outputs, check=options.check, force=options.force)
+    status = 0
+    for spec, outputs, only in SPECS:
+        outputs = dataclasses.replace(outputs, all_widths=options.kaitai_widths == "all")
+        if options.spec is not None and outputs.modules == OWN.modules:
+            spec = options.spec
+        status |= generate(
+            spec, options.root, outputs, only=only, check=options.check, force=options.force
+        )
+    return status
 
 
 if __name__ == "__main__":

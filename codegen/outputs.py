@@ -54,6 +54,16 @@ OWN = Outputs(
 )
 """The files of evstream itself, below the root of the project."""
 
+FILES = Outputs(
+    command="make generate",
+    modules="src/evstream/_generated/files",
+    facade=None,
+    c_header="src/evstream/include/files/evstream_files.h",
+    kaitai="docs/kaitai/files",
+    docs="docs/files.md",
+)
+"""Those that follow from spec/files.yaml, the binary files beside the streams."""
+
 
 def package_outputs(package: str, *, all_widths: bool = False) -> Outputs:
     """The files of a package of its own, e.g. `mycodec`, below the folder to import it from."""

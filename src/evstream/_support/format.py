@@ -54,6 +54,10 @@ class Format:
         """One width per scalar; see schema.choose_widths."""
         return choose_widths(self.scalars, asked)
 
+    def has_stream(self, name: str) -> bool:
+        """Whether a stream type has this name or alias."""
+        return name in self.streams or any(name in s.aliases for s in self.streams.values())
+
     def stream(self, name: str) -> Stream:
         """The stream type with this name or alias. Raises ValueError, with the legal names."""
         if name in self.streams:

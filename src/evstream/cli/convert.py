@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from evstream._support.format import Format
+from evstream._support.known_formats import stream_header_fields
 from evstream._support.schema import Field
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, number, shown, whole_number
 from evstream.cli.progress import Progress
@@ -74,10 +75,9 @@ def add_parser(commands: Any, format: Format) -> None:
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
-    for field in format.stream_header_fields().values():
+    for field, scalar in stream_header_fields(format).values():
         kinds: dict[str, Callable[[str], Any]] = {"f": number, "s": str}
-        kind = kinds.get(format.scalars[field.scalar].widths[0][0], whole_number)
-        _add_field(group, field, kind)
+        _add_field(group, field, kinds.get(scalar.widths[0][0], whole_number))
     parser.set_defaults(run=run)
 
 
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     from evstream.conversion.formats import Options
 
     given = {
-        name: getattr(options, _DEST + name) for name in options.spec_format.stream_header_fields()
+        name: getattr(options, _DEST + name) for name in stream_header_fields(options.spec_format)
     }
     what = Options(
         stream=options.stream,

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.format import Format, bound_format
+from evstream._support.format import Format
+from evstream._support.known_formats import find_format, stream_header_fields
 from evstream.conversion.formats import Options, Table, format_of, module_of
 from evstream.conversion.parallel import ahead
 from evstream.conversion.stream_file import checked, copy
@@ -93,6 +94,9 @@ def convert(
     options = _with(options or Options(), named, header_fields)
     input_format = from_ or format_of(shown(str(source)))[0]
     output_format = to or format_of(shown(str(target)))[0]
+    if input_format == "bin":
+        _, name = find_format(options.format, options.stream, source)
+        options = dataclasses.replace(options, stream=name)
     _refuse_idle(options, output_format)
     refuse_same_file([source], [target])
     with ExitStack() as stack:
@@ -124,8 +128,8 @@ def convert(
 def _with(options: Options, named: Mapping[str, Any], header_fields: Mapping[str, Any]) -> Options:
     """The options with the arguments that are given in their place."""
     given = {name: value for name, value in named.items() if value is not None}
-    format = given.get("format") or options.format or bound_format()
-    for name in header_fields.keys() - format.stream_header_fields().keys():
+    known = stream_header_fields(given.get("format") or options.format)
+    for name in header_fields.keys() - known.keys():
         raise TypeError(f"convert takes no {name}")
     values = {name: value for name, value in header_fields.items() if value is not None}
     if values:
@@ -147,10 +151,8 @@ def _refuse_idle(options: Options, output_format: str) -> None:
 def _expands(source: SourceLike, input_format: str, options: Options) -> bool:
     """Whether the source may be compressed: a list of event ids has no header, so its first
     bytes can look like anything."""
-    bare = (
-        options.stream is not None
-        and (options.format or bound_format()).stream(options.stream).type_word is None
-    )
+    format, stream = find_format(options.format, options.stream)
+    bare = stream is not None and format.stream(stream).type_word is None
     return input_format != "bin" or may_be_compressed(source, bare)
 
 

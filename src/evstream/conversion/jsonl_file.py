@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream._support.format import bound_format
 from evstream._support.texts import is_text
 from evstream.conversion.line_guard import LineGuard
 from evstream.conversion.parallel import in_order
@@ -22,7 +21,7 @@ from evstream.conversion.text_values import TextColumn, is_zero, text_columns
 from evstream.errors import TableError
 from evstream.extras import import_arrow, import_extra
 from evstream.tables.arrow import arrow_schema, batch_of, rows_of
-from evstream.tables.column_names import has_impacted_exposure, stream_names
+from evstream.tables.column_names import has_impacted_exposure, stream_names, streams_of
 from evstream.text.json import json_lines
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
@@ -51,8 +50,8 @@ def read(source: Source, options: Options) -> Table:
 def _without_rows(source: Source, options: Options) -> Table:
     if options.stream is None:
         raise TableError("the file is empty", source=source.name, expected="an object, or --stream")
-    format = options.format or bound_format()
-    names = list(StreamHeader(format.stream(options.stream).name, format=format).row_columns)
+    (header,) = streams_of(options.format, options.stream)
+    names = list(header.row_columns)
     return Table(guess_header(names, options, source.name), iter(()), source.name, False)
 
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from evstream._support.arguments import whole_number
-from evstream._support.format import Format, bound_format
+from evstream._support.format import Format
+from evstream._support.known_formats import find_format
 from evstream.conversion.batch_guard import MAX_BATCH, MAX_METADATA
 from evstream.conversion.line_guard import MAX_LINE
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import header_of
 from evstream.tables.arrow_columns import values_of
+from evstream.tables.column_names import streams_of
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -65,8 +67,7 @@ class Options:
         if self.precision is not None:
             whole_number("precision", self.precision)
         if self.stream is not None:
-            format = self.format or bound_format()
-            object.__setattr__(self, "stream", format.stream(self.stream).name)
+            object.__setattr__(self, "stream", find_format(self.format, self.stream)[1])
 
 
 @dataclass
@@ -113,22 +114,18 @@ def guess_header(names: list[str], options: Options, source: str) -> StreamHeade
     Raises TableError for columns that no stream has, and for options that the stream does
     not have.
     """
-    format = options.format or bound_format()
-    widths = format.choose_widths(options.widths)
-    streams = [options.stream] if options.stream else list(format.streams)
-    # Of streams with the same columns the one that is not deprecated.
-    streams.sort(key=lambda s: format.stream(s).deprecated is not None)
-    wanted = {}
-    for stream in streams:
-        header = StreamHeader(stream, dict(options.values), widths, format)
-        wanted[stream] = list(header.row_columns)
-        if sorted(wanted[stream]) == sorted(names):
+    legal: dict[str, None] = {}
+    for known in streams_of(options.format, options.stream):
+        if options.stream or known.format is find_format(options.format, None)[0]:
+            legal[", ".join(known.row_columns)] = None
+        if sorted(known.row_columns) == sorted(names):
+            widths = known.format.choose_widths(options.widths)
+            header = StreamHeader(known.stream, dict(options.values), widths, known.format)
             for name in options.values.keys() - set(header_fields(header)):
-                raise TableError(f"a {stream} stream has no {name}", source=source)
+                raise TableError(f"a {header.stream} stream has no {name}", source=source)
             return header
-    legal = " or ".join(dict.fromkeys(", ".join(columns) for columns in wanted.values()))
     found = ", ".join(name or "''" for name in names)
-    raise TableError(f"the columns are {found}", source=source, expected=legal)
+    raise TableError(f"the columns are {found}", source=source, expected=" or ".join(legal))
 
 
 def carried_header(schema: pa.Schema, options: Options, source: str) -> StreamHeader | None:

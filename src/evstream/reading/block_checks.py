@@ -42,7 +42,7 @@ class BlockChecks:
         self.holes = self.reserved = 0
         self._source = source
         self._openings = Openings(header)
-        fields = [f for f in header.block_fields if f.name in header.key_columns]
+        fields = [f for f in header.column_fields if f.name in header.key_columns]
         self._names = [f.name for f in fields]
         self._reserved = [tuple(sorted(f.reserved)) for f in fields]
         self._first_hole: int | None = None

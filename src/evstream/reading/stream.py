@@ -15,7 +15,8 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from evstream._support.format import Format, bound_format
+from evstream._support.format import Format
+from evstream._support.known_formats import find_format
 from evstream.errors import (
     CorruptStreamError,
     EvstreamError,
@@ -75,8 +76,10 @@ class EventStream:
         format: Format | None = None,
         named: frozenset[str] | None = None,
     ) -> None:
-        part, format = source if isinstance(source, Sectioned) else None, format or bound_format()
-        if part is not None:
+        part = source if isinstance(source, Sectioned) else None
+        if part is None:
+            format, stream = find_format(format, stream, source)
+        else:
             _refuse_other(part.header, stream, widths)
             header = part.header
             stream, widths, format = header.stream, header.widths, header.format

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream._support.format import Format, bound_format
+from evstream._support.format import Format
+from evstream._support.known_formats import find_format, formats_beside
 from evstream.errors import TableError
 from evstream.tables.batches import join_rows
 from evstream.wire.columns import Array, csv_columns, plain
@@ -43,10 +44,10 @@ def stream_names(
     none, each is looked up by itself.
     """
     given = list(names)
-    format = format or bound_format()
-    for known in _streams(format, stream):
+    for known in streams_of(format, stream):
         if (found := _all_of(known, given)) is not None:
             return found
+    format, _ = find_format(format, stream)
     return [_known(format).get(_bare(name), name.strip()) for name in given]
 
 
@@ -73,12 +74,14 @@ def _bare(name: str) -> str:
     return name.lower().replace(" ", "").replace("_", "")
 
 
-def _streams(format: Format, stream: str | None) -> list[StreamHeader]:
+def streams_of(format: Format | None, stream: str | None) -> list[StreamHeader]:
     """The streams that a table may become, those that are not deprecated first."""
     if stream is not None:
-        return [StreamHeader(format.stream(stream).name, format=format)]
-    streams = sorted(format.streams.values(), key=lambda s: s.deprecated is not None)
-    return [StreamHeader(s.name, format=format) for s in streams]
+        format, stream = find_format(format, stream)
+        return [StreamHeader(str(stream), format=format)]
+    streams = [(known, s) for known in formats_beside(format) for s in known.streams.values()]
+    streams.sort(key=lambda pair: pair[1].deprecated is not None)
+    return [StreamHeader(s.name, format=known) for known, s in streams]
 
 
 def _names_of(header: StreamHeader) -> dict[str, str]:
@@ -91,7 +94,7 @@ def _names_of(header: StreamHeader) -> dict[str, str]:
 
 @cache
 def _known(format: Format) -> Mapping[str, str]:
-    headers = _streams(format, None)
+    headers = [h for h in streams_of(format, None) if h.format is format]
     own = {_bare(name): name for header in headers for name in header.row_columns}
     others = {bare: name for header in headers for bare, name in _names_of(header).items()}
     return {**others, **own}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evstream._support.format import Format
+from evstream._support.known_formats import find_format
 from evstream._support.texts import is_text
 from evstream.errors import TableError
 from evstream.tables.arrow import FINAL_DELIMITER, header_of
@@ -70,6 +71,7 @@ def write_arrow(
     )
     values |= {name: value for name, value in header_fields.items() if value is not None}
     name = stream or (carried.stream if carried else None)
+    format, name = find_format(format, name, target)
     header = build_header(name, values, widths or (carried.widths if carried else None), format)
     places = _columns_of(header, table.schema)
     batches = _converted(header, batches_of(table), places)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.format import Format, bound_format
+from evstream._support.format import Format
+from evstream._support.known_formats import find_format, stream_header_fields
 from evstream._support.schema import Field, Stream, named_widths
 from evstream._support.texts import LEGAL, is_text_width, refusal
 from evstream.errors import (
@@ -58,7 +59,7 @@ def read_header(
     define, with a warning. `named` are the scalar types whose width the caller chose, if these are
     not all of `widths`. Raises StreamHeaderError and StreamMismatchError.
     """
-    format = format or bound_format()
+    format, stream = find_format(format, stream, source)
     chosen = format.choose_widths(widths)
     expected = None if stream is None else format.stream(stream)
     if expected is None and not format.type_word.parts:
@@ -98,7 +99,7 @@ def build_header(
     Raises TypeError for a missing or unknown field, or a value of another kind than its field,
     WriteError for a value out of range, ValueError for an unknown stream or width.
     """
-    format = format or bound_format()
+    format, stream = find_format(format, stream)
     stream = stream or format.default_stream
     if stream is None:
         raise TypeError(f"no stream type, expected {', '.join(format.streams)}")
@@ -106,7 +107,7 @@ def build_header(
     chosen = format.choose_widths(widths)
     fields = format.fields[spec.header] if spec.header else ()
     legal = [f.name for f in fields]
-    known = format.stream_header_fields()
+    known = stream_header_fields(format)
     for name, value in values.items():
         if name not in legal and (value is not None or name not in known):
             raise TypeError(f"a {spec.name} stream has no {name}, expected {_any_of(legal)}")

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evstream._support.format import Format
+from evstream._support.known_formats import find_format
 from evstream.errors import WriteError
 from evstream.transport.endpoints import TargetLike
 from evstream.wire.columns import Array, Columns, differ
@@ -287,8 +288,8 @@ def create(
         target: a path, "-" for stdout, a file descriptor, a pipe or socket, or any binary
             file object. A file appears under its name when the stream is complete, and not
             at all after an exception; it is compressed if its name ends in .gz or .zst.
-        stream: the type to write, e.g. "loss", "summary", "cdf"; see docs/format.md. A loss
-            stream by default.
+        stream: the type to write, e.g. "loss", "summary", "cdf"; see docs/format.md. By default
+            that of a file with a usual name, such as items.bin, else a loss stream.
         widths: as for evstream.open.
         validate: refuse what breaks a rule of severity error in docs/format.md. False is
             for those who want a broken stream, in tests for example.
@@ -311,5 +312,6 @@ def create(
             compressed stream.
         WriteError: a value of the stream header is out of range.
     """
+    format, stream = find_format(format, stream, target)
     header = build_header(stream, header_fields, widths, format)
     return Writer(target, header, validate=validate, seal=seal, durable=durable, index=index)

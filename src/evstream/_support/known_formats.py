@@ -1,0 +1,82 @@
+"""The formats that evstream brings along, and which one a stream or file belongs to.
+
+The streams of Oasis are one format, the files of a run folder another. They share the functions
+that open, write and convert: a stream type is asked for by its name, and a file without a type word
+is known by its usual name. A format that somebody generated stands alone.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any
+
+from evstream._support.format import Format, bound_format, format_of
+from evstream._support.schema import Field, Scalar
+
+BESIDE = ("files",)
+"""Generated packages below that of the bound format."""
+
+COMPRESSED = (".gz", ".zst")
+
+
+@cache
+def _own_formats() -> tuple[Format, ...]:
+    bound = bound_format()
+    return bound, *(format_of(f"{bound.package}.{name}") for name in BESIDE)
+
+
+def formats_beside(format: Format | None) -> tuple[Format, ...]:
+    """The formats that a caller means by `format`: itself, or all of evstream's own."""
+    if format is None or format is bound_format():
+        return _own_formats()
+    return (format,)
+
+
+def find_format(
+    format: Format | None, stream: str | None, file: Any = None
+) -> tuple[Format, str | None]:
+    """The format that has a stream type, and the name of the type.
+
+    Args:
+        format: the only one to look at, or None for all that evstream brings along.
+        stream: name or alias of the type; None if the caller names none.
+        file: what is read or written. Where the caller names no type, the usual name of a file
+            does; it may end in .gz or .zst.
+
+    Raises ValueError for a type that no format has. The name is None where nothing says it.
+    """
+    formats = formats_beside(format)
+    if stream is not None:
+        for known in formats:
+            if known.has_stream(stream):
+                return known, known.stream(stream).name
+        raise ValueError(_unknown(stream, formats))
+    if isinstance(file, (str, os.PathLike)):
+        name = os.path.basename(os.fsdecode(file)).lower()
+        for end in COMPRESSED:
+            name = name.removesuffix(end)
+        for known in formats:
+            for found in known.streams.values():
+                if name in map(str.lower, found.files):
+                    return known, found.name
+    return formats[0], None
+
+
+def stream_header_fields(format: Format | None) -> dict[str, tuple[Field, Scalar]]:
+    """The fields of all stream headers of these formats, by name, each with its type."""
+    return {
+        name: (field, known.scalars[field.scalar])
+        for known in reversed(formats_beside(format))
+        for name, field in known.stream_header_fields().items()
+    }
+
+
+def _unknown(stream: str, formats: tuple[Format, ...]) -> str:
+    first, *others = formats
+    try:
+        first.stream(stream)
+    except ValueError as error:
+        more = "".join(f"; {known.name}: {', '.join(known.streams)}" for known in others)
+        return f"{error}{more}"
+    raise AssertionError("unreachable")
