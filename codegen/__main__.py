@@ -32,10 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     options = parser.parse_args(arguments)
     status = 0
-    for spec, outputs, only in SPECS:
-        outputs = dataclasses.replace(outputs, all_widths=options.kaitai_widths == "all")
-        if options.spec is not None and outputs.modules == OWN.modules:
-            spec = options.spec
+    for own, places, only in SPECS:
+        spec = options.spec if options.spec is not None and places is OWN else own
+        outputs = dataclasses.replace(places, all_widths=options.kaitai_widths == "all")
         status |= generate(
             spec, options.root, outputs, only=only, check=options.check, force=options.force
         )

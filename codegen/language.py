@@ -28,7 +28,7 @@ def _keys(required: str, optional: str = "") -> Keys:
 KEYS = {
     "spec": _keys(
         "format doc scalars records blocks streams",
-        "enums type_word delimiters rules default_stream",
+        "delimiters rules default_stream enums type_word",
     ),
     "scalar": _keys("doc widths", "env"),
     "enum": _keys("doc values", "count"),
@@ -40,7 +40,9 @@ KEYS = {
     "delimiter": _keys("doc record match write", "documented"),
     "block": _keys("doc header", "entry end index row"),
     "end": _keys("", "delimiter count"),
-    "stream": _keys("doc block", "aliases deprecated source aggregation header special_sidx csv files"),
+    "stream": _keys(
+        "doc block", "aliases files deprecated source aggregation header special_sidx csv"
+    ),
     "stream_special": _keys("doc", "required"),
     "rule": _keys("doc fix severity check", "field limit special_sidx blocks streams"),
 }

@@ -23,7 +23,7 @@ from evstream.checking.validation import Report, validate
 from evstream.cli.program import main
 from evstream.errors import EvstreamError, WriteError
 from evstream.reading.stream import EventStream
-from evstream.wire.rules import CHECKS
+from evstream.wire.rule_checks import CHECKS
 
 GOLDEN = Path(__file__).parent / "golden"
 GOOD = [(-3, 9.0), (-1, 1.5), (1, 2.0), (3, 4.0)]

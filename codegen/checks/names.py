@@ -79,7 +79,9 @@ def columns(draft: Draft) -> Problems:
         entry_names = {field.name for field in entry}
         first = next((i for i, f in enumerate(header) if f.name != block.count), None)
         if block.row is not None:
-            yield from _reserved(draft, f"blocks.{block.name}.row.name", block.row.name, EVENT_NAMES)
+            yield from _reserved(
+                draft, f"blocks.{block.name}.row.name", block.row.name, EVENT_NAMES
+            )
         if first is not None:  # events have it under its own name
             path = f"records.{block.header}.fields[{first}].name"
             yield from _reserved(draft, path, header[first].name, EVENT_NAMES)

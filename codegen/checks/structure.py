@@ -174,7 +174,14 @@ def block_rows(draft: Draft) -> Problems:
         yield from draft.unknown("scalars", "scalar", block.row.type, f"{path}.type")
         if block.row.type in draft.spec.scalars and draft.kind(block.row) in ("float", "text"):
             yield draft.problem(f"{path}.type", "must be a type of integers")
-        elif len(draft.spec.scalars[block.row.type].widths if block.row.type in draft.spec.scalars else "1") > 1:
+        elif (
+            len(
+                draft.spec.scalars[block.row.type].widths
+                if block.row.type in draft.spec.scalars
+                else "1"
+            )
+            > 1
+        ):
             yield draft.problem(f"{path}.type", "must be a type of one width")
         for key, given in (
             ("reserved", bool(block.row.reserved)),

@@ -30,7 +30,8 @@ from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.range_file import shown
 from evstream.wire.columns import Array, Chunk
-from evstream.wire.rules import OVER_BLOCKS, Checker
+from evstream.wire.rule_checks import OVER_BLOCKS
+from evstream.wire.rules import Checker
 
 CONTEXT = 8
 """Bytes shown of the place of a finding."""

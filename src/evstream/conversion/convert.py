@@ -94,8 +94,10 @@ def convert(
     options = _with(options or Options(), named, header_fields)
     input_format = from_ or format_of(shown(str(source)))[0]
     output_format = to or format_of(shown(str(target)))[0]
-    if input_format == "bin":
-        _, name = find_format(options.format, options.stream, source)
+    if "bin" in (input_format, output_format):
+        file = source if input_format == "bin" else target
+        _, name = find_format(options.format, options.stream, file)
+        options = dataclasses.replace(options, stream=name)
         options = dataclasses.replace(options, stream=name)
     _refuse_idle(options, output_format)
     refuse_same_file([source], [target])

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.format import Format, bound_format
+from evstream._support.format import Format
+from evstream._support.known_formats import find_format
 from evstream.errors import EvstreamError
 from evstream.indexing.files import index_path, refuse_irregular_target
 from evstream.indexing.index import (
@@ -227,7 +228,7 @@ def build_index(
         ChangedSourceError: the file was changed meanwhile.
         EvstreamError: the source is not a regular file, or compressed.
     """
-    format = format or bound_format()
+    format, stream = find_format(format, stream, source)
     bare = stream is not None and format.stream(stream).type_word is None
     with closing(open_range_file(source, storage_options)) as file:
         place = index_path(file.name) if target is None else os.fspath(target)

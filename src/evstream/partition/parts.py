@@ -11,7 +11,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from evstream._support.format import Format, bound_format
+from evstream._support.format import Format
+from evstream._support.known_formats import find_format
 from evstream.partition.cuts import self_splitting
 from evstream.partition.part import BLOCKS, EVENTS, Part
 from evstream.reading.dataset import is_several, sources_of
@@ -198,7 +199,7 @@ def _header(
     storage_options: Mapping[str, Any] | None,
 ) -> tuple[StreamHeader, Any]:
     """The stream header of a file; and the file, or in place of a pipe what can still be read."""
-    format = format or bound_format()
+    format, stream = find_format(format, stream, source)
     bare = stream is not None and format.stream(stream).type_word is None
     expands = may_be_compressed(source, bare)
     opened = Source(source, expand=expands, storage_options=storage_options)

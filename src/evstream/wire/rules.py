@@ -1,8 +1,7 @@
 """The spec's rules, as the writer enforces them and validation reports them.
 
-The layout has the rules; here is one check per word of their vocabulary (spec/README.md). A check
-gets the blocks of one stretch and returns a mask of what breaks the rule, over blocks or entries.
-State is kept from one stretch to the next in a separate step, so a refused write changes nothing.
+The layout has the rules, `rule_checks` one check per word of their vocabulary. State is kept from
+one stretch to the next in a separate step, so a refused write changes nothing.
 """
 
 from __future__ import annotations
@@ -14,40 +13,17 @@ import numpy as np
 
 from evstream._support.schema import Rule
 from evstream.errors import plain_id
-from evstream.wire.columns import Array, Columns, differ, ids_at, run_starts
+from evstream.wire.columns import Array, Columns, ids_at
 from evstream.wire.header import StreamHeader
+from evstream.wire.rule_checks import CHECKS, ONE_BY_ONE, OVER_BLOCKS, Check, Memory
 
 
-class Checker:
-    """Applies the rules to a stream, stretch by stretch.
-
-    Attributes:
-        header: of the stream.
-        continues: whether the first block of the stretch is the rest of the one before.
-        is_open: whether its last block may go on after it.
-        finished_events: events that were left for another one.
-        event: the last event.
-        ids_in_event: field -> its values in that event so far.
-        last_of: block field -> its last value so far, where a rule compares it.
-        last: entry field -> its last value so far.
-        falls: field -> where it falls in the stretch, once a rule has asked.
-        seen_specials: special sidx that the open block had so far.
-        entries_before: entries that the open block had so far.
-    """
+class Checker(Memory):
+    """Applies the rules to a stream, stretch by stretch."""
 
     def __init__(self, header: StreamHeader, severities: tuple[str, ...]) -> None:
-        self.header = header
-        self.continues = self.is_open = False
-        self.finished_events: set[Any] = set()
-        self.event: Any = None
-        self.ids_in_event: dict[str, set[Any]] = {}
-        self.last_of: dict[str, int] = {}
-        self.last: dict[str, float] = {}
-        self.falls: dict[str, Array] = {}
-        self.seen_specials: set[int] = set()
-        self.entries_before = 0
+        super().__init__(header)
         self._specials = {special.sidx for special in header.spec.specials}
-        self._later: list[Callable[[], None]] = []
         self._block_at = {name: i for i, name in enumerate(header.block_columns)}
         self._entry_at = {name: i for i, name in enumerate(header.entry_columns)}
         self._checks = [
@@ -82,11 +58,6 @@ class Checker:
                 yield rule, name, mask
         self._later.append(lambda: self._count(columns))
 
-    def remember(self) -> None:
-        """The stretch is part of the stream now."""
-        for remember in self._later:
-            remember()
-
     def _count(self, columns: Columns) -> None:
         if not self.continues or len(columns.block[0]) > 1:
             self.entries_before = 0
@@ -99,14 +70,6 @@ class Checker:
         if self._specials:
             sidx = columns.entry[0][columns.offsets[-2] :]  # special sidx need it there
             self.seen_specials |= self._specials.intersection(sidx[sidx < 0].tolist())
-
-    def goes_on(self, columns: Columns) -> bool:
-        """Whether the first entry of the stretch follows one of the same block before it."""
-        return self.continues and self.entries_before > 0 and bool(columns.offsets[1])
-
-    def when_passed(self, remember: Callable[[], None]) -> None:
-        """Have something done by `remember`."""
-        self._later.append(remember)
 
     def column(self, name: str, columns: Columns) -> Array:
         """A column by its field name."""
@@ -132,238 +95,3 @@ class Checker:
     def ids(self, columns: Columns, block: int) -> dict[str, Any]:
         """The ids of a block, for messages."""
         return {name: plain_id(v) for name, v in ids_at(self.header, columns.block, block).items()}
-
-
-def _positive(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    return values <= 0
-
-
-def _not_negative(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    return values < 0
-
-
-def _fraction(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    return (values < 0) | (values > 1 + _rounding(values))
-
-
-def _reaches_one(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    """Over blocks. The last value of a stretch before is remembered, for a block that ends where
-    the next stretch begins."""
-    counts = np.diff(columns.offsets)
-    last = np.ones(len(counts), values.dtype)
-    has_entries = counts > 0
-    last[has_entries] = values[columns.offsets[1:][has_entries] - 1]
-    if checker.continues and not counts[0] and checker.entries_before:
-        last[0] = checker.last[name]
-    short: Array = last < 1 - _rounding(values)
-    if checker.is_open:
-        short[-1] = False
-    return short
-
-
-def _rounding(values: Array) -> float:
-    """What the sum of some thousand probabilities may lack of 1, or have above it."""
-    return float(np.finfo(values.dtype).eps) * 1000
-
-
-def _finite(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    return ~np.isfinite(values)
-
-
-def _known_special(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
-    unknown: Array = sidx <= 0
-    if unknown.any():
-        unknown &= ~np.isin(sidx, [special.sidx for special in checker.header.spec.specials])
-    return unknown
-
-
-def _at_most(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    header = checker.header
-    rules = [r for r in header.rules.values() if r.check == "at_most" and name in r.fields]
-    limits = {str(r.limit) for r in rules if r.limit in header.values}
-    above: Array = values > min(header.values[limit] for limit in limits)
-    return above
-
-
-def _samples_ascend(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
-    falls = _falling(checker, name, sidx, columns)
-    return falls & (_previous(checker, name, sidx) > 0) if falls.any() else falls
-
-
-def _specials_ascend(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
-    falls = _falling(checker, name, sidx, columns)
-    return falls & (_previous(checker, name, sidx) < 0) if falls.any() else falls
-
-
-def _previous(checker: Checker, name: str, values: Array) -> Array:
-    """The value before each one; before the first, the last of the stretch before."""
-    first = checker.last.get(name, 0)
-    return np.concatenate([np.array([first], values.dtype), values[:-1]])
-
-
-def _falling(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    """Where a value is below the one before it in its block."""
-    if name in checker.falls:
-        return checker.falls[name]
-    falls = checker.falls[name] = np.zeros(len(values), bool)
-    if len(values):
-        falls[1:] = values[1:] < values[:-1]
-        falls[_first_entries(columns)] = False
-        if checker.goes_on(columns):
-            falls[0] = values[0] < checker.last[name]
-    return falls
-
-
-def _unique_in_block(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    """Exact within a stretch. Of a block that spans several, the special sidx and the last
-    value are remembered: any other repetition breaks the order of the samples as well."""
-    again = np.zeros(len(values), bool)
-    if not len(values):
-        return again
-    follows: Array = values[1:] > values[:-1]
-    first = _first_entries(columns)
-    follows[first[first > 0] - 1] = True
-    if not follows.all():
-        counts = np.diff(columns.offsets)
-        block = np.repeat(np.arange(len(counts)), counts)
-        order = np.lexsort((values, block))
-        same = (np.diff(block[order]) == 0) & (np.diff(values[order]) == 0)
-        again[order[1:]] = same
-    if checker.goes_on(columns):
-        again[0] |= values[0] == checker.last[name]
-        special = np.flatnonzero(values[: columns.offsets[1]] < 0)
-        again[special] |= np.isin(values[special], list(checker.seen_specials))
-    return again
-
-
-def _required_special(checker: Checker, name: str, sidx: Array, columns: Columns) -> Array:
-    required = [special.sidx for special in checker.header.spec.specials if special.required]
-    counts = np.diff(columns.offsets)
-    missing = np.zeros(len(counts), bool)
-    special = np.flatnonzero(sidx < 0)
-    block = np.searchsorted(columns.offsets, special, side="right") - 1
-    for value in required:
-        has = np.zeros(len(counts), bool)
-        has[block[sidx[special] == value]] = True
-        if checker.continues:
-            has[0] |= value in checker.seen_specials
-        missing |= ~has
-    if checker.is_open:
-        missing[-1] = False
-    return missing
-
-
-def _not_empty(checker: Checker, name: str, ids: Array, columns: Columns) -> Array:
-    counts = np.diff(columns.offsets)
-    if checker.continues:
-        counts[0] += checker.entries_before
-    empty: Array = counts == 0
-    if checker.is_open:
-        empty[-1] = False
-    return empty
-
-
-def _contiguous(checker: Checker, name: str, events: Array, columns: Columns) -> Array:
-    starts = run_starts(events)
-    runs = events[starts].tolist()
-    bad = np.zeros(len(events), bool)
-    started: set[Any] = set()
-    for start, event in zip(starts, runs, strict=True):
-        if event in started or event in checker.finished_events:
-            bad[start] = True
-        started.add(event)
-
-    def remember() -> None:
-        checker.finished_events |= started - {runs[-1]}
-        if checker.event is not None and checker.event != runs[-1]:
-            checker.finished_events.add(checker.event)
-
-    checker.when_passed(remember)
-    if checker.event is not None and checker.event in started and checker.event != runs[0]:
-        bad[starts[runs.index(checker.event)]] = True
-    return bad
-
-
-def _unique_in_event(checker: Checker, name: str, ids: Array, columns: Columns) -> Array:
-    events = columns.block[0]
-    run = np.concatenate([[0], np.cumsum(differ(events[1:], events[:-1]))])
-    order = np.lexsort((ids, run))
-    bad = np.zeros(len(ids), bool)
-    bad[order[1:]] = (np.diff(run[order]) == 0) & (ids[order[1:]] == ids[order[:-1]])
-    same_event = checker.event is not None and not differ(events[0], checker.event)
-    seen = checker.ids_in_event.get(name, set()) if same_event else set()
-    if seen:
-        first = ids[run == 0].tolist()
-        again = [number in seen for number in first]
-        again[0] &= not checker.continues
-        bad[: len(first)] |= again
-    last = ids[run == run[-1]].tolist()
-
-    def remember() -> None:
-        # A set, and the same one: an event may come one item at a time.
-        kept = seen if run[-1] == 0 else set()
-        kept.update(last)
-        checker.ids_in_event[name] = kept
-
-    checker.when_passed(remember)
-    return bad
-
-
-def _once_in_list(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    again = np.zeros(len(values), bool)
-    if checker.header.block.entry is None:
-        again[1:] = ~differ(values[1:], values[:-1])
-        again[0] = checker.event is not None and not differ(values[0], checker.event)
-    return again
-
-
-def _consecutive(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    """From 1 without gaps, over the whole stream."""
-    before = np.array([checker.last_of.get(name, 0)], values.dtype)
-    last = values[-1].item()
-    checker.when_passed(lambda: checker.last_of.update({name: last}))
-    gaps: Array = values != np.concatenate([before, values[:-1]]) + values.dtype.type(1)
-    return gaps
-
-
-def _not_reserved(checker: Checker, name: str, values: Array, columns: Columns) -> Array:
-    reserved = {f.name: f.reserved for f in checker.header.block_fields}
-    return np.isin(values, reserved.get(name, ()))
-
-
-def _first_entries(columns: Columns) -> Array:
-    """Number of the first entry of each block that has any."""
-    starts: Array = columns.offsets[:-1]
-    has_entries: Array = starts[np.diff(columns.offsets) > 0]
-    return has_entries
-
-
-Check = Callable[[Checker, str, Array, Columns], Array]
-
-CHECKS: dict[str, Check] = {
-    "positive": _positive,
-    "not_reserved": _not_reserved,
-    "not_negative": _not_negative,
-    "finite": _finite,
-    "fraction": _fraction,
-    "reaches_one": _reaches_one,
-    "known_special": _known_special,
-    "at_most": _at_most,
-    "not_falling": _falling,
-    "unique_in_block": _unique_in_block,
-    "samples_ascend": _samples_ascend,
-    "specials_ascend": _specials_ascend,
-    "required_special": _required_special,
-    "not_empty": _not_empty,
-    "unique_in_event": _unique_in_event,
-    "once_in_list": _once_in_list,
-    "contiguous": _contiguous,
-    "consecutive": _consecutive,
-}
-"""Word of the vocabulary -> its check; those that concern a whole stream are not here."""
-
-ONE_BY_ONE = {"positive", "not_negative", "finite", "fraction"}
-"""Checks that need nothing but a value."""
-
-OVER_BLOCKS = {"required_special", "reaches_one"}
-"""Checks of an entry field that judge whole blocks."""

@@ -1,0 +1,143 @@
+"""The binary files beside the streams: bytes, columns, names and faults, against a table by hand."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evstream
+from evstream._support.known_formats import find_format
+from evstream.cli.program import main
+from tests.file_types import FILES, letters, rows
+
+BUILDS = {"narrow": {}, "wide": {"OASIS_FLOAT": "f8", "OASIS_AREAPERIL_TYPE": "u8"}}
+BY_NAME = [(name, build) for name in FILES for build in BUILDS]
+
+
+def packed(name: str, build: str) -> bytes:
+    header, record, _, _ = FILES[name]
+    start = struct.pack("<" + header, *(0 for _ in header))
+    return start + b"".join(struct.pack(letters(record, build), *row) for row in rows(record))
+
+
+@pytest.fixture
+def build(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    for variable, width in BUILDS[request.param].items():
+        monkeypatch.setenv(variable, width)
+    return str(request.param)
+
+
+@pytest.mark.parametrize(("name", "build"), BY_NAME, indirect=["build"])
+def test_a_file_is_read_by_its_usual_name(name: str, build: str, tmp_path: Path) -> None:
+    _, record, _, file = FILES[name]
+    path = tmp_path / file
+    path.write_bytes(packed(name, build))
+    columns = evstream.read_columns(path)
+    values = list(zip(*rows(record), strict=True))
+    if len(columns) == len(values) + 1:
+        values.insert(0, (1, 2, 3, 4, 5))
+    assert [tuple(column.tolist()) for column in columns.values()] == values
+    assert evstream.validate(path).errors == 0
+
+
+@pytest.mark.parametrize(("name", "build"), BY_NAME, indirect=["build"])
+def test_csv_has_the_columns_of_the_field(name: str, build: str, tmp_path: Path) -> None:
+    header, _, columns, file = FILES[name]
+    path, text, back = tmp_path / file, tmp_path / "table.csv", tmp_path / "back.bin"
+    path.write_bytes(packed(name, build))
+    evstream.convert(path, text)
+    assert text.read_text().partition("\n")[0] == columns
+    options = {"amplification_options": 0} if header else {}
+    evstream.convert(text, back, stream=name, **options)
+    assert back.read_bytes() == path.read_bytes()
+
+
+def test_a_usual_name_of_the_target_names_the_type(tmp_path: Path) -> None:
+    (tmp_path / "back").mkdir()
+    for name, (_, _, _, file) in FILES.items():
+        path, text, back = tmp_path / file, tmp_path / f"{name}.csv", tmp_path / "back" / file
+        path.write_bytes(packed(name, "narrow"))
+        evstream.convert(path, text)
+        evstream.convert(text, back)
+        assert back.read_bytes() == path.read_bytes(), name
+
+
+def test_loss_factors_are_counted_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "lossfactors.bin"
+    path.write_bytes(struct.pack("<iiiififiiif", 0, 1, 2, 3, 0.5, 4, 0.25, 7, 1, 5, 2.0))
+    rows = evstream.read_columns(path)
+    assert {name: column.tolist() for name, column in rows.items()} == {
+        "event_id": [1, 1, 7],
+        "factor_index": [1, 2, 1],
+        "amplification_id": [3, 4, 5],
+        "factor": [0.5, 0.25, 2.0],
+    }
+
+
+def test_usual_names_differ_in_case_and_compression(tmp_path: Path) -> None:
+    names = ("ITEMS.BIN", "items.bin.gz", "gulSummaryXref.bin.zst")
+    found = [find_format(None, None, tmp_path / name)[1] for name in names]
+    assert found == ["items", "items", "gul_summary_xref"]
+
+
+def test_the_name_of_a_stream_goes_before_that_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "items.bin"
+    with evstream.create(path, "loss", len_sample=1) as out:
+        out.write_event(1, [1], [[5.0]])
+    with evstream.open(path, "loss") as stream:
+        assert [event.event_id for event in stream] == [1]
+
+
+@pytest.mark.parametrize("missing", [1, 19])
+def test_a_size_that_does_not_divide_is_an_error(missing: int, tmp_path: Path) -> None:
+    path = tmp_path / "items.bin"
+    path.write_bytes(packed("items", "narrow")[:-missing])
+    with pytest.raises(evstream.TruncatedStreamError) as caught:
+        evstream.read_columns(path)
+    place = f"byte 100: the stream ends inside record item_record, after {20 - missing} of its 20"
+    assert place.replace("100", "80") in str(caught.value)
+
+
+def test_a_number_that_is_no_place_is_refused(tmp_path: Path) -> None:
+    out = evstream.create(tmp_path / "coverages.bin", validate=False)
+    out.write_columns([1, 2], [5.0, 6.0])
+    with pytest.raises(evstream.WriteError, match="coverage_id is 4, expected 3, the number"):
+        out.write_columns([4], [7.0])
+    out.abort()
+
+
+@pytest.mark.parametrize("given", [(1, 3), (2, 3), (1, 1)])
+def test_damage_bins_are_numbered_without_gaps(given: tuple[int, int], tmp_path: Path) -> None:
+    path = tmp_path / "damage_bin_dict.bin"
+    path.write_bytes(b"".join(struct.pack("<ifffi", n, 0, 1, 0.5, 0) for n in given))
+    report = evstream.validate(path)
+    assert report.counts == {"ids-consecutive": 1}
+    with pytest.raises(evstream.WriteError, match="ids-consecutive"), evstream.create(path) as out:
+        out.write_columns(list(given), 0.0, 1.0, 0.5, 0)
+
+
+def test_numbers_go_on_over_the_chunks_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "coverages.bin"
+    np.zeros(600_000, "<f4").tofile(path)
+    numbers = evstream.read_columns(path)["coverage_id"]
+    assert np.array_equal(numbers, np.arange(1, 600_001))
+    assert numbers.dtype == np.uint32
+
+
+def test_commands_know_files_by_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "coverages.bin"
+    path.write_bytes(packed("coverages", "narrow"))
+    assert main(["cat", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["coverage_id,tiv", "1,0.25"]
+    assert main(["info", str(path)]) == 0
+    assert "coverages (no type word)" in capsys.readouterr().out
+
+
+def test_an_unknown_type_lists_those_of_files(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="oasis_files: items, coverages, "):
+        evstream.open(tmp_path / "items.bin", "itemz")
