@@ -14,7 +14,9 @@ PROFILE = (
 )
 
 FILES = {
-    "items": ("", "iIaiI", "item_id,coverage_id,areaperil_id,vulnerability_id,group_id", "items.bin"),
+    "items": (
+        "", "iIaiI", "item_id,coverage_id,areaperil_id,vulnerability_id,group_id", "items.bin",
+    ),
     "coverages": ("", "f", "coverage_id,tiv", "coverages.bin"),
     "correlations": (
         "", "iifif",

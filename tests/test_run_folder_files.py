@@ -1,4 +1,4 @@
-"""The binary files beside the streams: bytes, columns, names and faults, against a table by hand."""
+"""The binary files of a run folder: bytes, columns, names and faults, against a table by hand."""
 
 from __future__ import annotations
 

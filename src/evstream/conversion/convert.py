@@ -98,7 +98,6 @@ def convert(
         file = source if input_format == "bin" else target
         _, name = find_format(options.format, options.stream, file)
         options = dataclasses.replace(options, stream=name)
-        options = dataclasses.replace(options, stream=name)
     _refuse_idle(options, output_format)
     refuse_same_file([source], [target])
     with ExitStack() as stack:
