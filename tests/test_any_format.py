@@ -9,18 +9,13 @@ import importlib
 import io
 import json
 import struct
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from codegen.generate import generate
-from codegen.outputs import package_outputs
 from evstream.checking.event_list import read_event_list
 from evstream.errors import (
     CorruptStreamError,
@@ -30,6 +25,7 @@ from evstream.errors import (
     TruncatedStreamError,
     WriteError,
 )
+from generated_packages import imported_package, run_package
 
 SPEC = Path(__file__).parent / "any_format_spec.yaml"
 NAME = "gauges_of_any_format"
@@ -43,24 +39,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def gauges(folder: Path) -> Iterator[Any]:
     """The generated package."""
-    with redirect_stdout(io.StringIO()):
-        status = generate(SPEC, folder, package_outputs(NAME), only=("python",), pretty=False)
-    assert status == 0
-    sys.path.insert(0, str(folder))
-    try:
-        yield importlib.import_module(NAME)
-    finally:
-        sys.path.remove(str(folder))
+    with imported_package(SPEC, folder, NAME, ("python",)) as package:
+        yield package
 
 
 def command(folder: Path, *arguments: str, status: int = 0) -> str:
-    """What `python -m gauges ...` prints."""
-    result = subprocess.run(
-        [sys.executable, "-m", NAME, *arguments],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert result.returncode == status, result.stdout + result.stderr
-    return result.stdout + result.stderr
+    return run_package(NAME, folder, *arguments, status=status)
 
 
 def bytes_of(gauges: Any, stream: str, *columns: Any, **header: int) -> bytes:

@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,6 @@ import numpy as np
 import pytest
 import yaml
 
-from codegen.generate import generate
-from codegen.outputs import package_outputs
 from evstream.cli.warmup import warm_up
 from evstream.errors import (
     StreamHeaderError,
@@ -29,6 +26,7 @@ from evstream.errors import (
     TruncatedStreamError,
     WriteError,
 )
+from generated_packages import imported_package, run_package
 
 SPEC = Path(__file__).parent / "text_fields_spec.yaml"
 NAME = "flights_with_text"
@@ -42,14 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def flights(folder: Path) -> Iterator[Any]:
     """The generated package."""
-    with redirect_stdout(io.StringIO()):
-        status = generate(SPEC, folder, package_outputs(NAME), pretty=False)
-    assert status == 0
-    sys.path.insert(0, str(folder))
-    try:
-        yield importlib.import_module(NAME)
-    finally:
-        sys.path.remove(str(folder))
+    with imported_package(SPEC, folder, NAME) as package:
+        yield package
 
 
 def word(source: int) -> bytes:
@@ -321,13 +313,7 @@ def test_text_that_differs_makes_a_difference(flights: Any) -> None:
 
 
 def command(folder: Path, *arguments: str, status: int = 0) -> str:
-    """What `python -m flights ...` prints."""
-    result = subprocess.run(
-        [sys.executable, "-m", NAME, *arguments],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert result.returncode == status, result.stdout + result.stderr
-    return result.stdout + result.stderr
+    return run_package(NAME, folder, *arguments, status=status)
 
 
 def test_commands_take_streams_with_text(flights: Any, folder: Path) -> None:

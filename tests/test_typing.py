@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import io
 import re
@@ -15,10 +14,9 @@ import pytest
 
 import evstream
 import typed_client
-from codegen.generate import generate
 from codegen.language import FACADE
-from codegen.outputs import package_outputs
 from evstream.binding import bound_names
+from generated_packages import write_package
 from support import ROOT, child_environment
 
 CLIENT = Path(typed_client.__file__)
@@ -65,9 +63,7 @@ CLIENTS = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Clients outside the sources, as their users have them, beside a generated package."""
     folder = tmp_path_factory.mktemp("typed")
-    with contextlib.redirect_stdout(io.StringIO()):
-        outputs = package_outputs(NAME)
-        assert generate(SPEC, folder, outputs, only=("python",), pretty=False) == 0
+    write_package(SPEC, folder, NAME, ("python",))
     for name, text in CLIENTS.items():
         (folder / name).write_text(text)
     return folder

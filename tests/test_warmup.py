@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from codegen.generate import generate
-from codegen.outputs import package_outputs
 from evstream._generated import layout
+from generated_packages import write_package
 from support import ROOT, run_python
 
 SPEC = ROOT / "tests/minimal_spec.yaml"
@@ -40,9 +37,7 @@ def test_a_second_process_compiles_nothing() -> None:
 
 def test_widths_are_a_choice(tmp_path: Path) -> None:
     """Each is compiled once; `--to` names the folder. A small format has few kernels."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        outputs = package_outputs("mini")
-        assert generate(SPEC, tmp_path, outputs, only=("python",), pretty=False) == 0
+    write_package(SPEC, tmp_path, "mini", ("python",))
     path = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'src'}", "NUMBA_CACHE_DIR": "/nowhere"}
     counts = []
     for width in ("i4", "i8", "i8"):
