@@ -273,7 +273,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path):
         (["cat", "--stream", "summary", LOSS], "this is a loss stream, expected a summary stream"),
         (["cat", "--width", "oasis_float=f2", LOSS], "is 'f2', expected f4 or f8"),
         (["cat", "--width", "f8", LOSS], "expected TYPE=WIDTH"),
-        (["cat", GOLDEN], "Is a directory"),
+        (["cat", GOLDEN.parent], "the folder has no streams, expected files *.bin"),
         (["cat", __file__], "unknown stream type"),
     ],
 )
@@ -533,7 +533,8 @@ def test_seal_goes_on_after_a_file_that_it_cannot_seal(tmp_path, capsys):
     for name in ("a.bin", "b.bin"):
         (tmp_path / name).write_bytes(TWO_EVENTS)
     (tmp_path / "cut.bin").write_bytes(TWO_EVENTS[:-3])
-    names = ["a.bin", "none.bin", "cut.bin", ".", "b.bin"]
+    (tmp_path / "folder").mkdir()
+    names = ["a.bin", "none.bin", "cut.bin", "folder", "b.bin"]
     assert main(["seal", *(str(tmp_path / name) for name in names)]) == 2
     errors = capsys.readouterr().err.splitlines()
     assert errors[0] == f"evstream: {tmp_path / 'none.bin'}: No such file or directory"

@@ -12,6 +12,7 @@ import pytest
 
 import evstream
 from evstream import AbsentEventWarning, EvstreamError, MissingDelimiterWarning, RowsWarning
+from evstream.cli.program import main
 
 EVENTS = {"a.bin": range(1, 4), "b.bin": range(4, 9), "c.bin": range(8, 10)}
 
@@ -187,3 +188,100 @@ def test_objects_may_stand_among_paths(folder: Path):
     rows = evstream.read_columns([str(folder / "[ab].bin"), io.BytesIO(data)], file=True)
     assert rows["file"][-1] == "<BytesIO>"
     assert len(rows["loss"]) == 150
+
+
+def test_several_files_become_one_table(folder: Path, tmp_path: Path):
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    expected = evstream.read_arrow(folder, file=True)
+    target = tmp_path / "all.parquet"
+    for source in (folder, str(folder / "*.bin"), evstream.parts(folder, 200)):
+        evstream.convert(source, target, file=True, durable=False)
+        table = pyarrow.parquet.read_table(target)
+        assert table.column_names == [*evstream.read_columns(folder / "a.bin"), "file"]
+        assert table["loss"].to_pylist() == expected["loss"].to_pylist()
+        assert table["file"].to_pylist() == expected["file"].to_pylist()
+    evstream.convert(folder, tmp_path / "all.arrow", file="source", durable=False)
+    found = pyarrow.feather.read_table(tmp_path / "all.arrow")
+    assert found["source"].to_pylist() == expected["file"].to_pylist()
+    evstream.convert(folder, tmp_path / "all.csv", durable=False)
+    assert (tmp_path / "all.csv").read_text().count("\n") == 1 + expected.num_rows
+    part = evstream.parts(folder / "a.bin", 200)[1]
+    evstream.convert(part, tmp_path / "part.csv", durable=False)
+    rows = len(evstream.read_columns(part)["loss"])
+    assert (tmp_path / "part.csv").read_text().count("\n") == 1 + rows
+
+
+def test_what_several_files_do_not_become_is_refused(folder: Path, tmp_path: Path):
+    for target, text, options in [
+        ("all.bin", "`evstream merge` makes one stream", {}),
+        ("all.csv", "a column of files does not go with csv", {"file": True}),
+        ("all.parquet", "several files of csv", {"from_": "csv"}),
+    ]:
+        with pytest.raises(EvstreamError, match=text):
+            evstream.convert(folder, tmp_path / target, **options)
+        assert not (tmp_path / target).exists()
+    with pytest.raises(EvstreamError, match="goes with several streams"):
+        evstream.convert(folder / "a.bin", tmp_path / "a.parquet", file=True)
+    (folder / "sub").mkdir()
+    (folder / "sub/a.csv").symlink_to(folder / "a.bin")
+    with pytest.raises(EvstreamError, match="would overwrite this input"):
+        evstream.convert([folder / "b.bin", folder / "a.bin"], folder / "sub/a.csv")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_several_files_have_one_report(folder: Path, threads: int):
+    with (folder / "b.bin").open("ab") as file:
+        file.write(b"xyz")
+    report = evstream.validate(folder, expect_events=[3, 9, 77], first=2, threads=threads)
+    each = [evstream.validate(folder / name, first=2) for name in EVENTS]
+    assert [r.source for r in report.reports] == [str(folder / name) for name in EVENTS]
+    assert report.source == "3 files"
+    assert (report.events, report.blocks, report.records) == (9, 30, 150)
+    assert report.bytes == sum(one.bytes for one in each)
+    assert report.counts["special-required"] == 30
+    texts = [finding.text for finding in report.findings]
+    assert next(text for text in texts if "special-required" in text).startswith(
+        f"{folder}/a.bin: "
+    )
+    assert len([text for text in texts if "special-required" in text]) == 2
+    assert [text for text in texts if "b.bin: byte" in text]
+    assert [text for text in texts if "event_id 77: " in text]
+    assert len(report.to_json()["files"]) == 3
+
+
+def test_parts_in_a_row_have_the_report_of_their_file(folder: Path):
+    whole = evstream.validate(folder / "b.bin")
+    planned = evstream.parts(folder / "b.bin", 100)
+    report = evstream.validate(planned)
+    assert len(report.reports) == 1
+    assert report.reports[0].findings == whole.findings
+    one = evstream.validate(planned[3])
+    assert 0 < one.bytes < whole.bytes
+    assert one.findings[0].offset > 100
+    with pytest.raises(ValueError, match="of some events only"):
+        evstream.validate(evstream.parts(folder / "b.bin", events=5)[0])
+    with pytest.raises(ValueError, match="one seal for several files"):
+        evstream.validate(folder, seal="a.seal")
+
+
+@pytest.mark.parametrize("name", ["*.bin", "."])
+def test_commands_take_patterns_and_folders(folder: Path, capsys, name: str):
+    pattern = str(folder / name)
+    assert main(["info", pattern, "--json"]) == 0
+    assert capsys.readouterr().out.count("\n") == 3
+    assert main(["validate", pattern, "--strict"]) == 1
+    assert capsys.readouterr().out.count(": findings:") == 3
+    target = folder / "out.parquet"
+    assert main(["convert", pattern, str(target), "--file-column", "--no-fsync"]) == 0
+    assert target.exists()
+    assert main(["cat", pattern]) == 0
+    assert capsys.readouterr().out.count("\n") == 151
+
+
+def test_a_pattern_without_a_match_is_reported(folder: Path, capsys):
+    assert main(["info", str(folder / "x*.bin"), str(folder / "a.bin")]) == 2
+    said = capsys.readouterr()
+    assert "No file matches the pattern" in said.err
+    assert "a.bin" in said.out

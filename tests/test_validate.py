@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 import evstream
 import oracle
 from evstream._generated import layout
-from evstream.checking.validation import Report, validate
+from evstream.checking.reports import Report
+from evstream.checking.validation import validate
 from evstream.cli.program import main
 from evstream.errors import EvstreamError, WriteError
 from evstream.reading.stream import EventStream

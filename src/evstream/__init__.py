@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from evstream._support.format import Format as Format
+    from evstream.checking.reports import Finding as Finding
+    from evstream.checking.reports import Report as Report
     from evstream.checking.seal import Seal as Seal
-    from evstream.checking.validation import Finding as Finding
-    from evstream.checking.validation import Report as Report
     from evstream.checking.validation import validate as validate
     from evstream.comparison import Comparison as Comparison
     from evstream.comparison import Counts as Counts
@@ -105,7 +105,7 @@ _HOME = {
     "EventReader": "compat.event_reader",
     "EventStream": "reading.stream",
     "EvstreamError": "errors",
-    "Finding": "checking.validation",
+    "Finding": "checking.reports",
     "Format": "_support.format",
     "HoleWarning": "errors",
     "Index": "indexing.index",
@@ -115,7 +115,7 @@ _HOME = {
     "Part": "partition.part",
     "Parts": "partition.parts",
     "ReaderError": "errors",
-    "Report": "checking.validation",
+    "Report": "checking.reports",
     "RowsWarning": "errors",
     "Seal": "checking.seal",
     "SealError": "errors",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy as np
 from evstream._support.arguments import whole_number
 from evstream._support.format import Format
 from evstream._support.schema import Rule
+from evstream.checking.reports import Finding, Report, joined
 from evstream.checking.seal import Seal, Sealer
 from evstream.errors import (
     CorruptStreamError,
@@ -26,10 +26,19 @@ from evstream.errors import (
     TruncatedStreamError,
     plain_id,
 )
+from evstream.partition.threads import in_order, threads_of
+from evstream.reading.dataset import (
+    is_several,
+    neighbours_joined,
+    refuse_other_header,
+    sources_of,
+)
+from evstream.reading.section import Sectioned
 from evstream.reading.stream import EventStream
-from evstream.transport.endpoints import SourceLike
+from evstream.transport.endpoints import SourceLike, SourcesLike
 from evstream.transport.range_file import shown
 from evstream.wire.columns import Array, Chunk
+from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import OVER_BLOCKS
 from evstream.wire.rules import Checker
 
@@ -37,118 +46,69 @@ CONTEXT = 8
 """Bytes shown of the place of a finding."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One place that breaks a rule.
-
-    Attributes:
-        rule: id of the rule; see docs/format.md.
-        severity: "error" or "warning".
-        offset: byte of the record concerned (of the block header, for a block).
-        ids: of the block, by field, e.g. {"event_id": 3, "item_id": 7}.
-        sidx: of the entry, None for others.
-        value: of the field concerned, None where the rule is about something missing.
-        bytes: the eight bytes at the offset, in hexadecimal; "" where there are none.
-        text: the finding in one line, without the source.
-    """
-
-    rule: str
-    severity: str
-    offset: int | None
-    ids: dict[str, Any]
-    sidx: int | None
-    value: float | int | None
-    bytes: str
-    text: str
-
-
-@dataclass
-class Report:
-    """What validation found.
-
-    Attributes:
-        source: name of the source.
-        stream: type of the stream.
-        bytes, events, blocks, records: how much was looked at.
-        source_type, aggregation, header, widths: as in StreamHeader.
-        counts: rule id -> number of places that break it.
-        errors: number of places that break a rule of severity error.
-        fixes: rule id -> what to do about a stream that breaks it.
-        findings: the first places of each rule.
-    """
-
-    source: str
-    stream: str
-    bytes: int = 0
-    events: int = 0
-    blocks: int = 0
-    records: int = 0
-    source_type: int | None = None
-    aggregation: int | None = None
-    header: dict[str, int] = field(default_factory=dict)
-    widths: dict[str, str] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    errors: int = 0
-    fixes: dict[str, str] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing was found."""
-        return not self.counts
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as JSON takes it: NaN and infinity as strings.
-
-        Keys that `evstream info --json` has too have the same names: `file` is the name of the
-        source, `source` and `aggregation` are the numbers of the stream type.
-        """
-        fields = asdict(self)
-        fields |= {"file": self.source, "source": fields.pop("source_type")}
-        fields |= {"clean": self.clean, "error": None}
-        for finding in fields["findings"]:
-            value = finding["value"]
-            if isinstance(value, float) and not np.isfinite(value):
-                finding["value"] = str(value)
-        return fields
-
-
 def validate(
-    source: SourceLike,
+    source: SourcesLike,
     *,
     expect_events: Iterable[Any] | None = None,
     seal: str | bool = True,
     first: int = 10,
+    threads: int | None = None,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     timeout: float | None = None,
     format: Format | None = None,
 ) -> Report:
-    """Check a stream against every rule of its type.
+    """Check a stream against every rule of its type; or several, each on its own.
 
     Args:
         source, stream, widths, timeout, format: as for evstream.open.
-        expect_events: event ids that must all be there.
+        expect_events: event ids that must all be there, in any of the files.
         seal: the path of a seal to compare with; True takes the one next to the file if there
             is one, False none.
         first: how many places of each rule are listed; all are counted.
+        threads: how many files are read at a time; None for the number of cores that this process
+            may use.
 
     Raises:
         StreamHeaderError, StreamMismatchError: the stream cannot be read at all.
         SealError: the seal cannot be read.
+        ValueError: a part of some events only, or one seal for several files.
     """
     first = whole_number("first", first)
-    sealed = _seal_of(source, seal, timeout)
-    sealer = (
-        Sealer(shown(str(source)), stream=stream, widths=widths, format=format)
-        if sealed is not None
-        else None
-    )
-    tap = sealer.update if sealer is not None else None
-    with EventStream(
-        source, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False
-    ) as opened:
-        return Validation(opened, first, sealed, sealer).run(expect_events)
+
+    def check(one: Any) -> Validation:
+        if isinstance(one, Sectioned) and one.wanted is not None:
+            raise ValueError(f"{one!r} is of some events only, expected one of all")
+        sealed = _seal_of(one, seal, timeout)
+        sealer = (
+            Sealer(shown(str(one)), stream=stream, widths=widths, format=format)
+            if sealed is not None
+            else None
+        )
+        tap = sealer.update if sealer is not None else None
+        with EventStream(
+            one, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False
+        ) as opened:
+            validation = Validation(opened, first, sealed, sealer)
+            validation.run(None)
+            return validation
+
+    if not is_several(source):
+        validation = check(source)
+        validation.look_for(expect_events, validation.events)
+        return validation.report
+    if isinstance(seal, (str, os.PathLike)):
+        raise ValueError(f"{seal}: one seal for several files, expected True or False")
+    sources = list(neighbours_joined(sources_of(source)))
+    checked = []
+    for validation in in_order(check, sources, threads_of(threads)):
+        checked.append(validation)
+        refuse_other_header(
+            validation.header, validation.report.source, checked[0].header, checked[0].report.source
+        )
+    events = set().union(*(validation.events for validation in checked))
+    checked[-1].look_for(expect_events, events)
+    return joined([validation.report for validation in checked], len(events), first)
 
 
 def _seal_of(source: SourceLike, seal: str | bool, timeout: float | None) -> Seal | None:
@@ -187,6 +147,26 @@ class Validation:
         """What was found so far."""
         return self._report
 
+    @property
+    def header(self) -> StreamHeader:
+        """Of the stream."""
+        return self._stream.header
+
+    @property
+    def events(self) -> set[Any]:
+        """The events that were found so far."""
+        return self._events
+
+    def look_for(self, expected: Iterable[Any] | None, found: set[Any]) -> None:
+        """Report the expected events that were not found."""
+        for event in sorted(set(expected or ()) - found):
+            self._report_at(
+                "expected_events",
+                None,
+                {self._stream.header.event_column: event},
+                "the event is missing",
+            )
+
     def run(self, expected: Iterable[Any] | None) -> Report:
         spec, report = self._stream.header.spec, self._report
         if spec.deprecated:
@@ -209,14 +189,8 @@ class Validation:
                 self._sealer.seal, self._stream.header.used_widths
             ):
                 self._report_at("sealed", offset, {}, text)
-        for event in sorted(set(expected or ()) - self._events):
-            self._report_at(
-                "expected_events",
-                None,
-                {self._stream.header.event_column: event},
-                "the event is missing",
-            )
-        report.bytes = self._stream.offset
+        self.look_for(expected, self._events)
+        report.bytes = self._stream.offset - self._stream.start
         report.events = len(self._events)
         report.findings.sort(key=lambda f: (f.offset is None, f.offset or 0))
         return report

@@ -76,9 +76,11 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:
     """The stream that a command's arguments name."""
+    from evstream.reading.sources import open_stream
     from evstream.reading.stream import EventStream
 
-    return EventStream(
+    opened: Any = EventStream if "tap" in more else open_stream
+    return opened(
         file,
         options.stream,
         widths=dict(options.width),

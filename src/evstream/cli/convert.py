@@ -21,6 +21,7 @@ extra, Parquet and Arrow need evstream[arrow], JSON lines need evstream[polars].
 
   evstream convert gul.bin gul.parquet
   evstream convert losses.csv gul.bin --len-sample 100
+  evstream convert 'out/*.bin' all.parquet --file-column
   ktools_program | evstream convert - - --from bin --to csv | head
 
 Parquet and Arrow files carry the stream header, so that the way back gives the same
@@ -41,7 +42,9 @@ def add_parser(commands: Any, format: Format) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     formats = ["bin", "csv", "parquet", "arrow", "jsonl"]
-    parser.add_argument("input", metavar="IN", help="a file, - for stdin")
+    parser.add_argument(
+        "input", metavar="IN", help="a file, - for stdin; or a pattern or folder of streams"
+    )
     parser.add_argument("output", metavar="OUT", help="a file, - for stdout")
     parser.add_argument("--from", dest="from_", choices=formats, help="the format of IN")
     parser.add_argument("--to", choices=formats, help="the format of OUT")
@@ -72,6 +75,11 @@ def add_parser(commands: Any, format: Format) -> None:
         "--max-metadata", type=whole_number, metavar="BYTES",
         help="longest footer or schema of Parquet or Arrow to accept (default 2^26)",
     )  # fmt: skip
+    parser.add_argument(
+        "--file-column", nargs="?", const=True, default=False, metavar="NAME",
+        help="of several streams: add a column (file) with the file of each row, to Parquet or"
+        " Arrow",
+    )  # fmt: skip
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
@@ -98,6 +106,7 @@ def run(options: argparse.Namespace) -> int:
         precision=options.precision,
         compression=options.compression,
         format=options.spec_format,
+        file=options.file_column,
         **_limits(options),
         durable=False if options.no_fsync else None,
     )

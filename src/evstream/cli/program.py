@@ -31,6 +31,7 @@ from evstream.errors import (
     WidthWarning,
 )
 from evstream.transport.compression import MAGIC_SIZE, compression
+from evstream.transport.listing import expand_sources, names_several
 from evstream.transport.same_file import refuse_same_file
 
 _DESCRIPTION = """\
@@ -46,7 +47,8 @@ Read and check catastrophe-model event streams (loss, gul, summary, cdf).
   evstream diff a.bin b.bin             show where two streams differ
   evstream demo                         run a model, a summary and a report
 
-FILE may be - for stdin, and may be compressed with gzip or zstd.
+FILE may be - for stdin, and may be compressed with gzip or zstd. Commands that take several files
+take patterns ('out/*.bin') and folders as well.
 """
 
 
@@ -84,6 +86,8 @@ def main(
     for module in [*modules, demo, generate] if own else modules:
         module.add_parser(commands, format)
     options = parser.parse_args(arguments)
+    if hasattr(options, "files"):
+        options.files = [file for name in options.files for file in _expanded(name)]
     if alone and _are_small(getattr(options, "files", [])):
         os.environ["NUMBA_DISABLE_JIT"] = "1"
     holes: list[str] = []
@@ -106,6 +110,15 @@ def main(
             warnings.simplefilter("always", category)
         status = _run(options)
     return getattr(options, "hole_status", 1) if holes and status == 0 else status
+
+
+def _expanded(name: str) -> list[str]:
+    """The files that a pattern or folder stands for; what stands for none, as it is, so that the
+    command reports it among the others."""
+    if names_several(name):
+        with contextlib.suppress(EvstreamError, OSError):
+            return expand_sources(name)
+    return [name]
 
 
 def _run(options: argparse.Namespace) -> int:

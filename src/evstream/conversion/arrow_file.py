@@ -76,7 +76,7 @@ def _with_metadata(reader: Any, is_file: bool) -> Iterator[tuple[pa.RecordBatch,
 def write(table: Table, out: Any, options: Options) -> None:
     """An IPC file; what is known only at the end goes with a last, empty batch."""
     pa = import_arrow()
-    schema = arrow_schema(table.header)
+    schema = arrow_schema(table.header, table.file_column)
     compression = options.compression if options.compression != "none" else None
     if compression not in COMPRESSIONS:
         known = ", ".join(str(c or "none") for c in COMPRESSIONS)
@@ -84,7 +84,7 @@ def write(table: Table, out: Any, options: Options) -> None:
     style = pa.ipc.IpcWriteOptions(compression=compression)
     with completed(pa.ipc.new_file(out, schema, options=style)) as writer:
         for batch in table.batches:
-            writer.write_batch(batch_of(schema, batch, table.name))
+            writer.write_batch(batch_of(schema, batch, table.name, table.file_names))
         if not table.clean_end:
             empty = pa.RecordBatch.from_pylist([], schema=schema)
             writer.write_batch(empty, custom_metadata={FINAL_DELIMITER.decode(): "false"})

@@ -11,15 +11,19 @@ import numpy as np
 
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, stream_header_fields
+from evstream.conversion import several_files
 from evstream.conversion.formats import Options, Table, format_of, module_of
 from evstream.conversion.parallel import ahead
+from evstream.conversion.several_files import Streams, is_opened_here
 from evstream.conversion.stream_file import checked, copy
 from evstream.conversion.table import complete_header, completed, missing_fields
 from evstream.errors import EvstreamError, TableError
+from evstream.partition.part import Part
+from evstream.reading.dataset import sources_of
 from evstream.tables.batches import BATCH_ROWS, join_rows
 from evstream.tables.column_names import fill_exposures
 from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
-from evstream.transport.endpoints import SourceLike, TargetLike
+from evstream.transport.endpoints import SourcesLike, TargetLike
 from evstream.transport.range_file import shown
 from evstream.transport.same_file import refuse_same_file
 from evstream.transport.sink import Sink, SinkFile
@@ -31,7 +35,7 @@ Rows = dict[str, Array]
 
 
 def convert(
-    source: SourceLike,
+    source: SourcesLike,
     target: TargetLike,
     *,
     from_: str | None = None,
@@ -50,6 +54,7 @@ def convert(
     max_line: int | None = None,
     max_batch: int | None = None,
     max_metadata: int | None = None,
+    file: bool | str | None = None,
     format: Format | None = None,
     **header_fields: float | str | None,
 ) -> None:
@@ -61,7 +66,8 @@ def convert(
 
     Args:
         source: what evstream.open takes, holding a stream, CSV, Parquet, Arrow or JSON lines,
-            which may be compressed with gzip or zstd.
+            which may be compressed with gzip or zstd. Several streams (a pattern, a folder, a
+            list), a Part or Parts become one table.
         target: what evstream.create takes. A file appears when it is complete.
         from_, to: "bin", "csv", "parquet", "arrow" or "jsonl"; by default what the file
             names' extensions say.
@@ -76,6 +82,7 @@ def convert(
         max_line: bytes that a line of CSV or JSON lines may have.
         max_batch: bytes that a batch of Arrow, or the open pages of Parquet, may take expanded.
         max_metadata: bytes that a footer or schema of Parquet or Arrow may have.
+        file: of several streams, as for evstream.read_columns; for Parquet and Arrow.
         **header_fields: any field of a stream header, e.g. len_sample=100.
         options: all of the above, from `stream` on, in one object; arguments that are given
             replace what is in it.
@@ -89,27 +96,41 @@ def convert(
         "stream": stream, "widths": widths, "strict": strict, "timeout": timeout,
         "precision": precision, "compression": compression, "durable": durable,
         "max_line": max_line, "max_batch": max_batch, "max_metadata": max_metadata,
-        "format": format,
+        "format": format, "file": file,
     }  # fmt: skip
     options = _with(options or Options(), named, header_fields)
-    input_format = from_ or format_of(shown(str(source)))[0]
+    is_several = is_opened_here(source)
+    sources: Any = sources_of(source) if is_several and not isinstance(source, Part) else [source]
+    input_format = from_ or ("bin" if is_several else format_of(shown(str(source)))[0])
     output_format = to or format_of(shown(str(target)))[0]
-    if "bin" in (input_format, output_format):
-        file = source if input_format == "bin" else target
-        _, name = find_format(options.format, options.stream, file)
+    if not is_several and "bin" in (input_format, output_format):
+        typed = source if input_format == "bin" else target
+        _, name = find_format(options.format, options.stream, typed)
         options = dataclasses.replace(options, stream=name)
     _refuse_idle(options, output_format)
-    refuse_same_file([source], [target])
+    if options.file and not is_several:
+        raise EvstreamError("a column of files goes with several streams", source=str(source))
+    refuse_same_file([one.path if isinstance(one, Part) else one for one in sources], [target])
+    if is_several and input_format != "bin":
+        raise EvstreamError(f"several files of {input_format}", expected="one, or several streams")
     with ExitStack() as stack:
-        expand = _expands(source, input_format, options)
-        opened = Source(source, expand=expand, timeout=options.timeout)
+        opened: Any
+        if is_several:
+            opened = Streams(sources, options)
+        else:
+            expand = _expands(source, input_format, options)
+            opened = Source(source, expand=expand, timeout=options.timeout)
         stack.callback(opened.close)
         sink = stack.enter_context(Sink(target, durable=options.durable))
-        if input_format == output_format == "bin" and not sort:
+        if input_format == output_format == "bin" and not sort and not is_several:
             with _compressed(SinkFile(sink), target) as out:
                 copy(opened, out, options, progress)
             return
-        table = module_of(input_format).read(opened, options)
+        table = (
+            several_files.read(opened, options, output_format)
+            if is_several
+            else module_of(input_format).read(opened, options)
+        )
         stack.callback(table.close)
         table.header, notes = _inferred_header(table, output_format, options)
         for note in notes:
@@ -149,7 +170,7 @@ def _refuse_idle(options: Options, output_format: str) -> None:
         )
 
 
-def _expands(source: SourceLike, input_format: str, options: Options) -> bool:
+def _expands(source: Any, input_format: str, options: Options) -> bool:
     """Whether the source may be compressed: a list of event ids has no header, so its first
     bytes can look like anything."""
     format, stream = find_format(options.format, options.stream)

@@ -84,9 +84,10 @@ def write(table: Table, out: Any, options: Options) -> None:
     import_arrow()
     import pyarrow.parquet as pq
 
-    schema = arrow_schema(table.header)
+    schema = arrow_schema(table.header, table.file_column)
     integers = [f.name for f in schema if f.type in _integers()]
     ids = [name for name in integers if name.endswith("_id")]
+    ids += [table.file_column] if table.file_column else []
     deltas = {name: "DELTA_BINARY_PACKED" for name in integers if name not in ids}
     file = pq.ParquetWriter(
         out,
@@ -98,21 +99,19 @@ def write(table: Table, out: Any, options: Options) -> None:
         write_page_checksum=True,
     )
     with completed(file) as writer:
-        for group in _groups(table.batches, schema, table.name):
+        for group in _groups(table, schema):
             writer.write_table(group, row_group_size=LARGEST_GROUP_ROWS)
         if not table.clean_end:
             writer.add_key_value_metadata({FINAL_DELIMITER.decode(): "false"})
 
 
-def _groups(
-    batches: Iterator[dict[str, Array]], schema: pa.Schema, source: str
-) -> Iterator[pa.Table]:
+def _groups(table: Table, schema: pa.Schema) -> Iterator[pa.Table]:
     """Tables of whole events, GROUP_ROWS or a little more."""
     pa = import_arrow()
     waiting: list[RecordBatch] = []
     rows = whole = 0  # rows that wait, and those of them that are of finished events
     last = None
-    for batch in batches:
+    for batch in table.batches:
         events = next(iter(batch.values()))
         if not len(events):
             continue
@@ -122,14 +121,14 @@ def _groups(
         elif last is not None and events[0] != last:
             whole = rows
         last = events[-1]
-        waiting.append(batch_of(schema, batch, source))
+        waiting.append(batch_of(schema, batch, table.name, table.file_names))
         rows += len(events)
         if rows >= LARGEST_GROUP_ROWS and not whole:
             whole = rows
         if rows >= GROUP_ROWS and whole:
-            table = pa.Table.from_batches(waiting, schema)
-            yield table.slice(0, whole)
-            waiting = table.slice(whole).to_batches()
+            group = pa.Table.from_batches(waiting, schema)
+            yield group.slice(0, whole)
+            waiting = group.slice(whole).to_batches()
             rows, whole = rows - whole, 0
     if rows:
         yield pa.Table.from_batches(waiting, schema)

@@ -20,6 +20,7 @@ from evstream.extras import import_arrow
 from evstream.tables.arrow import header_of
 from evstream.tables.arrow_columns import values_of
 from evstream.tables.column_names import streams_of
+from evstream.tables.file_column import FileColumn
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -46,6 +47,7 @@ class Options:
         max_batch: bytes that a batch of Arrow, or the open pages of Parquet, may take expanded.
         max_metadata: bytes that a footer or schema of Parquet or Arrow may have.
         durable: of the file that is written, as for evstream.create.
+        file: of several streams, as for evstream.read_columns.
     """
 
     stream: str | None = None
@@ -60,6 +62,7 @@ class Options:
     max_metadata: int = MAX_METADATA
     durable: bool | None = None
     format: Format | None = None
+    file: bool | str = False
 
     def __post_init__(self) -> None:
         for name in ("max_line", "max_batch", "max_metadata"):
@@ -88,6 +91,7 @@ class Table:
         exposure_gaps: whether the exposure is 0 in rows of loss 0, as in the tables of the field.
         highest_sidx: of the rows that were checked or written so far.
         close: closes what reading has opened besides the source.
+        files: the files of the rows, where a column says them.
     """
 
     header: StreamHeader
@@ -100,6 +104,17 @@ class Table:
     exposure_gaps: bool = False
     highest_sidx: int = 0
     close: Callable[[], None] = lambda: None
+    files: FileColumn | None = None
+
+    @property
+    def file_column(self) -> str | None:
+        """The name of the column of files; None for none."""
+        return None if self.files is None else self.files.name
+
+    @property
+    def file_names(self) -> list[str]:
+        """What the numbers in that column stand for, so far."""
+        return [] if self.files is None else self.files.names
 
     def place(self, row: int | None) -> dict[str, Any]:
         """Where a row is in the file, as TableError takes it."""

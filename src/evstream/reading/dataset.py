@@ -113,7 +113,7 @@ class Dataset(EventStream):
         if following is None:
             self._ended = True
             return
-        self._offset += done.offset
+        self._offset += done.offset - done.start
         self._holes += done.holes
         self._are_clean &= done.clean_end is not False
         self._current = opened = self._open_one(following)
@@ -129,7 +129,12 @@ class Dataset(EventStream):
     @property
     def offset(self) -> int:
         """Bytes of all files up to which they are decoded."""
-        return self._offset + self._current.offset
+        return self._offset + self._current.offset - self._current.start
+
+    @property
+    def start(self) -> int:
+        """Where counting begins; `offset` counts the bytes of all files."""
+        return 0
 
     def peek_back(self, offset: int, size: int) -> bytes:
         """See EventStream; of the current file."""

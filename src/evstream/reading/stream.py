@@ -134,6 +134,11 @@ class EventStream:
         return self._source.size
 
     @property
+    def start(self) -> int:
+        """Byte offset at which reading began: above 0 in a part of a file."""
+        return self._source.start if isinstance(self._source, Section) else 0
+
+    @property
     def offset(self) -> int:
         """Byte offset up to which the stream is decoded."""
         return self._window.offset

@@ -1,0 +1,119 @@
+"""What validation found in a stream, and in several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place that breaks a rule.
+
+    Attributes:
+        rule: id of the rule; see docs/format.md.
+        severity: "error" or "warning".
+        offset: byte of the record concerned (of the block header, for a block).
+        ids: of the block, by field, e.g. {"event_id": 3, "item_id": 7}.
+        sidx: of the entry, None for others.
+        value: of the field concerned, None where the rule is about something missing.
+        bytes: the eight bytes at the offset, in hexadecimal; "" where there are none.
+        text: the finding in one line, without the source.
+    """
+
+    rule: str
+    severity: str
+    offset: int | None
+    ids: dict[str, Any]
+    sidx: int | None
+    value: float | int | None
+    bytes: str
+    text: str
+
+
+@dataclass
+class Report:
+    """What validation found.
+
+    Attributes:
+        source: name of the source.
+        stream: type of the stream.
+        bytes, events, blocks, records: how much was looked at.
+        source_type, aggregation, header, widths: as in StreamHeader.
+        counts: rule id -> number of places that break it.
+        errors: number of places that break a rule of severity error.
+        fixes: rule id -> what to do about a stream that breaks it.
+        findings: the first places of each rule.
+        reports: where several files were checked, the report of each.
+    """
+
+    source: str
+    stream: str
+    bytes: int = 0
+    events: int = 0
+    blocks: int = 0
+    records: int = 0
+    source_type: int | None = None
+    aggregation: int | None = None
+    header: dict[str, int] = field(default_factory=dict)
+    widths: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    errors: int = 0
+    fixes: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was found."""
+        return not self.counts
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON takes it: NaN and infinity as strings.
+
+        Keys that `evstream info --json` has too have the same names: `file` is the name of the
+        source, `source` and `aggregation` are the numbers of the stream type.
+        """
+        fields = asdict(self)
+        fields |= {"file": self.source, "source": fields.pop("source_type")}
+        fields |= {"clean": self.clean, "error": None}
+        del fields["reports"]
+        if self.reports:
+            fields["files"] = [report.to_json() for report in self.reports]
+        for finding in fields["findings"]:
+            value = finding["value"]
+            if isinstance(value, float) and not np.isfinite(value):
+                finding["value"] = str(value)
+        return fields
+
+
+def joined(reports: Sequence[Report], events: int, first: int) -> Report:
+    """One report: sums, and of each rule the first places, with their files.
+
+    Args:
+        events: number of different events in all files.
+        first: how many places of each rule to list.
+    """
+    total = replace(
+        reports[0], source=f"{len(reports)} files", events=events, counts={}, fixes={}, findings=[],
+        bytes=0, blocks=0, records=0, errors=0, reports=list(reports),
+    )  # fmt: skip
+    for report in reports:
+        total.bytes += report.bytes
+        total.blocks += report.blocks
+        total.records += report.records
+        total.errors += report.errors
+        total.fixes |= report.fixes
+        for rule, count in report.counts.items():
+            listed = min(total.counts.get(rule, 0), first)
+            total.counts[rule] = total.counts.get(rule, 0) + count
+            own = [finding for finding in report.findings if finding.rule == rule]
+            total.findings += [_placed(one, report.source) for one in own[: first - listed]]
+    return total
+
+
+def _placed(finding: Finding, source: str) -> Finding:
+    return replace(finding, text=f"{source}: {finding.text}")
