@@ -430,3 +430,15 @@ def test_a_merged_file_is_durable_unless_told(
     assert not synced
     evstream.merge(pair, tmp_path / "all.bin")
     assert len(synced) == 2  # the file and its folder
+
+
+@pytest.mark.parametrize("missing", [0, 8, 16, 24])
+@pytest.mark.parametrize("blocks", [1, 2, 40])
+def test_an_input_of_two_streams_is_refused_in_pieces(blocks: int, missing: int) -> None:
+    """Where the first one is whole, or lacks the delimiter, entries or all of its last block."""
+    head = stream_of("loss", range(1, blocks + 1))
+    head = head[: len(head) - missing]
+    data = head + stream_of("loss", [99])
+    for source in (io.BytesIO(data), Trickle(data, 7), Trickle(data, 64)):
+        with pytest.raises(evstream.SecondStreamError, match=f"byte {len(head)}[:,]"):
+            merged([source, io.BytesIO(stream_of("loss", [1000]))])

@@ -112,10 +112,11 @@ class Decoder:
         refused = self.checks.look_at(
             keys, counts, chunk.is_open, start_of, window.known, window.base, ended
         )
+        # From here on the window begins after the blocks of the chunk, for whoever counts bytes.
         if refused is not None and (second is None or start_of(refused[0]) < second):
             block, error = refused
+            window.cursor = max(start_of(block), chunk.offset) - window.base
             if error is None:
-                window.cursor = start_of(block) - window.base
                 self._state["phase"] = AT_HEADER
             self._error = error or self._error
             return _cut(chunk, block, int(columns.offsets[block]))
@@ -126,11 +127,14 @@ class Decoder:
                 # The first stream ends right after a block header: its event is not whole.
                 ids = ids_at(self.header, columns.block, block)
                 self._error = self.checks.second_stream(second, ids)
+                window.cursor = max(starts[block], chunk.offset) - window.base
                 return _cut(chunk, block, int(columns.offsets[block]))
             self._error = self.checks.second_stream(second)
+            window.cursor = second - window.base
             body = chunk.offset if continues and block == 0 else starts[block] + self._header_size
             entries = (second - body) // self._entry_size
-            return _cut(chunk, block + 1, int(columns.offsets[block]) + entries)
+            cut = _cut(chunk, block + 1, int(columns.offsets[block]) + entries)
+            return cut._replace(is_open=True)  # nobody closed the last block
         return chunk
 
     def refuse(self) -> None:
