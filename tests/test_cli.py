@@ -394,10 +394,10 @@ def test_the_head_of_a_large_event_is_cut_at_the_row(large, capsys):
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ('$E cat - <&- > "$2"', "<stdin>: byte 0: it is closed"),
-        ('$E validate - <&- > "$2"', "<stdin>: byte 0: it is closed"),
-        ('$E tee --seal "$2" <&-', "<stdin>: byte 0: it is closed"),
-        ('$E convert - "$2" --from bin --to csv <&-', "<stdin>: byte 0: it is closed"),
+        ('$E cat - <&- > "$2"', "<stdin>: it is closed"),
+        ('$E validate - <&- > "$2"', "<stdin>: it is closed"),
+        ('$E tee --seal "$2" <&-', "<stdin>: it is closed"),
+        ('$E convert - "$2" --from bin --to csv <&-', "<stdin>: it is closed"),
         ('$E info "$1" >&-', "<stdout>: it is closed"),
         ('$E cat "$1" >&-', "<stdout>: it is closed"),
         ('$E diff "$1" "$1" >&-', "<stdout>: it is closed"),
