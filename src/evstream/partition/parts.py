@@ -65,6 +65,22 @@ class Parts(Sequence[Part]):
         return [_name_of(source) for source in self._sources]
 
     @property
+    def sizes(self) -> list[int]:
+        """Bytes of each file; -1 for a pipe."""
+        return [int(size) for size in self._sizes]
+
+    @property
+    def counts(self) -> list[int]:
+        """Number of parts of each file."""
+        counts: list[int] = np.diff(self._last, prepend=0).tolist()
+        return counts
+
+    @property
+    def part_size(self) -> int:
+        """Bytes of a part."""
+        return self._size
+
+    @property
     def size(self) -> int | None:
         """Bytes of all files; None with a pipe among them."""
         return int(self._sizes.sum()) if (self._sizes >= 0).all() else None

@@ -178,6 +178,14 @@ class BlockChecks:
         self.holes += int(holes.sum())
         return first
 
+    def follow(self, before: BlockChecks) -> None:
+        """Count what was found in the bytes before those that were checked here."""
+        self.holes += before.holes
+        self.reserved += before.reserved
+        if before._first_hole is not None:
+            self._first_hole = before._first_hole
+        self._first_reserved = before._first_reserved or self._first_reserved
+
     def finish(self, strict: bool = False) -> None:
         """Warn of holes and reserved ids, at the end of the stream.
 

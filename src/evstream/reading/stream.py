@@ -26,6 +26,7 @@ from evstream.errors import (
     plain_id,
 )
 from evstream.reading.assembler import EventAssembler
+from evstream.reading.block_checks import BlockChecks
 from evstream.reading.decoder import Decoder
 from evstream.reading.listed_text import is_text
 from evstream.reading.one_reader import OneReader
@@ -60,6 +61,7 @@ class EventStream:
     Attributes:
         header: the StreamHeader.
         name: of the source, for messages.
+        unclosed: at the end, the error of a missing final delimiter; else None.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class EventStream:
         self._begin()
 
     def _begin(self) -> None:
+        self.unclosed: TruncatedStreamError | None = None
         self._error: EvstreamError | OSError | None = None
         self._closed = False
         self._chunks_left = self._events_left = True
@@ -132,6 +135,16 @@ class EventStream:
     def size(self) -> int | None:
         """Size of the whole stream in bytes; None where it is not known before the end."""
         return self._source.size
+
+    @property
+    def source(self) -> Source | Section:
+        """What the bytes are read from."""
+        return self._source
+
+    @property
+    def checks(self) -> BlockChecks:
+        """The checks that every reader makes, of the bytes read so far."""
+        return self._decoder.checks
 
     @property
     def start(self) -> int:
@@ -223,9 +236,10 @@ class EventStream:
             if window.left:  # less than a record, or a block header that looked like a stream's
                 yield decode(window, True)
                 decoder.refuse()
-            missing = self._judge_end()
+            self.unclosed = self._judge_end()
             if self._strict or self._warn:
-                report_unclosed(missing, self._strict)
+                report_unclosed(self.unclosed, self._strict)
+            if self._warn:
                 decoder.checks.finish()
         except (EvstreamError, OSError) as error:
             if self._warn and not self._strict:

@@ -62,6 +62,19 @@ class UnshownBlocks:
             self._last = [state[name] for name in self._key_fields]
             self._last_entries = int(state["entries"])
 
+    def follow(self, before: UnshownBlocks, first_block: Any) -> None:
+        """Count the blocks of the stretch before this one as well; `first_block` is the header of
+        the first block here, as a record; None without any."""
+        if first_block is None:
+            self._last, self._last_entries = before._last, before._last_entries
+        elif before._last is not None:
+            names = [name.removesuffix("_") for name in self._key_fields]
+            first = [first_block[name] for name in names]
+            self._empty += before._last_entries == 0
+            self._merged += not any(map(differ, first, before._last))
+        self._empty += before._empty
+        self._merged += before._merged
+
     def warn(self, source: str) -> None:
         """At the end of the stream, warn with RowsWarning if there are any."""
         if self._last is not None:

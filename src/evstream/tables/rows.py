@@ -13,6 +13,8 @@ import numpy as np
 
 from evstream._support.format import Format
 from evstream.errors import AbsentEventWarning, warn
+from evstream.partition.threads import threads_of
+from evstream.partition.whole_file import large_parts
 from evstream.reading.ids import Ids, ids_of
 from evstream.reading.row_decoder import BatchOutput, RowOutput
 from evstream.reading.sources import open_stream
@@ -20,6 +22,7 @@ from evstream.reading.stream import EventStream
 from evstream.reading.unshown_blocks import UnshownBlocks
 from evstream.tables.batches import BATCH_ROWS, rebatch
 from evstream.tables.file_column import FileColumn
+from evstream.tables.threaded_rows import threaded_rows
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array, Chunk, keep_blocks, to_rows
 from evstream.wire.header import StreamHeader
@@ -94,6 +97,7 @@ def read_columns(
     sidx: Ids = None,
     *,
     file: bool | str = False,
+    threads: int | None = None,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
@@ -108,6 +112,8 @@ def read_columns(
         sidx: only these sample indices, e.g. range(1, 11) or -1; a number or several.
         file: True adds a column "file" with the file that each row comes from; or another name
             for it.
+        threads: how many read large files at the same time; None for the number of cores that
+            this process may use. The result is the same.
 
     Returns:
         Column name -> array of shape (rows,), in wire order: event_id, item_id, sidx (int32)
@@ -119,6 +125,12 @@ def read_columns(
         TypeError: `events` or `sidx` are not whole numbers, or the stream has no sidx.
         ValueError: `file` names another column.
     """
+    number, planned = threads_of(threads), None
+    if number > 1 and events is None and sidx is None:
+        planned = large_parts(source, stream=stream, widths=widths, format=format)
+    if planned is not None:
+        files = FileColumn(file, planned.header)
+        return files.named(files.add_to(threaded_rows(planned, number, files, strict), 0))
     with open_stream(
         source, stream, widths=widths, strict=strict, timeout=timeout, format=format
     ) as opened:

@@ -1,0 +1,141 @@
+"""A large file, read part by part in several threads, as if it were read in one pass.
+
+What concerns the stream as a whole is put together from the parts: how many holes there are,
+whether the end is closed. So warnings and errors are those of one pass, each once and in the same
+order, and an error is the first in the file, whichever thread meets its own first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from evstream._support.format import Format
+from evstream.errors import EvstreamError, TruncatedStreamError
+from evstream.partition.cuts import self_splitting
+from evstream.partition.part import Part
+from evstream.partition.parts import Parts, parts
+from evstream.partition.threads import in_order
+from evstream.reading.block_checks import BlockChecks
+from evstream.reading.dataset import is_several, sources_of
+from evstream.reading.section import Section
+from evstream.reading.stream import EventStream
+from evstream.reading.stream_end import report_unclosed
+from evstream.transport.compression import MAGIC_SIZE, compression
+from evstream.transport.environment import strict_of
+from evstream.transport.range_file import is_url
+
+SMALL = 1 << 26
+"""Bytes up to which one thread reads: others would cost more than they save."""
+
+PART = 1 << 24
+"""Bytes of a part: enough to hide what opening one costs."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class PartRead(Generic[T]):
+    """What came of a part.
+
+    Attributes:
+        value: what was made of it, up to its end or error.
+        part: the part.
+        first_block: the header of its first block; None without any.
+        offset: up to where it was read.
+        clean_end, unclosed: as of EventStream.
+        error: the error that ended it; None at its end.
+    """
+
+    value: T
+    part: Part
+    first_block: Any
+    offset: int
+    clean_end: bool | None
+    unclosed: TruncatedStreamError | None
+    checks: BlockChecks
+    error: EvstreamError | OSError | None
+
+
+def large_parts(
+    source: Any,
+    *,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    format: Format | None = None,
+) -> Parts | None:
+    """The parts in which to read large files; None where one pass is as good: for pipes,
+    compressed files, URLs, small files, and a file that cannot be cut. Raises as evstream.parts.
+    """
+    if isinstance(source, Parts):
+        return None
+    paths = sources_of(source) if is_several(source) else [source]
+    if not all(map(_is_plain_file, paths)) or sum(map(os.path.getsize, paths)) < SMALL:
+        return None
+    planned = parts(paths, PART, stream=stream, widths=widths, format=format, index=None)
+    can_cut = len(paths) > 1 or self_splitting(planned.header)
+    return planned if can_cut else None
+
+
+def _is_plain_file(path: Any) -> bool:
+    """Whether a source is a file that is not compressed."""
+    is_path = isinstance(path, (str, os.PathLike)) and path != "-" and not is_url(path)
+    if not is_path or not os.path.isfile(path):
+        return False
+    with open(path, "rb", 0) as file:
+        return compression(file.read(MAGIC_SIZE)) is None
+
+
+def read_parts(
+    planned: Parts,
+    begin: Callable[[EventStream, Section, Part], tuple[T, Iterator[Any]]],
+    threads: int,
+    strict: bool | None = None,
+) -> Iterator[PartRead[T]]:
+    """What is made of each part, in order; warnings and errors as of one pass.
+
+    Args:
+        begin: takes an unread stream, where it lies, and the part; returns a value, and an iterator
+            that makes it as it is drawn.
+    """
+    strict = strict_of(strict)
+
+    def read(part: Part) -> PartRead[T]:
+        with EventStream(part, strict=strict, warn=False) as stream:
+            section = stream.source
+            assert isinstance(section, Section)
+            value, steps = begin(stream, section, part)
+            first = section.first_block()
+            error: EvstreamError | OSError | None = None
+            try:
+                for _ in steps:
+                    pass
+            except (EvstreamError, OSError) as caught:
+                error = caught
+            return PartRead(
+                value, part, first, stream.offset, stream.clean_end, stream.unclosed,
+                stream.checks, error,
+            )  # fmt: skip
+
+    whole: PartRead[T] | None = None
+    for found in in_order(read, planned, threads):
+        if whole is not None and whole.part.path == found.part.path:
+            found.checks.follow(whole.checks)
+            found.unclosed = found.unclosed or whole.unclosed
+        elif whole is not None:
+            _report(whole, strict)
+        whole = found
+        yield found
+        if found.error is not None:
+            if not strict:
+                found.checks.finish()
+            raise found.error
+    if whole is not None:
+        _report(whole, strict)
+
+
+def _report(read: PartRead[T], strict: bool) -> None:
+    report_unclosed(read.unclosed, strict)
+    read.checks.finish()

@@ -1,0 +1,119 @@
+"""Several threads give the result of one, with its warnings and errors."""
+
+from __future__ import annotations
+
+import random
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import evstream
+from evstream import EvstreamError
+from evstream.partition import whole_file
+from golden_files import ENTRIES, GOLDEN, file_name
+from support import raw
+
+sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
+
+import targets
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small files in small parts, as if they were large."""
+    monkeypatch.setattr(whole_file, "SMALL", 1)
+    monkeypatch.setattr(whole_file, "PART", 150)
+
+
+def outcome(source: Any, **options: Any) -> Any:
+    """Columns or error, and warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            rows = evstream.read_columns(source, **options)
+            found: Any = {name: (c.dtype, c.tolist() if c.dtype == object else raw(c))
+                          for name, c in rows.items()}  # fmt: skip
+        except EvstreamError as error:
+            found = type(error), str(error)
+    return found, [(w.category, str(w.message)) for w in caught]
+
+
+def check(source: Any, **options: Any) -> None:
+    assert outcome(source, threads=2, **options) == outcome(source, threads=1, **options)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=file_name)
+def test_rows_of_golden_files_do_not_depend_on_threads(entry):
+    stream = "event_ids" if entry["stream"] == "event_ids" else None
+    path = GOLDEN / file_name(entry)
+    if path.stat().st_size > 10_000:
+        whole_file.PART = path.stat().st_size // 5  # restored by the fixture
+    check(path, stream=stream, widths=entry["widths"])
+    if entry["file"].startswith("loss_zero"):
+        check(path, stream=stream, widths=entry["widths"], strict=True)
+
+
+def test_rows_of_damaged_files_do_not_depend_on_threads(tmp_path: Path):
+    names = ["loss_i4_f4", "loss_empty_blocks_between", "loss_item_repeated", "loss_zero_ids"]
+    seeds = [bytes(3) + (GOLDEN / f"{name}.bin").read_bytes() for name in names]
+    for number in range(60):
+        chance = random.Random(number)
+        data = targets.mutated(chance, chance.choice(seeds)[3:], seeds)
+        if chance.random() < 0.3:
+            at = 8 + 8 * chance.randrange(len(data) // 8)
+            data = data[:at] + bytes(160) + data[at:]
+        path = tmp_path / "a.bin"
+        path.write_bytes(data)
+        check(path, strict=chance.random() < 0.3)
+
+
+def make(path: Path, events: range) -> Path:
+    with evstream.create(path, "loss", len_sample=4, durable=False) as out:
+        for event_id in events:
+            out.write_event(event_id, np.arange(1, 4), np.ones((3, 4)), mean=1.0, tiv=1e6)
+    return path
+
+
+def test_rows_of_several_files_do_not_depend_on_threads(tmp_path: Path):
+    make(tmp_path / "a.bin", range(1, 30))
+    make(tmp_path / "b.bin", range(30, 32))
+    (tmp_path / "c.bin").write_bytes((tmp_path / "a.bin").read_bytes()[:-8])
+    (tmp_path / "d.bin").write_bytes((tmp_path / "a.bin").read_bytes()[:8])
+    check(tmp_path)
+    check(tmp_path, file=True)
+    check([tmp_path / "c.bin", tmp_path / "a.bin"], file="source")
+    check(tmp_path, strict=True)
+
+
+def test_rows_that_are_few_leave_no_gap(tmp_path: Path):
+    """Blocks of one entry: a third of the rows that the bytes could hold."""
+    with evstream.create(tmp_path / "a.bin", "loss", len_sample=1, durable=False) as out:
+        for event_id in range(1, 300):
+            out.write_event(event_id, [1], [[float(event_id)]])
+    check(tmp_path / "a.bin")
+    rows = evstream.read_columns(tmp_path / "a.bin", threads=3)
+    assert rows["loss"].tolist() == list(map(float, range(1, 300)))
+
+
+def test_threads_read_large_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make(tmp_path / "a.bin", range(1, 30))
+    used = []
+    monkeypatch.setattr(
+        "evstream.tables.rows.threaded_rows", lambda *a: used.append(a) or {"event_id": np.ones(1)}
+    )
+    evstream.read_columns(tmp_path / "a.bin", threads=2)
+    assert len(used) == 1
+    whole_file.SMALL = 10_000_000
+    evstream.read_columns(tmp_path / "a.bin", threads=2)
+    whole_file.SMALL = 1
+    with (tmp_path / "a.bin").open("rb") as file:
+        evstream.read_columns(file, threads=2)
+    evstream.read_columns(GOLDEN / "summary_i4_f4.bin", threads=2)
+    evstream.read_columns(tmp_path / "a.bin", threads=1)
+    assert len(used) == 1
+    with pytest.raises(ValueError, match="threads is 0"):
+        evstream.read_columns(tmp_path / "a.bin", threads=0)
