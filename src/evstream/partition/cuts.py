@@ -94,7 +94,8 @@ def event_start(file: RangeFile, header: StreamHeader, start: int, limit: int) -
     `start` is the start of a block or the end of the file.
     """
     last: Any = None
-    for events, starts in _blocks(file, header, start, limit):
+    blocks = _blocks if header.block.entry is not None else _records
+    for events, starts in blocks(file, header, start, limit):
         known = events if last is None else np.concatenate([[last], events])
         changes = np.flatnonzero(differ(known[1:], known[:-1]))
         if len(changes):
@@ -109,6 +110,21 @@ def event_at(file: RangeFile, header: StreamHeader, start: int) -> Any:
     data = bytearray(header.block_dtype.itemsize)
     file.read_at(start, memoryview(data))
     return np.frombuffer(data, header.block_dtype)[0][header.event_column].item()
+
+
+def _records(
+    file: RangeFile, header: StreamHeader, at: int, limit: int
+) -> Iterator[tuple[Array, Array]]:
+    """As `_blocks`, for blocks that are their header alone."""
+    dtype = header.block_dtype
+    size = FIRST_READ
+    while file.size - at >= dtype.itemsize and at <= limit:
+        data = bytearray(min(size, file.size - at) // dtype.itemsize * dtype.itemsize)
+        file.read_at(at, memoryview(data))
+        records = np.frombuffer(data, dtype)
+        yield records[header.event_column], at + np.arange(len(records)) * dtype.itemsize
+        at += len(data)
+        size = min(2 * size, LARGEST_READ)
 
 
 def _blocks(
