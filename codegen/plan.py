@@ -106,6 +106,13 @@ class BlockModule:
         return tuple(sorted({f.size for r in records for f in r.fields if f.is_text}))
 
     @property
+    def mark_index(self) -> int:
+        """Place of the delimiter's field in the entry."""
+        assert self.entry is not None
+        assert self.delimiter is not None
+        return self.entry.fields.index(self.delimiter.field)
+
+    @property
     def cache_line(self) -> int:
         """Bytes of entries that are looked at in one go."""
         return CACHE_LINE

@@ -180,6 +180,13 @@ class CDelimiter:
     written: tuple[tuple[CField, str], ...]
 
 
+WORD_SIZE = 4
+"""Bytes of a type word."""
+
+LOWEST_JOINED = 1 << 24
+"""Type words below this may be ids of events."""
+
+
 @dataclass(frozen=True)
 class CBlock:
     name: str
@@ -199,6 +206,14 @@ class CBlock:
     smallest_normal: str | None
     mark_size: int
 
+    @property
+    def word(self) -> CField | None:
+        """The first id, if it is an integer with all bytes of a type word: all ids below
+        LOWEST_JOINED but that of the stream itself are then no type words that may join."""
+        field = self.header.fields[0]
+        is_wide = field.dtype[0] in "iu" and int(field.dtype[1:]) >= WORD_SIZE
+        return field if is_wide else None
+
 
 @dataclass(frozen=True)
 class CStream:
@@ -216,7 +231,7 @@ class CStream:
     @property
     def may_join(self) -> bool:
         """Whether an id is unlikely to be its type word; the lowest are ids of real streams."""
-        return int(self.word[:-1], 16) >= 1 << 24
+        return int(self.word[:-1], 16) >= LOWEST_JOINED
 
 
 @dataclass(frozen=True)
@@ -249,6 +264,10 @@ class CHeader:
     blocks: tuple[CBlock, ...]
     max_size: int
     mark: str
+
+    @property
+    def lowest_joined(self) -> str:
+        return f"{LOWEST_JOINED}u"
 
 
 def header(spec: Spec) -> CHeader:

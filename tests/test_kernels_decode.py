@@ -357,3 +357,53 @@ def call_on_cdf(case: Case, kernel: str, body: bytes, state: Any) -> tuple[int, 
         buffer, 0, len(buffer), 0, state, *outputs, *counts
     )
     return cursor, rows, status
+
+
+LENGTHS = [*range(20), 31, 32, 33, 40, 41, 64, 100, *[3] * 12, 4, *[10] * 12, 11]
+"""Entries of blocks: fewer and more than a kernel takes at once; often as many as before."""
+
+
+def case_of_lengths(block: str, widths: Widths) -> Case:
+    stream = STREAMS[block]
+    blocks: list[tuple[Any, Any]] = []
+    for number, length in enumerate(LENGTHS, start=1):
+        if block == "cdf":
+            blocks.append(((number, 1, 2), [(k / 128, k + 0.5) for k in range(length)]))
+            continue
+        more = (number + 0.25,) if block == "summary" else ()
+        sidx = [-1, *range(1, length)][:length]
+        blocks.append(((number, 7, *more), [(s, s + 0.5) for s in sidx]))
+    data = encode(stream, HEADERS[stream], blocks, widths)
+    header = StreamHeader(stream, HEADERS[stream], widths | {"sample_count": "i4"})
+    return Case(block_kernels(header), header, data[header.size :], decode(data, stream, widths))
+
+
+@pytest.mark.parametrize("block", ["item", "summary", "cdf"])
+@pytest.mark.parametrize("widths", [ALL_WIDTHS[0], ALL_WIDTHS[4]], ids=["i4_f4", "i8_f4"])
+def test_blocks_of_equal_lengths_are_decoded(block: str, widths: Widths) -> None:
+    case = case_of_lengths(block, widths)
+    check_decoding(case, [case.body], 2000)
+    check_decoding(case, list(pieces_of(case.body, 501)), 50)
+
+
+@pytest.mark.parametrize("kernel", ["find_blocks", "decode_rows", "decode_blocks"])
+@pytest.mark.parametrize("length", [1, 9, 45])
+def test_the_first_sidx_above_the_limit_is_found(kernel: str, length: int) -> None:
+    header = {"len_sample": 9}
+    for place in range(length):
+        entries = [(3, 1.0)] * place + [(6, 1.0), (7, 1.0)] + [(-2, 1.0)] * (length - place)
+        blocks: list[tuple[Any, Any]] = [((900, 800), [(5, 1.0)]), ((901, 801), entries)] * 2
+        data = encode("loss", header, blocks, {})
+        case = make_case("item")
+        state = case.new_state()
+        state["limit"] = 5
+        rooms = {
+            "find_blocks": [*case.keys, "i8", "i8"],
+            "decode_rows": [*case.columns.values(), *case.entry.values()],
+            "decode_blocks": [*case.columns.values(), "i8", *case.entry.values()],
+        }
+        outputs = [np.empty(1000, dtype) for dtype in rooms[kernel]]
+        function = getattr(case.kernels, kernel)
+        body = np.frombuffer(data[8:], np.uint8)
+        function(body, 0, len(body), 8, state, *outputs, *[0] * kernel_counts(function))
+        assert state["beyond"] == 8 + (8 + 2 * 8) + 8 + place * 8

@@ -60,5 +60,6 @@ def jit_closure(function: Callable[..., Any]) -> Any:
 
 
 def _numba() -> Any:
-    importlib.import_module("evstream._support.intrinsics")  # before anything is compiled
+    for name in ("intrinsics", "entry_intrinsics"):  # before anything is compiled
+        importlib.import_module(f"evstream._support.{name}")
     return importlib.import_module("numba")

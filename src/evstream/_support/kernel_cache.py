@@ -41,7 +41,14 @@ _DIGEST = hashlib.sha256().digest_size
 _MOST = 1 << 26
 """Largest file to read, in bytes; the largest kernels have 100 kB."""
 
-_SHARED = ("memory.py", "intrinsics.py", "jit.py", "protocol.py")
+_SHARED = (
+    "memory.py",
+    "intrinsics.py",
+    "entries.py",
+    "entry_intrinsics.py",
+    "jit.py",
+    "protocol.py",
+)
 """Sources that are compiled into every kernel, besides those next to its own."""
 
 

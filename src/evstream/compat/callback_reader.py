@@ -40,7 +40,7 @@ from evstream.transport.source import Source
 from evstream.wire.entry_limits import entry_limits, limits_of_values, outside
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
-from evstream.wire.kernels import block_kernels, new_state
+from evstream.wire.kernels import block_kernels, new_states
 
 
 class CallbackReader(EventReader):
@@ -60,6 +60,7 @@ class CallbackReader(EventReader):
         self._headers: list[StreamHeader] = []
         self._limits: list[tuple[Any, ...]] = []
         self._walks: list[Any] = []
+        self._records: list[Any] = []
         self._skips: list[int] = []
 
     def read(self, *sources: SourceLike) -> Iterator[int]:
@@ -142,8 +143,9 @@ class CallbackReader(EventReader):
                     source=feed.name, offset=feed.base, ids=feed.tracker.ids_at(feed.base),
                 )  # fmt: skip
             if feed.walk is None:
-                feed.walk = new_state(self.header)
+                feed.walk = new_states(self.header)
         self._walks = [feed.walk for feed in feeds]
+        self._records = [walk[0] for walk in self._walks]
 
     def _check_yield(self, feed: Feed, event_id: int, cursor: int) -> None:
         """Do nothing: the loop around the callbacks is generated and cannot go astray."""
@@ -168,7 +170,7 @@ class CallbackReader(EventReader):
             error = outside(header, byte_mv[cursor:], feed.name, offset, ids)
             feed.refused = copy.copy(error)  # without a traceback, which would hold the stream
             raise error
-        in_event = self._walks[file_idx]["in_event"]
+        in_event = self._records[file_idx]["in_event"]
         return cursor, int(event) if status or in_event else 0, 0, bool(status)
 
 

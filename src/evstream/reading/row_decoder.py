@@ -132,7 +132,7 @@ class RowDecoder(Decoder):
                 window.buffer, window.cursor, window.valid, window.base, state, *out.columns,
                 out.used,
             ))  # fmt: skip
-            if state["odd"] or status == BAD_COUNT:
+            if state["odd"] or state["beyond"] or status == BAD_COUNT:
                 for name in state.dtype.names:
                     state[name] = before[name]
                 return False
