@@ -168,6 +168,16 @@ def test_tee_indexes_what_passes(tmp_path):
     assert parse((tmp_path / "b.evx").read_bytes(), "b").tag == ""
 
 
+def test_tee_seals_and_indexes_an_empty_list(tmp_path):
+    passed = tee(
+        io.BytesIO(), tmp_path / "ids.bin", stream="event_ids",
+        seal=str(tmp_path / "ids.bin.seal"), index=str(tmp_path / "ids.bin.evx"),
+    )  # fmt: skip
+    assert (passed.problem, passed.seal.complete) == (None, True)
+    assert find_index(tmp_path / "ids.bin") is not None
+    assert evstream.read_columns(tmp_path / "ids.bin", stream="event_ids")["event_id"].size == 0
+
+
 @pytest.mark.parametrize("data", [STREAM[:-3], STREAM[:6], b"", STREAM + STREAM, b"no stream"])
 def test_what_is_not_a_whole_stream_gets_no_index(tmp_path, data, capsys):
     path = tmp_path / "a.bin"

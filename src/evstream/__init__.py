@@ -55,12 +55,12 @@ if TYPE_CHECKING:
     from evstream.errors import WriteError as WriteError
     from evstream.indexing.builder import build_index as build_index
     from evstream.indexing.index import Index as Index
+    from evstream.indexing.opening import open as open
     from evstream.merging import merge as merge
     from evstream.partition.part import Part as Part
     from evstream.partition.parts import Parts as Parts
     from evstream.partition.parts import parts as parts
     from evstream.partition.threads import map_parts as map_parts
-    from evstream.reading.sources import open as open
     from evstream.reading.stream import EventStream as EventStream
     from evstream.tables.arrow import arrow_reader as arrow_reader
     from evstream.tables.arrow import iter_batches as iter_batches
@@ -143,7 +143,7 @@ _HOME = {
     "iter_batches": "tables.arrow",
     "map_parts": "partition.threads",
     "merge": "merging",
-    "open": "reading.sources",
+    "open": "indexing.opening",
     "parts": "partition.parts",
     "read_arrow": "tables.arrow",
     "read_columns": "tables.rows",

@@ -95,7 +95,7 @@ def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Ite
     selection = Selection(stream.header, wanted)
     absent = set(options.event or ())
     left = math.inf if options.head is None else options.head
-    for chunk in stream.chunks() if left else ():
+    for chunk in selection.chunks_of(stream) if left else ():
         if absent:
             absent -= set(chunk.columns.block[0].tolist())
         kept = selection.blocks(chunk)

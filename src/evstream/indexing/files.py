@@ -18,6 +18,11 @@ from evstream.transport.range_file import beside, is_url, local_path, open_range
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 
 
+_NOT_TOLD = {errno.ENOENT, errno.EACCES, errno.EOPNOTSUPP}
+"""Errors of a store for an object that is not there, some say so only to those who may list it; and
+of a server that gives no ranges."""
+
+
 def index_path(path: str) -> str:
     """Where the index of a file is kept: beside it, with .evx behind its name."""
     return beside(path, SUFFIX)
@@ -37,10 +42,14 @@ def find_index(
     file: str = local_path(os.fspath(path))
     if not is_url(file):
         return _local_index(file, format)
+    if "?" in file:  # a signed URL is of one object
+        return None
     try:
         return _read(index_path(file), file, storage_options, format)
-    except FileNotFoundError:
-        return None
+    except OSError as error:
+        if error.errno in _NOT_TOLD:
+            return None
+        raise
 
 
 def _local_index(file: str, format: Format | None) -> Index | None:

@@ -85,10 +85,12 @@ class Dataset(EventStream):
     """
 
     def __init__(self, sources: Sequence[Any], open_one: Callable[[Any], EventStream]) -> None:
-        self._sizes, self._open_one = sources, open_one
+        self.sources, self._open_one = sources, open_one
         self._rest = neighbours_joined(sources)
         self._current = open_one(next(self._rest))
         self.header, self.name = self._current.header, self._current.name
+        self.strict, self.warns = self._current.strict, self._current.warns
+        self.verify = self._current.verify
         self._first_name = self.name
         self._wanted = None
         self._ended = False
@@ -123,7 +125,7 @@ class Dataset(EventStream):
     @property
     def size(self) -> int | None:
         """Bytes of all files; None where that is not known before the end."""
-        sizes = [_size_of(source) for source in self._sizes]
+        sizes = [_size_of(source) for source in self.sources]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
     @property

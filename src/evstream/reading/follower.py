@@ -83,10 +83,9 @@ class Follower:
         Raises TruncatedStreamError or StreamHeaderError for one that is cut. What only misses
         its final delimiter is whole; see `unclosed`.
         """
-        if self._tracker is None:
-            self._parse_header()
-            raise AssertionError("a whole header was not taken")
-        self.unclosed = self._tracker.check_end()
+        if self._tracker is None:  # of no byte: a list of event ids may be that short
+            self._begin(self._parse_header())
+        self.unclosed = self.tracker.check_end()
 
     def _begin(self, header: StreamHeader) -> None:
         self._tracker = BlockTracker(

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 
+from evstream.errors import CorruptStreamError
+from evstream.wire.header import StreamHeader
+
 _TEXT = re.compile(
     rb"(\xef\xbb\xbf)?\s*(\"?[A-Za-z][A-Za-z_ ,\"]*\r?\n)?"
     rb"([+-]?[0-9]+[ \t,;]*\r?\n)+([+-]?[0-9]*\r?)"
@@ -17,3 +20,13 @@ _TEXT = re.compile(
 def is_text(data: bytes) -> bool:
     """Whether the first bytes of a list are text."""
     return len(data) > 1 and _TEXT.fullmatch(data[:512]) is not None
+
+
+def refuse_text(data: bytes, header: StreamHeader, source: str) -> None:
+    """Raise CorruptStreamError if the first bytes of a list of event ids are text."""
+    if is_text(data):
+        raise CorruptStreamError(
+            "this is text", source=source, offset=0,
+            expected=f"a binary list, as `evstream convert --stream {header.stream}"
+            " LIST.csv LIST.bin` makes it",
+        )  # fmt: skip

@@ -8,11 +8,12 @@ and its checks are those of the whole file. Offsets are those of the file.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from evstream.errors import EvstreamError, TruncatedStreamError
+from evstream.errors import EvstreamError, StreamMismatchError, TruncatedStreamError
 from evstream.transport.range_file import LocalFile, RangeFile
 from evstream.transport.read_ahead import ReadAhead
 from evstream.transport.source import Source
@@ -132,3 +133,18 @@ class Sectioned(ABC):
     @abstractmethod
     def joined(self, following: Sectioned) -> Sectioned | None:
         """What stands for this and the following as one; None where they are not neighbours."""
+
+
+def refuse_other(
+    header: StreamHeader, stream: str | None, widths: Mapping[str, str] | None
+) -> None:
+    """Raise StreamMismatchError if a part is to be read as another stream than it was planned."""
+    if stream is not None and header.format.stream(stream).name != header.stream:
+        raise StreamMismatchError(
+            f"the part is of a {header.stream} stream", expected=f"a {stream} stream"
+        )
+    for name, width in header.format.choose_widths(widths).items() if widths else ():
+        if name in (widths or {}) and width != header.widths[name]:
+            raise StreamMismatchError(
+                f"the part was planned with {name} {header.widths[name]}", expected=width
+            )

@@ -9,7 +9,7 @@ two loops. Two flags say which of them still have something to give.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
@@ -21,20 +21,19 @@ from evstream.errors import (
     CorruptStreamError,
     EvstreamError,
     SecondStreamError,
-    StreamMismatchError,
     TruncatedStreamError,
     plain_id,
 )
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.decoder import Decoder
-from evstream.reading.listed_text import is_text
+from evstream.reading.listed_text import refuse_text
 from evstream.reading.one_reader import OneReader
 from evstream.reading.row_decoder import RowDecoder, RowOutput
-from evstream.reading.section import Section, Sectioned
+from evstream.reading.section import Section, Sectioned, refuse_other
 from evstream.reading.stream_end import report_unclosed
 from evstream.reading.width_trial import WidthTrial
-from evstream.reading.window import Window
+from evstream.reading.window import SMALLEST, Window
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.environment import strict_of
@@ -62,6 +61,8 @@ class EventStream:
         header: the StreamHeader.
         name: of the source, for messages.
         unclosed: at the end, the error of a missing final delimiter; else None.
+        sources, strict, warns, verify: what the stream was opened with.
+        lookup: finds an event in the sources; set by whoever knows of indexes.
     """
 
     def __init__(
@@ -75,19 +76,21 @@ class EventStream:
         tap: Callable[[memoryview], None] | None = None,
         timeout: float | None = None,
         warn: bool = True,
+        verify: bool = False,
         format: Format | None = None,
         named: frozenset[str] | None = None,
     ) -> None:
+        self.sources: Sequence[Any] = [source]
         part = source if isinstance(source, Sectioned) else None
         if part is None:
             format, stream = find_format(format, stream, source)
         else:
-            _refuse_other(part.header, stream, widths)
+            refuse_other(part.header, stream, widths)
             header = part.header
             stream, widths, format = header.stream, header.widths, header.format
             named = header.named
         bare = stream is not None and format.stream(stream).type_word is None
-        self._strict, self._warn = strict_of(strict), warn
+        self.strict, self.warns, self.verify = strict_of(strict), warn, verify
         if isinstance(source, Sectioned):
             source = source.open_section(timeout)
         elif not isinstance(source, Source):
@@ -96,7 +99,7 @@ class EventStream:
         self.name = self._source.name
         try:
             self._trial = WidthTrial(self.name)
-            self._window = Window(self._source, max(chunk, _SMALLEST_CHUNK), self._show_to(tap))
+            self._window = Window(self._source, max(chunk, SMALLEST), self._show_to(tap))
             self.header: StreamHeader = (
                 source.header
                 if isinstance(source, Section)
@@ -104,7 +107,7 @@ class EventStream:
             )
             if part is not None:
                 part.check_header(self.header, self.name)
-            self._decoder = Decoder(self.header, self.name, self._strict)
+            self._decoder = Decoder(self.header, self.name, self.strict)
             self._decode: Callable[[Window, bool], Any] = self._decoder.decode
             self._window.ahead = self._decoder.checks.size
             self._trial.header = self.header
@@ -116,6 +119,7 @@ class EventStream:
 
     def _begin(self) -> None:
         self.unclosed: TruncatedStreamError | None = None
+        self.lookup: Callable[[EventStream, Any], Event] | None = None
         self._error: EvstreamError | OSError | None = None
         self._closed = False
         self._chunks_left = self._events_left = True
@@ -170,6 +174,13 @@ class EventStream:
         """Whether the last block is closed; None until the end is reached."""
         return self._decoder.clean_end
 
+    def event(self, event: Any) -> Event:
+        """All blocks of one event, by its id, of the file opened again: by its index if it has one,
+        else by reading all of it. Raises AbsentEventError, StaleIndexError, TypeError."""
+        if self.lookup is None:
+            raise EvstreamError("no event by its id", source=self.name, expected="evstream.open")
+        return self.lookup(self, event)
+
     def __iter__(self) -> Iterator[Event]:
         """The events that have not been read yet.
 
@@ -206,7 +217,7 @@ class EventStream:
         `chunks` or events. Raises as `chunks` does."""
         self.chunks()
         chunks = self._chunk_reader
-        decoder = RowDecoder(self.header, self.name, self._strict, out, self._wanted)
+        decoder = RowDecoder(self.header, self.name, self.strict, out, self._wanted)
         self._decoder, self._decode = decoder, decoder.decode_rows
         return cast(Iterator[None], chunks)
 
@@ -226,23 +237,24 @@ class EventStream:
             window, decoder, decode = self._window, self._decoder, self._decode
             while True:
                 if window.left:
-                    self._refuse_text()
-                    self._trial.judge(strict=self._strict)
+                    if window.offset == self.header.size == 0:
+                        refuse_text(window.peek_back(0, window.left), self.header, self.name)
+                    self._trial.judge(strict=self.strict)
                     yield decode(window, False)
                     decoder.refuse()
                 if window.fill() == 0:
                     break
-            self._trial.judge(ended=True, strict=self._strict)
+            self._trial.judge(ended=True, strict=self.strict)
             if window.left:  # less than a record, or a block header that looked like a stream's
                 yield decode(window, True)
                 decoder.refuse()
             self.unclosed = self._judge_end()
-            if self._strict or self._warn:
-                report_unclosed(self.unclosed, self._strict)
-            if self._warn:
+            if self.strict or self.warns:
+                report_unclosed(self.unclosed, self.strict)
+            if self.warns:
                 decoder.checks.finish()
         except (EvstreamError, OSError) as error:
-            if self._warn and not self._strict:
+            if self.warns and not self.strict:
                 decoder.checks.finish()
             cause = self._trial.cause_of(error)
             self._error = copy.copy(cause)  # without its traceback, which leads back here
@@ -282,17 +294,6 @@ class EventStream:
                 tap(view)
 
         return show
-
-    def _refuse_text(self) -> None:
-        """Raise CorruptStreamError for a list of event ids that is text."""
-        window = self._window
-        first = window.peek_back(0, window.left) if window.offset == self.header.size == 0 else b""
-        if is_text(first):
-            raise CorruptStreamError(
-                "this is text", source=self.name, offset=0,
-                expected=f"a binary list, as `evstream convert --stream {self.header.stream}"
-                " LIST.csv LIST.bin` makes it",
-            )  # fmt: skip
 
     def _read_events(self) -> Generator[Any]:
         assembler = EventAssembler(self.header)
@@ -340,24 +341,6 @@ class EventStream:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _refuse_other(
-    header: StreamHeader, stream: str | None, widths: Mapping[str, str] | None
-) -> None:
-    """Raise StreamMismatchError if a part is to be read as another stream than it was planned."""
-    if stream is not None and header.format.stream(stream).name != header.stream:
-        raise StreamMismatchError(
-            f"the part is of a {header.stream} stream", expected=f"a {stream} stream"
-        )
-    for name, width in header.format.choose_widths(widths).items() if widths else ():
-        if name in (widths or {}) and width != header.widths[name]:
-            raise StreamMismatchError(
-                f"the part was planned with {name} {header.widths[name]}", expected=width
-            )
-
-
-_SMALLEST_CHUNK = 256  # must hold one record of any kind
 
 
 def _started(generator: Generator[Any]) -> Generator[Any]:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from evstream.reading.section import Section
-from evstream.transport.source import Source
 from evstream.wire.columns import Array
+
+SMALLEST = 256
+"""Bytes of a window at least: it must hold one record of any kind."""
+
+
+class Readable(Protocol):
+    """What a window reads from: a Source, a Section, or ranges of a file."""
+
+    def readinto(self, view: memoryview) -> int:
+        """Read into `view`; the number of bytes, 0 at the end."""
+        ...
 
 
 class Window:
@@ -24,7 +35,7 @@ class Window:
 
     def __init__(
         self,
-        source: Source | Section,
+        source: Readable,
         capacity: int,
         tap: Callable[[memoryview], None] | None = None,
     ) -> None:

@@ -157,13 +157,14 @@ def iter_batches(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    verify: bool = False,
     format: Format | None = None,
 ) -> Iterator[RecordBatch]:
     """A stream as one pyarrow.RecordBatch after the other, in bounded memory; without any row
     as one empty batch, whose schema has the stream header.
 
     Args:
-        source, stream, widths, strict, timeout, format: as for evstream.open.
+        source, stream, widths, strict, timeout, verify, format: as for evstream.open.
         events, sidx, file: as for evstream.read_columns; a file column is a dictionary.
         rows: rows per batch, 1 or more; the last may have fewer.
 
@@ -173,7 +174,7 @@ def iter_batches(
     """
     _refuse_size(rows)
     opened = open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
     )
     return _schema_and_batches(opened, rows, events, sidx, file)[1]
 
@@ -217,6 +218,7 @@ def arrow_reader(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    verify: bool = False,
     format: Format | None = None,
 ) -> pa.RecordBatchReader:
     """A stream as a pyarrow.RecordBatchReader, which DuckDB and many others query without
@@ -224,7 +226,7 @@ def arrow_reader(
     pa = import_arrow()
     _refuse_size(rows)
     opened = open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
     )
     return pa.RecordBatchReader.from_batches(*_schema_and_batches(opened, rows, events, sidx, file))
 
@@ -239,6 +241,7 @@ def read_arrow(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    verify: bool = False,
     format: Format | None = None,
 ) -> pa.Table:
     """Read a whole stream into a pyarrow.Table; arguments as for evstream.read_columns.
@@ -247,7 +250,7 @@ def read_arrow(
     """
     pa = import_arrow()
     with open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
     ) as opened:
         files = FileColumn(file, opened.header)
         schema = arrow_schema(opened.header, files.name)

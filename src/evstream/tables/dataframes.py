@@ -14,6 +14,8 @@ from evstream._support.format import Format
 from evstream._support.texts import is_text
 from evstream.errors import EvstreamError
 from evstream.extras import import_extra
+from evstream.indexing.lookup import candidates
+from evstream.indexing.opening import index_of
 from evstream.reading.dataset import is_several, sources_of
 from evstream.reading.ids import Ids
 from evstream.reading.section import Sectioned
@@ -45,6 +47,7 @@ def read_polars(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    verify: bool = False,
     format: Format | None = None,
 ) -> polars.DataFrame:
     """Read a whole stream into a polars.DataFrame; arguments as for evstream.read_columns.
@@ -62,6 +65,7 @@ def read_polars(
         widths=widths,
         strict=strict,
         timeout=timeout,
+        verify=verify,
         format=format,
     )
     return pl.from_arrow(table, rechunk=False)
@@ -77,6 +81,7 @@ def read_pandas(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    verify: bool = False,
     format: Format | None = None,
 ) -> pandas.DataFrame:
     """Read a whole stream into a pandas.DataFrame; arguments as for evstream.read_columns."""
@@ -91,6 +96,7 @@ def read_pandas(
         widths=widths,
         strict=strict,
         timeout=timeout,
+        verify=verify,
         format=format,
     )
     return pd.DataFrame(readable(columns, name), copy=False)
@@ -112,6 +118,7 @@ def scan_polars(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    verify: bool = False,
     format: Format | None = None,
 ) -> polars.LazyFrame:
     """A stream as a polars.LazyFrame, read in bounded memory when a query is collected.
@@ -121,7 +128,7 @@ def scan_polars(
     what it asks of other columns is decided on the rows of a few megabytes at a time.
 
     Args:
-        source, stream, widths, strict, timeout, format: as for evstream.open.
+        source, stream, widths, strict, timeout, verify, format: as for evstream.open.
         file: as for evstream.read_columns.
 
     Raises:
@@ -133,7 +140,7 @@ def scan_polars(
     import_extra("polars")
     from polars.io.plugins import register_io_source
 
-    scan = _Scan(source, stream, widths, strict, timeout, format, file)
+    scan = _Scan(source, stream, widths, strict, timeout, verify, format, file)
     return register_io_source(scan.read, schema=scan.schema)
 
 
@@ -151,13 +158,14 @@ class _Scan:
         widths: Mapping[str, str] | None,
         strict: bool | None,
         timeout: float | None = None,
+        verify: bool = False,
         format: Format | None = None,
         file: bool | str = False,
     ) -> None:
         if is_several(source):  # a pattern stands for the files that match it now
             source = sources_of(source)
         self._source, self._strict, self._timeout = source, strict, timeout
-        self._format, self._file = format, file
+        self._format, self._file, self._verify = format, file, verify
         opened = self._opened(stream, widths)
         self._header, self._name = opened.header, opened.name
         self._is_file = all(map(_is_file, source if is_several(source) else [source]))
@@ -183,10 +191,11 @@ class _Scan:
         of_blocks, of_rows = None, predicate
         if predicate is not None and n_rows is None:
             of_blocks, of_rows = _split(predicate, set(self._header.block_columns))
+        of_events = None if of_blocks is None else _only_of(of_blocks, self._header.event_column)
         used = {*wanted, *(of_rows.meta.root_names() if of_rows is not None else ())}
         made = [name for name in names if name in used]
         with self._open() as opened:
-            for chunk in _chunks(opened, files):
+            for chunk in self._chunks(opened, files, of_events):
                 kept = chunk
                 if of_blocks is not None:
                     columns = dict(zip(names, chunk.columns.block, strict=False))
@@ -219,6 +228,23 @@ class _Scan:
                 if n_rows == 0:
                     return
 
+    def _chunks(
+        self, stream: EventStream, files: FileColumn, of_events: Expr | None
+    ) -> Iterator[Chunk]:
+        """The chunks of all files, by an index those that may have events which pass; `files`
+        knows the current file."""
+        for one in stream.streams():
+            files.begin(one.name, 0)
+            indexed = None if of_events is None else index_of(one)
+            ids = None if indexed is None else candidates(indexed.index)
+            if indexed is None or ids is None:
+                yield from watched_chunks(one)
+                continue
+            column = readable({self._header.event_column: ids}, self._name)
+            passed = import_extra("polars").DataFrame(column).select(of_events).to_series()
+            wanted = ids[passed.fill_null(False).to_numpy()]
+            yield from watched_chunks(one, indexed.read(one, wanted, CHUNK))
+
     def _opened(
         self,
         stream: str | None,
@@ -227,7 +253,7 @@ class _Scan:
     ) -> EventStream:
         return open_stream(
             self._source, stream, widths=widths, strict=self._strict, chunk=CHUNK,
-            timeout=self._timeout, format=self._format, named=named,
+            timeout=self._timeout, verify=self._verify, format=self._format, named=named,
         )  # fmt: skip
 
     def _open(self) -> EventStream:
@@ -251,13 +277,6 @@ def _is_file(source: Any) -> bool:
     return is_path and (is_url(source) or os.path.isfile(local_path(source)))
 
 
-def _chunks(stream: EventStream, files: FileColumn) -> Iterator[Chunk]:
-    """The chunks of all files; `files` knows the current one."""
-    for one in stream.streams():
-        files.begin(one.name, 0)
-        yield from watched_chunks(one)
-
-
 def _split(predicate: Expr, block_names: set[str]) -> tuple[Expr | None, Expr | None]:
     """What can be decided from block columns alone, and the rest; None where there is none."""
     of_blocks: Expr | None = None
@@ -269,6 +288,11 @@ def _split(predicate: Expr, block_names: set[str]) -> tuple[Expr | None, Expr | 
         else:
             of_rows = part if of_rows is None else of_rows & part
     return of_blocks, of_rows
+
+
+def _only_of(predicate: Expr, name: str) -> Expr | None:
+    """What of a predicate is decided by one column alone; None where nothing is."""
+    return _split(predicate, {name})[0]
 
 
 def _conjuncts(predicate: Expr) -> Iterator[Expr]:

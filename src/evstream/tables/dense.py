@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from evstream._support.format import Format
 from evstream.reading.ids import Ids
 from evstream.reading.sources import open_stream
+from evstream.reading.stream import EventStream
 from evstream.tables.rows import Selection
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array, Chunk, Columns
@@ -46,12 +47,13 @@ def read_dense(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    verify: bool = False,
     format: Format | None = None,
 ) -> DenseTable:
     """Read a whole stream of samples into a matrix.
 
     Args:
-        source, stream, widths, strict, timeout, format: as for evstream.open.
+        source, stream, widths, strict, timeout, verify, format: as for evstream.open.
         events: only these event ids; a number or several.
 
     Raises:
@@ -60,15 +62,20 @@ def read_dense(
         TypeError: the stream has no samples, or several values per sidx.
     """
     with open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
     ) as opened:
         header = opened.header
         if problem := no_matrix(header):
             raise TypeError(problem)
         selection = Selection(header, events)
-        columns = join_chunks(header, (selection.blocks(chunk) for chunk in opened.chunks()))
+        columns = join_chunks(header, map(selection.blocks, _chunks(opened, selection)))
         selection.warn_absent(opened.name)
     return DenseTable(columns.block[0], *densify(header, columns))
+
+
+def _chunks(stream: EventStream, selection: Selection) -> Iterator[Chunk]:
+    for one in stream.streams():
+        yield from selection.chunks_of(one)
 
 
 def join_chunks(header: StreamHeader, chunks: Iterable[Chunk]) -> Columns:

@@ -13,6 +13,7 @@ import numpy as np
 
 from evstream._support.format import Format
 from evstream.errors import AbsentEventWarning, warn
+from evstream.indexing.opening import chunks_of
 from evstream.partition.threads import threads_of
 from evstream.partition.whole_file import large_parts
 from evstream.reading.ids import Ids, ids_of
@@ -29,31 +30,40 @@ from evstream.wire.header import StreamHeader
 
 
 class Selection:
-    """Which rows are wanted: those of some events, and of some sidx; None is all."""
+    """Which rows are wanted: those of some events, and of some sidx; None is all.
+
+    Attributes:
+        events: the wanted events, in ascending order; None for all.
+    """
 
     def __init__(self, header: StreamHeader, events: Ids = None, sidx: Ids = None) -> None:
-        self._events = ids_of("events", events, header.block_columns[header.event_column])
+        self.events = ids_of("events", events, header.block_columns[header.event_column])
         self._sidx, self._sidx_field = ids_of("sidx", sidx), header.sidx or ""
         self._is_range = isinstance(events, range)  # which ids lie in it is not said
-        self._absent = self._events
+        self._absent = self.events
         if sidx is not None and header.sidx is None:
             raise TypeError(f"a {header.stream} stream has no sidx")
 
     def blocks(self, chunk: Chunk) -> Chunk:
         """The blocks of the wanted events."""
-        if self._events is None:
+        if self.events is None:
             return chunk
         found = chunk.columns.block[0]
         if self._absent is not None and len(self._absent):
             self._absent = self._absent[~np.isin(self._absent, found)]
-        return keep_blocks(chunk, np.isin(found, self._events))
+        return keep_blocks(chunk, np.isin(found, self.events))
+
+    def chunks_of(self, stream: EventStream) -> Iterator[Chunk]:
+        """The chunks of one stream that nobody has read from, by its index if it has one; of
+        them, `blocks` are the wanted blocks."""
+        return stream.chunks() if self.events is None else chunks_of(stream, self.events)
 
     def warn_absent(self, source: str) -> None:
         """At the end of a stream: warn of wanted events that it does not have; of a range only if
         it has none."""
-        if self._absent is None or not len(self._absent) or self._events is None:
+        if self._absent is None or not len(self._absent) or self.events is None:
             return
-        wanted = len(self._events)
+        wanted = len(self.events)
         if self._is_range and len(self._absent) < wanted:
             return
         first = ", ".join(map(str, self._absent[:5].tolist()))
@@ -102,12 +112,13 @@ def read_columns(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    verify: bool = False,
     format: Format | None = None,
 ) -> dict[str, Array]:
     """Read a whole stream, or several, into numpy columns.
 
     Args:
-        source, stream, widths, strict, timeout, format: as for evstream.open.
+        source, stream, widths, strict, timeout, verify, format: as for evstream.open.
         events: only these event ids; a number or several.
         sidx: only these sample indices, e.g. range(1, 11) or -1; a number or several.
         file: True adds a column "file" with the file that each row comes from; or another name
@@ -132,7 +143,7 @@ def read_columns(
         files = FileColumn(file, planned.header)
         return files.named(files.add_to(threaded_rows(planned, number, files, strict), 0))
     with open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
     ) as opened:
         files = FileColumn(file, opened.header)
         return files.named(whole_rows(opened, events, sidx, files))
@@ -211,20 +222,20 @@ def _all_selected(
 
 def _selected_rows(stream: EventStream, selection: Selection) -> Iterator[dict[str, Array]]:
     """The rows of wanted blocks and sidx of one file, a chunk at a time."""
-    for chunk in watched_chunks(stream):
+    for chunk in watched_chunks(stream, selection.chunks_of(stream)):
         kept = selection.blocks(chunk)
         rows = selection.rows(to_rows(stream.header, kept.columns, kept.skipped))
         if len(rows[next(iter(rows))]):
             yield rows
 
 
-def watched_chunks(stream: EventStream) -> Iterator[Chunk]:
-    """The chunks of one open stream, for programs that make rows of them.
+def watched_chunks(stream: EventStream, chunks: Iterator[Chunk] | None = None) -> Iterator[Chunk]:
+    """The chunks of one open stream, all or those given, for programs that make rows of them.
 
     Warns with RowsWarning at the end if the stream has blocks that rows do not show.
     """
     unshown = UnshownBlocks(stream.header)
-    for chunk in stream.chunks():
+    for chunk in stream.chunks() if chunks is None else chunks:
         unshown.count_chunk(chunk)
         yield chunk
     unshown.warn(stream.name)
