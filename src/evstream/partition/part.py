@@ -25,10 +25,12 @@ from evstream._support.format import format_of
 from evstream.errors import (
     ChangedSourceError,
     LargeEventWarning,
+    StaleIndexError,
     StreamHeaderError,
     warn,
 )
 from evstream.partition.cuts import block_start, event_at, event_start
+from evstream.partition.index_cuts import cuts_of
 from evstream.reading.dataset import refuse_other_header
 from evstream.reading.section import Section, Sectioned
 from evstream.reading.width_trial import FIRST
@@ -66,6 +68,7 @@ class Part(Sectioned):
         whole: "block" or "event", what is never divided between two parts.
         events: ids of the events that are read; None for all.
         like: the file that the header was read from.
+        indexed: whether the index of the file says where it can be cut.
     """
 
     path: str
@@ -79,6 +82,7 @@ class Part(Sectioned):
     like: str = ""
     storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
     pipe: Any = field(default=None, repr=False)
+    indexed: bool = False
 
     def __repr__(self) -> str:
         return (
@@ -97,7 +101,8 @@ class Part(Sectioned):
         like = (common, self.like[common:])
         more = (self.events, self.storage_options)
         return _load, (
-            *facts, self.path, self.start, self.stop, self.size, self.tag, self.whole, *like,
+            *facts, self.path, self.start, self.stop, self.size, self.tag,
+            self.whole + _INDEXED * self.indexed, *like,
             *(more if more != (None, None) else ()),
         )  # fmt: skip
 
@@ -140,10 +145,11 @@ class Part(Sectioned):
             if expands and compression(head) is not None:
                 return self._of_compressed(file)
             self._check_head(head, file.name)
-            start, stop = self._cut(file)
+            start, stop = self._cut(file) if not self.indexed else self._cut_by_index(file)
             if self.start and self.header.named:
                 head = b""  # the first part warns of widths that the caller named
-            return Section(file, self.header, start, stop, head, ChangedSourceError)
+            stale = StaleIndexError if self.indexed else ChangedSourceError
+            return Section(file, self.header, start, stop, head, stale)
         except BaseException:
             file.close()
             raise
@@ -185,6 +191,18 @@ class Part(Sectioned):
             close = self._end_of_event(file, close)
         return begin, close
 
+    def _cut_by_index(self, file: RangeFile) -> tuple[int, int]:
+        """The same where the index says where blocks and events start."""
+        cuts = cuts_of(self.path, file, self.header, self.storage_options)
+        begin, close = (cuts.at(at, self.whole == EVENTS) for at in (self.start, self.stop))
+        for offset in {begin, close}:
+            cuts.check(file, self.header, offset)
+        if self.whole == EVENTS and begin < close:
+            self._warn_of_large(file, int(cuts.offsets[cuts.begins_event][
+                np.searchsorted(cuts.offsets[cuts.begins_event], close) - 1
+            ]), close)  # fmt: skip
+        return begin, close
+
     def _end_of(self, file: RangeFile) -> int:
         found = block_start(file, self.header, self.stop, file.size + 1)
         assert found is not None
@@ -194,6 +212,11 @@ class Part(Sectioned):
         """The end of the event of the block at `start`."""
         close = event_start(file, self.header, start, file.size)
         assert close is not None
+        self._warn_of_large(file, start, close)
+        return close
+
+    def _warn_of_large(self, file: RangeFile, start: int, close: int) -> None:
+        """Warn of an event that begins or goes on at `start`, if it is far larger than the part."""
         size = self.stop - self.start
         if close - start > FAR_LARGER * size:
             event = event_at(file, self.header, start)
@@ -202,7 +225,10 @@ class Part(Sectioned):
                 f"for {close - start:,} bytes, in a part of {size:,}",
                 LargeEventWarning,
             )
-        return close
+
+
+_INDEXED = "+"
+"""Behind `whole` in a pickle."""
 
 
 def _head(file: RangeFile) -> bytes:
@@ -229,8 +255,9 @@ def _load(
 ) -> Part:  # fmt: skip
     """A pickled part."""
     header = _loaded_header(package, stream, widths, head)
-    like = path[:common] + rest
-    return Part(path, start, stop, size, tag, header, whole, events, like, options)
+    like, indexed = path[:common] + rest, whole.endswith(_INDEXED)
+    whole = whole.removesuffix(_INDEXED)
+    return Part(path, start, stop, size, tag, header, whole, events, like, options, None, indexed)
 
 
 @lru_cache(8)

@@ -13,6 +13,7 @@ import numpy as np
 
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format
+from evstream.indexing.files import find_index, index_path
 from evstream.partition.cuts import self_splitting
 from evstream.partition.part import BLOCKS, EVENTS, Part
 from evstream.reading.dataset import is_several, sources_of
@@ -47,14 +48,16 @@ class Parts(Sequence[Part]):
         events: Sequence[Any] | None = None,
         storage_options: Mapping[str, Any] | None = None,
         like: str = "",
+        indexed: Sequence[int] = (),
     ) -> None:
         self.header, self._sources, self._size, self._whole = header, files, size, whole
         self._events, self._options, self._like = events, storage_options, like
         self._tags = [tag for _, tag in facts]
         self._sizes = np.array([found.size for found in facts], np.int64)
         cuts = np.maximum(-(-self._sizes // size), 1)
+        self._indexed = frozenset(indexed)
         if not self_splitting(header):
-            cuts[:] = 1
+            cuts[[n for n in range(len(cuts)) if n not in self._indexed]] = 1
         for number, file in enumerate(files):
             if compression_by_name(file) is not None:
                 cuts[number] = 1
@@ -105,7 +108,7 @@ class Parts(Sequence[Part]):
         return Part(
             _name_of(source), start, size if is_last else start + self._size, size,
             self._tags[file], self.header, self._whole, self._events, self._like, self._options,
-            None if isinstance(source, str) else source,
+            None if isinstance(source, str) else source, file in self._indexed,
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[Part]:
@@ -172,9 +175,21 @@ def parts(
     header, files[first] = _header(files[first], stream, widths, format, storage_options)
     chosen = ids_of("events", events, header.block_columns[header.event_column])
     wanted = events if isinstance(events, range) else chosen if chosen is None else chosen.tolist()
-    return Parts(
-        header, files, facts, number, whole, wanted, storage_options, _name_of(files[first])
-    )
+    uses_index = index is not None and not self_splitting(header)
+    indexed = [
+        n for n, file in enumerate(files) if uses_index and _has_index(file, storage_options)
+    ]
+    like = _name_of(files[first])
+    return Parts(header, files, facts, number, whole, wanted, storage_options, like, indexed)
+
+
+def _has_index(file: Any, storage_options: Mapping[str, Any] | None) -> bool:
+    """Whether there is an index beside a file; it is read by the parts."""
+    if not isinstance(file, str) or compression_by_name(file) is not None:
+        return False
+    if is_url(file):
+        return find_index(file, storage_options) is not None
+    return os.path.lexists(index_path(file))
 
 
 def bytes_of(size: int | str) -> int:

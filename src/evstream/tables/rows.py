@@ -107,7 +107,7 @@ def read_columns(
     sidx: Ids = None,
     *,
     file: bool | str = False,
-    threads: int | None = None,
+    threads: int = 1,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
@@ -123,8 +123,8 @@ def read_columns(
         sidx: only these sample indices, e.g. range(1, 11) or -1; a number or several.
         file: True adds a column "file" with the file that each row comes from; or another name
             for it.
-        threads: how many read large files at the same time; None for the number of cores that
-            this process may use. The result is the same.
+        threads: how many decode large files at the same time, with the same result. One is often
+            as fast, since it waits for memory most of the time.
 
     Returns:
         Column name -> array of shape (rows,), in wire order: event_id, item_id, sidx (int32)
