@@ -22,6 +22,7 @@ extra, Parquet and Arrow need evstream[arrow], JSON lines need evstream[polars].
   evstream convert gul.bin gul.parquet
   evstream convert losses.csv gul.bin --len-sample 100
   evstream convert 'out/*.bin' all.parquet --file-column
+  evstream convert 'out/*.bin' losses --partition-by event_id:1000
   ktools_program | evstream convert - - --from bin --to csv | head
 
 Parquet and Arrow files carry the stream header, so that the way back gives the same
@@ -45,7 +46,7 @@ def add_parser(commands: Any, format: Format) -> None:
     parser.add_argument(
         "input", metavar="IN", help="a file, - for stdin; or a pattern or folder of streams"
     )
-    parser.add_argument("output", metavar="OUT", help="a file, - for stdout")
+    parser.add_argument("output", metavar="OUT", help="a file or folder, - for stdout")
     parser.add_argument("--from", dest="from_", choices=formats, help="the format of IN")
     parser.add_argument("--to", choices=formats, help="the format of OUT")
     parser.add_argument(
@@ -80,6 +81,14 @@ def add_parser(commands: Any, format: Format) -> None:
         help="of several streams: add a column (file) with the file of each row, to Parquet or"
         " Arrow",
     )  # fmt: skip
+    parser.add_argument(
+        "--partition-by", action="append", metavar="COLUMN[:IDS]",
+        help="write OUT as a folder of Parquet files, by the values of a column, by so many ids of"
+        " it (event_id:1000), or by file; again for folders in folders",
+    )  # fmt: skip
+    parser.add_argument(
+        "--force", action="store_true", help="with --partition-by: replace the folder OUT"
+    )
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
@@ -119,6 +128,8 @@ def run(options: argparse.Namespace) -> int:
             to=options.to,
             options=what,
             sort=options.sort,
+            partition_by=options.partition_by,
+            force=options.force,
             say=lambda text: report(f"{shown(options.input)}: {text}"),
             progress=progress.update,
         )

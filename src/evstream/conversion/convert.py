@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, stream_header_fields
-from evstream.conversion import several_files
+from evstream.conversion import partitions, several_files
 from evstream.conversion.formats import Options, Table, format_of, module_of
 from evstream.conversion.parallel import ahead
 from evstream.conversion.several_files import Streams, is_opened_here
@@ -22,12 +22,14 @@ from evstream.partition.part import Part
 from evstream.reading.dataset import sources_of
 from evstream.tables.batches import BATCH_ROWS, join_rows
 from evstream.tables.column_names import fill_exposures
+from evstream.tables.file_column import FILE
 from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
 from evstream.transport.endpoints import SourcesLike, TargetLike
 from evstream.transport.range_file import shown
 from evstream.transport.same_file import refuse_same_file
 from evstream.transport.sink import Sink, SinkFile
 from evstream.transport.source import Source
+from evstream.transport.whole_folder import WholeFolder
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 
@@ -55,6 +57,8 @@ def convert(
     max_batch: int | None = None,
     max_metadata: int | None = None,
     file: bool | str | None = None,
+    partition_by: str | Sequence[str] | None = None,
+    force: bool = False,
     format: Format | None = None,
     **header_fields: float | str | None,
 ) -> None:
@@ -83,6 +87,10 @@ def convert(
         max_batch: bytes that a batch of Arrow, or the open pages of Parquet, may take expanded.
         max_metadata: bytes that a footer or schema of Parquet or Arrow may have.
         file: of several streams, as for evstream.read_columns; for Parquet and Arrow.
+        partition_by: write a folder of Parquet files, with a folder for each value of a column
+            ("summary_id", "file") or for so many ids of it ("event_id:1000"); a list for folders
+            in folders. The target is its path; it appears when it is complete.
+        force: replace such a folder.
         **header_fields: any field of a stream header, e.g. len_sample=100.
         options: all of the above, from `stream` on, in one object; arguments that are given
             replace what is in it.
@@ -90,6 +98,7 @@ def convert(
     Raises:
         TableError: a row, value or column is wrong; with the line in a text file.
         EvstreamError: the target is the source, by whatever name.
+        FileExistsError: the folder to write exists.
         The errors of evstream.open for a source that is a stream.
     """
     named = {
@@ -102,12 +111,20 @@ def convert(
     is_several = is_opened_here(source)
     sources: Any = sources_of(source) if is_several and not isinstance(source, Part) else [source]
     input_format = from_ or ("bin" if is_several else format_of(shown(str(source)))[0])
-    output_format = to or format_of(shown(str(target)))[0]
+    keys = None if partition_by is None else partitions.parsed(partition_by)
+    output_format = to or ("parquet" if keys else format_of(shown(str(target)))[0])
     if not is_several and "bin" in (input_format, output_format):
         typed = source if input_format == "bin" else target
         _, name = find_format(options.format, options.stream, typed)
         options = dataclasses.replace(options, stream=name)
     _refuse_idle(options, output_format)
+    if keys is None:
+        if force:
+            raise EvstreamError("force goes with partition_by: a file is replaced without it")
+    elif output_format != "parquet":
+        raise EvstreamError(f"partitions of {output_format}", expected="parquet")
+    elif not options.file and FILE in [key.column for key in keys]:
+        options = dataclasses.replace(options, file=True)
     if options.file and not is_several:
         raise EvstreamError("a column of files goes with several streams", source=str(source))
     refuse_same_file([one.path if isinstance(one, Part) else one for one in sources], [target])
@@ -121,7 +138,11 @@ def convert(
             expand = _expands(source, input_format, options)
             opened = Source(source, expand=expand, timeout=options.timeout)
         stack.callback(opened.close)
-        sink = stack.enter_context(Sink(target, durable=options.durable))
+        if keys is not None:
+            folder = WholeFolder(target, replaces=force, durable=options.durable)
+            stack.enter_context(folder)
+        else:
+            sink = stack.enter_context(Sink(target, durable=options.durable))
         if input_format == output_format == "bin" and not sort and not is_several:
             with _compressed(SinkFile(sink), target) as out:
                 copy(opened, out, options, progress)
@@ -140,6 +161,9 @@ def convert(
         batches = stack.enter_context(_in_thread(_prepared(table, output_format), opened))
         table.batches = _watched(batches, opened, progress)
         infers = not table.carried and table.header.samples_field in missing_fields(table.header)
+        if keys is not None:
+            partitions.write(table, folder, keys, options)
+            return
         with _compressed(SinkFile(sink), target) as out:
             module_of(output_format).write(table, out, options)
         if infers and output_format == "bin":

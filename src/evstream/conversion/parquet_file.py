@@ -76,20 +76,30 @@ def read(source: Source, options: Options) -> Table:
 
 
 def write(table: Table, out: Any, options: Options) -> None:
-    """Ids as dictionaries, sidx as deltas, a checksum per page, statistics of integers.
+    """A file of all rows."""
+    schema = arrow_schema(table.header, table.file_column)
+    with completed(new_writer(out, schema, options)) as writer:
+        for group in _groups(table, schema):
+            writer.write_table(group, row_group_size=LARGEST_GROUP_ROWS)
+        if not table.clean_end:
+            writer.add_key_value_metadata({FINAL_DELIMITER.decode(): "false"})
+
+
+def new_writer(out: Any, schema: pa.Schema, options: Options) -> Any:
+    """A ParquetWriter: ids as dictionaries, sidx as deltas, a checksum per page, statistics of
+    integers.
 
     Of floats there are none: the smallest and largest do not count NaN, so a reader that goes by
     them passes over rows which its own order of numbers would find.
     """
-    import_arrow()
+    pa = import_arrow()
     import pyarrow.parquet as pq
 
-    schema = arrow_schema(table.header, table.file_column)
     integers = [f.name for f in schema if f.type in _integers()]
     ids = [name for name in integers if name.endswith("_id")]
-    ids += [table.file_column] if table.file_column else []
+    ids += [f.name for f in schema if pa.types.is_dictionary(f.type)]
     deltas = {name: "DELTA_BINARY_PACKED" for name in integers if name not in ids}
-    file = pq.ParquetWriter(
+    return pq.ParquetWriter(
         out,
         schema,
         compression=options.compression or "zstd",
@@ -98,11 +108,6 @@ def write(table: Table, out: Any, options: Options) -> None:
         write_statistics=integers,
         write_page_checksum=True,
     )
-    with completed(file) as writer:
-        for group in _groups(table, schema):
-            writer.write_table(group, row_group_size=LARGEST_GROUP_ROWS)
-        if not table.clean_end:
-            writer.add_key_value_metadata({FINAL_DELIMITER.decode(): "false"})
 
 
 def _groups(table: Table, schema: pa.Schema) -> Iterator[pa.Table]:
