@@ -11,6 +11,7 @@ import pytest
 
 import evstream
 from evstream import WriteError
+from evstream.writing.conversion import as_column
 from oracle import decode, encode
 from writer_cases import (
     HEADERS,
@@ -319,3 +320,21 @@ def test_an_invalid_stream_header_makes_no_file(
     with pytest.raises(error, match=message):
         evstream.create(tmp_path / "new.bin", **arguments)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", ["<i4", "<u4", "<i8", "<f4", "<f8"])
+def test_a_number_is_written_as_an_array_of_it_is(dtype: str) -> None:
+    """A number, or an array of the right dtype, takes a shorter way than a list."""
+    integers = [0, 1, -1, 2**31 - 1, 2**31, 2**32 - 1, -(2**31) - 1, 2**63 - 1, 2**63, -(2**63)]
+    floats = [0.0, -0.0, 0.1, 1e-37, 9e-38, 1e-46, 3e38, 4e38, 1e308, np.inf, np.nan, -7.0]
+    for number in (*integers, *floats):
+        found = []
+        for values in (number, [number] * 2):
+            try:
+                found.append(as_column("x", values, np.dtype(dtype), "target", (2,)).tobytes())
+            except evstream.WriteError:
+                found.append(b"refused")
+        assert found[0] == found[1], number
+        if found[1] != b"refused":
+            array = np.frombuffer(found[1], dtype)
+            assert as_column("x", array, np.dtype(dtype), "target", (2,)).tobytes() == found[1]

@@ -190,7 +190,7 @@ def _not_empty(checker: Memory, name: str, ids: Array, columns: Columns) -> Arra
 
 
 def _contiguous(checker: Memory, name: str, events: Array, columns: Columns) -> Array:
-    starts = run_starts(events)
+    starts = run_starts(events) if len(events) > 1 else np.zeros(1, np.int64)
     runs = events[starts].tolist()
     bad = np.zeros(len(events), bool)
     started: set[Any] = set()
@@ -212,10 +212,11 @@ def _contiguous(checker: Memory, name: str, events: Array, columns: Columns) -> 
 
 def _unique_in_event(checker: Memory, name: str, ids: Array, columns: Columns) -> Array:
     events = columns.block[0]
-    run = np.concatenate([[0], np.cumsum(differ(events[1:], events[:-1]))])
-    order = np.lexsort((ids, run))
-    bad = np.zeros(len(ids), bool)
-    bad[order[1:]] = (np.diff(run[order]) == 0) & (ids[order[1:]] == ids[order[:-1]])
+    run, bad = np.zeros(len(ids), np.int64), np.zeros(len(ids), bool)
+    if len(ids) > 1:
+        run[1:] = np.cumsum(differ(events[1:], events[:-1]))
+        order = np.lexsort((ids, run))
+        bad[order[1:]] = (np.diff(run[order]) == 0) & (ids[order[1:]] == ids[order[:-1]])
     same_event = checker.event is not None and not differ(events[0], checker.event)
     seen = checker.ids_in_event.get(name, set()) if same_event else set()
     if seen:
@@ -237,9 +238,8 @@ def _unique_in_event(checker: Memory, name: str, ids: Array, columns: Columns) -
 
 def _once_in_list(checker: Memory, name: str, values: Array, columns: Columns) -> Array:
     again = np.zeros(len(values), bool)
-    if checker.header.block.entry is None:
-        again[1:] = ~differ(values[1:], values[:-1])
-        again[0] = checker.event is not None and not differ(values[0], checker.event)
+    again[1:] = ~differ(values[1:], values[:-1])
+    again[0] = checker.event is not None and not differ(values[0], checker.event)
     return again
 
 

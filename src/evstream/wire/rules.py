@@ -34,6 +34,7 @@ class Checker(Memory):
             if name in self._block_at or name in self._entry_at
             if rule.limit is None or rule.limit in header.values
             if not rule.specials or header.sidx is not None
+            if rule.check != "once_in_list" or header.block.entry is None
         ]
 
     def broken(
@@ -46,7 +47,10 @@ class Checker(Memory):
         self.falls.clear()
         if not len(columns.block[0]):
             return
+        has_entries = not columns.entry or len(columns.entry[0]) > 0
         for rule, name, check in self._checks:
+            if not has_entries and self.is_over_entries(rule, name):
+                continue
             values = self.column(name, columns)
             if rule.specials:
                 mask = np.zeros(len(values), bool)
@@ -64,9 +68,10 @@ class Checker(Memory):
             self.seen_specials.clear()
         self.event = columns.block[0][-1].item()
         self.entries_before += int(columns.offsets[-1] - columns.offsets[-2])
-        if columns.offsets[-1]:
-            for name, at in self._entry_at.items():
-                self.last[name] = columns.entry[at][-1].item()
+        if not columns.offsets[-1]:
+            return
+        for name, at in self._entry_at.items():
+            self.last[name] = columns.entry[at][-1].item()
         if self._specials:
             sidx = columns.entry[0][columns.offsets[-2] :]  # special sidx need it there
             self.seen_specials |= self._specials.intersection(sidx[sidx < 0].tolist())

@@ -42,6 +42,8 @@ def as_array(name: str, values: npt.ArrayLike, dtype: np.dtype[Any], source: str
 
 
 def _as_array(values: npt.ArrayLike, dtype: np.dtype[Any]) -> Array:
+    if type(values) is np.ndarray:
+        return values
     parts = values if isinstance(values, (list, tuple)) else [values]
     if any(issubclass(kind, np.ma.MaskedArray) for kind in set(map(type, parts))):
         masked: Array = np.ma.asarray(values)
@@ -75,6 +77,9 @@ def as_column(
     Raises WriteError for a value that does not fit into the dtype, is masked or may have been
     rounded before, and for a shape that does not fit.
     """
+    fitting = _fitting(values, dtype, shape)
+    if fitting is not None:
+        return fitting
     array = as_array(name, values, dtype, source)
     if shape is not None and array.ndim and array.shape != shape:
         raise WriteError(f"{name} has shape {array.shape}", source=source, expected=f"{shape}")
@@ -100,6 +105,31 @@ def as_column(
     if shape is not None and not array.ndim:
         array = np.broadcast_to(array, shape)
     return np.ascontiguousarray(array)
+
+
+def _fitting(
+    values: npt.ArrayLike, dtype: np.dtype[Any], shape: tuple[int, ...] | None
+) -> Array | None:
+    """The column where one look shows that nothing is to be converted or refused, else None. Small
+    events consist of such columns, and the checks below would take most of the time of a call."""
+    if type(values) is np.ndarray:
+        is_same = values.dtype == dtype and dtype.kind in "iuf" and values.shape == shape
+        return np.ascontiguousarray(values) if is_same else None
+    if shape is None:
+        return None
+    is_safe = False
+    if type(values) is int and dtype.kind in "iu":
+        is_safe = 0 <= values <= SAFE_INTEGER[dtype.itemsize]
+    elif type(values) is float and dtype.kind == "f" and dtype.itemsize >= 4:
+        is_safe = values == 0 or SAFE_FLOAT <= abs(values) <= 1 / SAFE_FLOAT
+    return np.full(shape, values, dtype) if is_safe else None
+
+
+SAFE_INTEGER = {size: 2 ** (8 * size - 1) - 1 for size in (1, 2, 4, 8)}
+"""Size -> an integer that fits, signed or not."""
+
+SAFE_FLOAT = 1e-37
+"""A float from here on, and up to its inverse, is one in single precision too."""
 
 
 class _Refused(NamedTuple):
@@ -201,7 +231,7 @@ def row_scalars(header: StreamHeader) -> dict[str, Scalar]:
 
 def _expected(value: Any, dtype: np.dtype[Any], scalar: Scalar | None) -> str:
     """What would fit, and the width at which the value itself does."""
-    expected = legal_range(dtype, is_tiny=bool(abs(value) < 1))
+    expected = legal_range(dtype, is_tiny=bool(-1 < value < 1))
     if scalar is None:
         return expected
     for width in scalar.widths:

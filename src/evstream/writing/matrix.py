@@ -138,7 +138,10 @@ class Matrix:
         ).values()
         given = form.given(others)
         event_name, id_name, *_ = form.block
-        if as_array(event_name, event_id, form.block[event_name], form.source).ndim != 0:
+        if (
+            type(event_id) is not int
+            and as_array(event_name, event_id, form.block[event_name], form.source).ndim != 0
+        ):
             raise WriteError(
                 f"{event_name} is {event_id}", source=form.source, expected="one number"
             )
@@ -180,13 +183,13 @@ class Matrix:
 
     def refuse(self, rule: Rule, mask_of: Callable[[Array], Array]) -> None:
         """Raise WriteError at the first value that breaks a rule on values."""
-        sidx = np.concatenate([self.special_sidx, np.arange(1, self.losses.shape[1] + 1)])
         start = 0
         for part in (self.specials, self.losses):
             mask = mask_of(part)
             if rule.specials:
-                mask &= np.isin(sidx[start : start + part.shape[1]], rule.specials)
+                mask &= np.isin(self._sidx()[start : start + part.shape[1]], rule.specials)
             if mask.any():
+                sidx = self._sidx()
                 row, column = np.argwhere(mask)[0]
                 ids = self._ids(row) | {self._form.sidx: sidx[start + column]}
                 problem = f"{self._form.value} {part[row, column]} breaks {rule.id}: {rule.doc}"
@@ -194,6 +197,10 @@ class Matrix:
                     problem.rstrip("."), source=self._form.source, ids=ids, rule=rule.id
                 )
             start += part.shape[1]
+
+    def _sidx(self) -> Array:
+        """The sidx of all columns, specials first."""
+        return np.concatenate([self.special_sidx, np.arange(1, self.losses.shape[1] + 1)])
 
     def _losses(self, losses: npt.ArrayLike | None) -> Array:
         samples, dtype = self._form.samples, self._form.value_dtype
