@@ -127,12 +127,13 @@ FACADE = _words("""
 AbsentEventError AbsentEventWarning AggregationWarning CacheWarning CallbackReader
 ChangedSourceError Chunk Columns Comparison CorruptStreamError Counts CutLineWarning Dense
 DenseTable Difference Event EventStream EvstreamError Finding Format HoleWarning Index
-LargeEventWarning MissingDelimiterWarning MissingExtraError Part Parts ReaderError Report
+LargeEventWarning MissingDelimiterWarning MissingExtraError Part Partial Parts ReaderError Report
 RowsWarning Seal SealError SecondStreamError SkippedEventWarning SourceLike SourcesLike
 StaleIndexError StallError StreamHeader StreamHeaderError StreamMismatchError SuspectWarning
-TableError TargetLike TruncatedStreamError WidthWarning WriteError Writer arrow_reader build_index
-compare convert create iter_batches map_parts merge open parts read_arrow read_columns read_dense
-read_pandas read_polars reader_class scan_polars validate write_arrow
+TableError TargetLike TruncatedStreamError WidthWarning WriteError Writer aggregate arrow_reader
+build_index compare convert create iter_batches map_parts merge open partial_aggregate parts
+read_arrow read_columns read_dense read_pandas read_polars reader_class scan_polars validate
+write_arrow
 """)
 # What the writers of a record are:
 RECORD_NAMES = _words("byte_mv cursor mv_write store")

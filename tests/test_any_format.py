@@ -18,6 +18,7 @@ import pytest
 
 from evstream.checking.event_list import read_event_list
 from evstream.errors import (
+    AbsentEventError,
     CorruptStreamError,
     EvstreamError,
     StreamHeaderError,
@@ -266,6 +267,31 @@ def test_seal_counts_blocks(
     assert (report.clean, report.events) == (True, 2)
     assert json.loads(Path(f"{path}.seal").read_text())["blocks"] == 3
     assert json.loads(Path(f"{path}.seal").read_text())["events"] == 2
+
+
+@pytest.mark.parametrize(
+    ("stream", "rows", "event"), [("gauge", GAUGE, 3), ("moment", MOMENT, 0.5)]
+)
+def test_events_of_any_kind_are_indexed_and_summed(
+    gauges: Any, tmp_path: Path, stream: str, rows: Any, event: float
+) -> None:
+    path = tmp_path / "a.bin"
+    with gauges.create(path, stream, index=True) as out:
+        out.write_columns(*rows)
+    with gauges.open(path) as opened:
+        name = opened.header.event_column
+        assert opened.event(event).event_key == event
+        with pytest.raises(AbsentEventError, match=f"{name} 4"):
+            opened.event(4)
+    count = rows[0].count(event)
+    assert gauges.read_columns(path, [event])[name].tolist() == [event] * count
+    table = gauges.aggregate(path, name)
+    assert table[name].tolist() == sorted(set(rows[0]))
+    assert table["height_sum"].tolist() == [sum(rows[3][:count]), sum(rows[3][count:])]
+    assert table["place_max"].tolist() == [max(rows[2][:count]), max(rows[2][count:])]
+    assert gauges.aggregate(path, name, events=event)["count"].tolist() == [count]
+    again = gauges.build_index(path)
+    assert again.stretches.highest.tolist() == [max(rows[0])]
 
 
 def test_validation_expects_events_of_the_format(gauges: Any) -> None:

@@ -22,7 +22,7 @@ LAYERS = [
     ["reading"],
     ["indexing"],
     ["partition"],
-    ["checking"],
+    ["checking", "aggregation"],
     ["writing"],
     ["compat", "merging"],
     ["tables", "event_stream"],

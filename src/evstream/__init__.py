@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from evstream._support.format import Format as Format
+    from evstream.aggregation.aggregate import aggregate as aggregate
+    from evstream.aggregation.aggregate import partial_aggregate as partial_aggregate
+    from evstream.aggregation.partial import Partial as Partial
     from evstream.checking.reports import Finding as Finding
     from evstream.checking.reports import Report as Report
     from evstream.checking.seal import Seal as Seal
@@ -113,6 +116,7 @@ _HOME = {
     "MissingDelimiterWarning": "errors",
     "MissingExtraError": "errors",
     "Part": "partition.part",
+    "Partial": "aggregation.partial",
     "Parts": "partition.parts",
     "ReaderError": "errors",
     "Report": "checking.reports",
@@ -135,6 +139,7 @@ _HOME = {
     "WidthWarning": "errors",
     "WriteError": "errors",
     "Writer": "writing.writer",
+    "aggregate": "aggregation.aggregate",
     "arrow_reader": "tables.arrow",
     "build_index": "indexing.builder",
     "compare": "comparison",
@@ -144,6 +149,7 @@ _HOME = {
     "map_parts": "partition.threads",
     "merge": "merging",
     "open": "indexing.opening",
+    "partial_aggregate": "aggregation.aggregate",
     "parts": "partition.parts",
     "read_arrow": "tables.arrow",
     "read_columns": "tables.rows",

@@ -1,0 +1,183 @@
+"""`evstream.aggregate`: sums, counts, means and maxima per key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from evstream._support.format import Format
+from evstream.aggregation.partial import Groups, Partial, refuse_text
+from evstream.indexing.files import find_index
+from evstream.indexing.opening import chunks_of
+from evstream.partition.parts import Parts
+from evstream.partition.parts import parts as plan_parts
+from evstream.partition.threads import in_order, threads_of
+from evstream.reading.dataset import is_several
+from evstream.reading.ids import Ids, ids_of
+from evstream.reading.section import Sectioned
+from evstream.reading.sources import open_stream
+from evstream.transport.endpoints import SourcesLike
+from evstream.wire.columns import Array, Chunk
+from evstream.wire.header import StreamHeader
+
+
+def aggregate(
+    sources: SourcesLike,
+    by: str | Sequence[str],
+    *,
+    events: Ids = None,
+    sidx: Ids = None,
+    threads: int | None = None,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool | None = None,
+    timeout: float | None = None,
+    format: Format | None = None,
+) -> dict[str, Array]:
+    """Sums, counts, means and maxima of a stream or of several, per key.
+
+    Args:
+        sources: what evstream.open takes; Parts too.
+        by: one or several columns of numbers that a block has, e.g. "item_id" or
+            ("event_id", "item_id").
+        events: only these event ids; a number or several.
+        sidx: only these sample indices, e.g. range(1, 101) for the samples without the special
+            values, or -1; a number or several. None for all.
+        threads: how many; None for the number of cores that this process may use. The result does
+            not depend on it.
+        stream, widths, strict, timeout, format: as for evstream.open.
+
+    Returns:
+        Column name -> array, a row per key that has an entry, in ascending order: the columns of
+        `by`; "count", the number of entries (int64); and for each column of values, "loss" in a
+        loss stream, "loss_sum", "loss_mean" and "loss_max" (float64). The mean is that of the
+        entries: writers leave zero losses out, so for the mean of all samples divide the sum by
+        their number.
+
+    Memory depends on the number of keys, and not on the size of the files. A NaN makes sum, mean
+    and maximum of its key NaN.
+
+    Raises:
+        The errors of evstream.open and of iterating over it.
+        TypeError: `events` or `sidx` is of no whole numbers, or a column of `by` is text.
+        ValueError: `by` names a column that blocks do not have.
+    """
+    options: dict[str, Any] = {"events": events, "sidx": sidx, "strict": strict, "format": format}
+    options |= {"stream": stream, "widths": widths}
+    if not isinstance(sources, Parts) and _is_one(sources, events, format):
+        return partial_aggregate(sources, by, timeout=timeout, **options).table()
+    planned = sources
+    if not _are_parts(sources):
+        planned = plan_parts(sources, stream=stream, widths=widths, format=format)
+        options |= {"stream": None, "widths": None}
+    parts: Iterable[Any] = planned  # type: ignore[assignment]
+    groups: Groups | None = None
+    number = threads_of(threads)
+    for partial in in_order(lambda part: partial_aggregate(part, by, **options), parts, number):
+        groups = groups or Groups(partial.by, list(partial.sums))
+        groups.merge(partial)
+    assert groups is not None  # there is a part of every file
+    return groups.partial().table()
+
+
+def _are_parts(sources: Any) -> bool:
+    """Whether each item of a source is to be read as it is."""
+    is_list = isinstance(sources, (list, tuple))
+    return isinstance(sources, Parts) or (
+        is_list and any(isinstance(s, Sectioned) for s in sources)
+    )
+
+
+def _is_one(sources: Any, events: Ids, format: Format | None) -> bool:
+    """Whether a source is read as it is: no file, or one whose index shows where the events are."""
+    if is_several(sources):
+        return False
+    if not isinstance(sources, (str, os.PathLike)) or sources == "-":
+        return True
+    return events is not None and find_index(sources, None, format) is not None
+
+
+def partial_aggregate(
+    source: SourcesLike,
+    by: str | Sequence[str],
+    *,
+    events: Ids = None,
+    sidx: Ids = None,
+    stream: str | None = None,
+    widths: Mapping[str, str] | None = None,
+    strict: bool | None = None,
+    timeout: float | None = None,
+    format: Format | None = None,
+) -> Partial:
+    """What `aggregate` makes of one source, before the means: for a worker that has one part of
+    the files. `Partial.merge` joins the results of all, and `Partial.table` is the answer.
+
+    Arguments as for evstream.aggregate.
+    """
+    with open_stream(
+        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
+    ) as opened:
+        header = opened.header
+        keys = _keys_of(header, by)
+        values = _values_of(header)
+        chosen = ids_of("events", events, header.block_columns[header.event_column])
+        samples = ids_of("sidx", sidx)
+        if samples is not None and header.sidx is None:
+            raise TypeError(f"a {header.stream} stream has no sidx")
+        groups = Groups(keys, list(values))
+        for one in opened.streams():
+            for chunk in one.chunks() if chosen is None else chunks_of(one, chosen):
+                _add(groups, header, chunk, keys, values, chosen, samples)
+    return groups.partial()
+
+
+def _add(
+    groups: Groups,
+    header: StreamHeader,
+    chunk: Chunk,
+    keys: Mapping[str, Any],
+    values: Mapping[str, int],
+    chosen: Array | None,
+    samples: Array | None,
+) -> None:
+    columns = chunk.columns
+    blocks = dict(zip(header.block_columns, columns.block, strict=True))
+    wanted = span = None
+    if samples is not None:
+        sidx = columns.entry[list(header.entry_columns).index(str(header.sidx))]
+        if len(samples) and int(samples[-1]) - int(samples[0]) + 1 == len(samples):
+            span = sidx, int(samples[0]), int(samples[-1])
+        else:
+            wanted = np.isin(sidx, samples)
+    groups.add(
+        [blocks[name] for name in keys],
+        columns,
+        {name: columns.entry[number] for name, number in values.items()},
+        None if chosen is None else np.isin(columns.block[0], chosen),
+        wanted,
+        span,
+    )
+
+
+def _keys_of(header: StreamHeader, by: str | Sequence[str]) -> dict[str, np.dtype[Any]]:
+    names = [by] if isinstance(by, str) else list(by)
+    known = header.block_columns
+    wrong = [name for name in names if name not in known]
+    if wrong or not names or len(set(names)) < len(names):
+        shown = repr(wrong[0]) if wrong else repr(by)
+        raise ValueError(f"by is {shown}, expected one or several of {', '.join(known)}, each once")
+    for name in names:
+        refuse_text(name, known[name])
+    return {name: known[name] for name in names}
+
+
+def _values_of(header: StreamHeader) -> dict[str, int]:
+    """The columns of numbers of an entry, but for the sidx -> their place."""
+    return {
+        name: number
+        for number, (name, dtype) in enumerate(header.entry_columns.items())
+        if name != header.sidx and dtype.kind in "iuf"
+    }
