@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 import evstream
 from evstream import EvstreamError
+from evstream.cli.program import main
 from evstream.partition import whole_file
 from golden_files import ENTRIES, GOLDEN, file_name
 from support import raw
@@ -117,3 +120,37 @@ def test_threads_read_large_files_only(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(used) == 1
     with pytest.raises(ValueError, match="threads is 0"):
         evstream.read_columns(tmp_path / "a.bin", threads=0)
+
+
+def info_of(capsys: pytest.CaptureFixture[str], path: Path, jobs: int) -> Any:
+    status = main(["info", "--json", "--jobs", str(jobs), str(path)])
+    said = capsys.readouterr()
+    return status, json.loads(said.out), said.err
+
+
+def test_info_does_not_depend_on_threads(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    names = ["loss_i4_f4", "loss_event_interleaved", "loss_no_final_delimiter", "loss_zero_ids"]
+    seeds = [bytes(3) + (GOLDEN / f"{name}.bin").read_bytes() for name in names]
+    path = tmp_path / "a.bin"
+    for number in range(24):
+        chance = random.Random(number)
+        data = chance.choice(seeds)[3:]
+        path.write_bytes(targets.mutated(chance, data, seeds) if number > 8 else data)
+        whole_file.SMALL = 1 << 26
+        alone = info_of(capsys, path, 1)
+        whole_file.SMALL = 1
+        assert info_of(capsys, path, 1) == info_of(capsys, path, 3)
+        status, found, said = info_of(capsys, path, 3)
+        assert (status, said) == (alone[0], alone[2])
+        sums = [{n: e.pop("sum") for n, e in x["losses"].items()} for x in (found, alone[1])]
+        assert repr(sums[0]) == repr(sums[1]) or sums[0] == pytest.approx(sums[1], nan_ok=True)
+        assert found == alone[1]
+
+
+def test_a_report_of_several_files_stops_its_threads(tmp_path: Path):
+    make(tmp_path / "a.bin", range(1, 30))
+    (tmp_path / "b.bin").write_bytes(b"no stream")
+    make(tmp_path / "c.bin", range(1, 30))
+    with pytest.raises(EvstreamError, match=r"b\.bin"):
+        evstream.validate(tmp_path, threads=2)
+    assert not [t for t in threading.enumerate() if t.name.startswith("evstream")]

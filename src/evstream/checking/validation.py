@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -76,6 +77,8 @@ def validate(
     """
     first = whole_number("first", first)
 
+    stopped = threading.Event()
+
     def check(one: Any) -> Validation:
         if isinstance(one, Sectioned) and one.wanted is not None:
             raise ValueError(f"{one!r} is of some events only, expected one of all")
@@ -85,7 +88,13 @@ def validate(
             if sealed is not None
             else None
         )
-        tap = sealer.update if sealer is not None else None
+
+        def tap(view: memoryview) -> None:
+            if stopped.is_set():
+                raise EvstreamError("stopped, since the reading of another file ended")
+            if sealer is not None:
+                sealer.update(view)
+
         with EventStream(
             one, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False
         ) as opened:
@@ -101,7 +110,7 @@ def validate(
         raise ValueError(f"{seal}: one seal for several files, expected True or False")
     sources = list(neighbours_joined(sources_of(source)))
     checked = []
-    for validation in in_order(check, sources, threads_of(threads)):
+    for validation in in_order(check, sources, threads_of(threads), stopped.set):
         checked.append(validation)
         refuse_other_header(
             validation.header, validation.report.source, checked[0].header, checked[0].report.source

@@ -74,6 +74,17 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """--jobs, for commands that read large files by several threads."""
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=whole_number,
+        help="threads that read a large file (default: the cores that this process may use); the"
+        " output is the same",
+    )
+
+
 def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:
     """The stream that a command's arguments name."""
     from evstream.reading.sources import open_stream

@@ -10,7 +10,7 @@ from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.words import counted
-from evstream.cli.arguments import add_stream_arguments, fail, open_stream, shown
+from evstream.cli.arguments import add_jobs, add_stream_arguments, fail, open_stream, shown
 from evstream.cli.progress import Progress
 from evstream.cli.standard import print_text
 from evstream.errors import EvstreamError
@@ -44,6 +44,12 @@ class Info:
     holes: int = 0
     error: str | None = None
 
+    def describe(self, header: StreamHeader) -> None:
+        """Take over what the stream header has."""
+        self.stream, self.header = header.stream, dict(header.values)
+        self.source, self.aggregation = header.source, header.aggregation
+        self.widths = dict(header.widths)
+
 
 def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
@@ -57,6 +63,7 @@ def add_parser(commands: Any, format: Format) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object per line and file"
     )
+    add_jobs(parser)
     add_stream_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -81,11 +88,19 @@ def run(options: argparse.Namespace) -> int:
 
 def collect(info: Info, file: str, options: argparse.Namespace) -> None:
     """Read the stream into `info`, as far as it goes."""
+    from evstream.partition.threads import threads_of
+    from evstream.partition.whole_file import large_parts
+
+    threads = threads_of(options.jobs)
+    planned = large_parts(
+        file, stream=options.stream, widths=dict(options.width), format=options.spec_format
+    )
+    if planned is not None:  # with one thread too, so that sums are added up in the same order
+        _collect_parts(info, planned, threads, options)
+        return
     with open_stream(file, options) as stream:
         header = stream.header
-        info.stream, info.header = header.stream, dict(header.values)
-        info.source, info.aggregation = header.source, header.aggregation
-        info.widths = dict(header.widths)
+        info.describe(header)
         tally = _Tally(info, header)
         with Progress(stream.name, stream.size) as progress:
             try:
@@ -97,6 +112,24 @@ def collect(info: Info, file: str, options: argparse.Namespace) -> None:
                 info.clean_end, info.holes = stream.clean_end, stream.holes
 
 
+def _collect_parts(info: Info, planned: Any, threads: int, options: argparse.Namespace) -> None:
+    """Read a large file part by part."""
+    from evstream.partition.whole_file import read_parts
+
+    def begin(stream: Any, section: Any, part: Any) -> tuple[_Tally, Any]:
+        tally = _Tally(Info(info.file), stream.header)
+        return tally, map(tally.add, stream.chunks())
+
+    header = planned.header
+    info.describe(header)
+    whole = _Tally(info, header)
+    with Progress(info.file, planned.size) as progress:
+        for read in read_parts(planned, begin, threads, options.strict):
+            whole.follow_by(read.value)
+            info.bytes, info.clean_end, info.holes = read.offset, read.clean_end, read.checks.holes
+            progress.update(read.offset)
+
+
 class _Tally:
     """Adds chunk after chunk to an Info."""
 
@@ -104,7 +137,29 @@ class _Tally:
         self._info, self._header = info, header
         self._events: set[Any] = set()
         self._items: set[int] = set()
+        self._first_event: Any = None
         self._last_event: Any = None
+
+    def follow_by(self, other: _Tally) -> None:
+        """Add what was found in the stretch after this one."""
+        from evstream.wire.columns import differ
+
+        info, more = self._info, other._info
+        if other._last_event is None:
+            return
+        goes_on = self._last_event is not None and not differ(self._last_event, other._first_event)
+        info.event_runs += more.event_runs - int(goes_on)
+        info.blocks += more.blocks
+        info.records += more.records
+        self._events |= other._events
+        self._items |= other._items
+        info.events, info.items = len(self._events), len(self._items)
+        for name, found in more.losses.items():
+            entry = info.losses.setdefault(name, {"records": 0, "sum": 0.0})
+            entry["records"] += found["records"]
+            entry["sum"] += found["sum"]
+        self._first_event = other._first_event if self._first_event is None else self._first_event
+        self._last_event = other._last_event
 
     def add(self, chunk: Any) -> None:
         import numpy as np
@@ -119,6 +174,7 @@ class _Tally:
         starts = events[run_starts(events)]
         goes_on = self._last_event is not None and not differ(self._last_event, events[0])
         info.event_runs += len(starts) - int(goes_on)
+        self._first_event = events[0] if self._first_event is None else self._first_event
         self._last_event = events[-1]
         self._events.update(np.unique(starts).tolist())
         info.events = len(self._events)

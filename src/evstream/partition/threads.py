@@ -70,12 +70,22 @@ def usable_cores() -> int:
         return cores
 
 
-def in_order(function: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
-    """function(item) of each item, in order, by so many threads; in this one if it is one."""
-    return map(function, items) if threads == 1 else _threaded(function, items, threads)
+def in_order(
+    function: Callable[[A], B],
+    items: Iterable[A],
+    threads: int,
+    stop: Callable[[], None] = lambda: None,
+) -> Iterator[B]:
+    """function(item) of each item, in order, by so many threads; in this one if it is one.
+
+    `stop` is called at the end, whatever ends it: it tells functions that take long to give up.
+    """
+    return map(function, items) if threads == 1 else _threaded(function, items, threads, stop)
 
 
-def _threaded(function: Callable[[A], B], items: Iterable[A], threads: int) -> Generator[B]:
+def _threaded(
+    function: Callable[[A], B], items: Iterable[A], threads: int, stop: Callable[[], None]
+) -> Generator[B]:
     waiting: deque[Future[B]] = deque()
     pool = ThreadPoolExecutor(threads, "evstream")
     try:
@@ -86,6 +96,7 @@ def _threaded(function: Callable[[A], B], items: Iterable[A], threads: int) -> G
         while waiting:
             yield waiting.popleft().result()
     finally:  # wait for what runs, so that no thread outlives what it works on
+        stop()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

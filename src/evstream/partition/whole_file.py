@@ -45,7 +45,7 @@ class PartRead(Generic[T]):
         part: the part.
         first_block: the header of its first block; None without any.
         offset: up to where it was read.
-        clean_end, unclosed: as of EventStream.
+        clean_end, unclosed: as of EventStream, of this part and those before it.
         error: the error that ended it; None at its end.
     """
 
@@ -124,6 +124,7 @@ def read_parts(
         if whole is not None and whole.part.path == found.part.path:
             found.checks.follow(whole.checks)
             found.unclosed = found.unclosed or whole.unclosed
+            found.clean_end = found.clean_end and whole.clean_end
         elif whole is not None:
             _report(whole, strict)
         whole = found
