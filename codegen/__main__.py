@@ -38,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         status |= generate(
             spec, options.root, outputs, only=only, check=options.check, force=options.force
         )
+        if status and not options.check:
+            break
     return status
 
 
