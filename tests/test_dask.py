@@ -134,6 +134,7 @@ def sum_or_die(part: evstream.Part, marks: str) -> tuple[int, float]:
     return len(losses), float(losses.sum(dtype=float))
 
 
+@pytest.mark.engines
 def test_a_killed_worker_changes_nothing(cluster: Client, gul: Path, tmp_path: Path):
     parts = evstream.parts(gul, SIZE)
     tasks = evstream.dask.map_parts(lambda part: sum_or_die(part, str(tmp_path)), parts)
@@ -142,6 +143,7 @@ def test_a_killed_worker_changes_nothing(cluster: Client, gul: Path, tmp_path: P
     assert results == [sum_or_die(part, str(tmp_path)) for part in parts]
 
 
+@pytest.mark.engines
 def test_workers_read_their_parts(cluster: Client, gul: Path):
     expected = pd.DataFrame(evstream.read_columns(gul))
     frame = evstream.dask.read(gul, size=SIZE)

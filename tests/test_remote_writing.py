@@ -146,6 +146,22 @@ def test_the_source_is_not_overwritten(store: S3):
         evstream.convert("s3://data/gul.bin", "s3://data/gul.bin")
 
 
+def test_a_folder_of_tables_is_not_written_to_a_store(store: S3):
+    gul("s3://data/gul.bin")
+    with pytest.raises(EvstreamError, match="does not appear whole"):
+        evstream.convert("s3://data/gul.bin", "s3://data/out", partition_by="event_id:1000")
+
+
+def test_options_of_a_store_are_arguments(store: S3, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    gul("s3://data/gul.bin", storage_options=store.options, seal=True, index=True)
+    assert store.keys() == ["gul.bin", "gul.bin.evx", "gul.bin.seal"]
+    with evstream.open("s3://data/gul.bin", storage_options=store.options) as stream:
+        assert [event.event_id for event in stream] == [1, 2, 3, 4]
+    evstream.convert("s3://data/gul.bin", "s3://data/gul.csv", storage_options=store.options)
+    assert store.get("gul.csv").splitlines()[1] == b"1,1,1,1.5"
+
+
 def test_a_scan_of_an_object_reads_it_for_each_query(store: S3):
     gul("s3://data/gul.bin")
     frame = evstream.scan_polars("s3://data/gul.bin")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from evstream.compat.callback_reader import reader_class as reader_class
     from evstream.compat.event_reader import EventReader as EventReader
     from evstream.conversion.convert import convert as convert
+    from evstream.engines import dask as dask
+    from evstream.engines import spark as spark
     from evstream.errors import AbsentEventError as AbsentEventError
     from evstream.errors import AbsentEventWarning as AbsentEventWarning
     from evstream.errors import AggregationWarning as AggregationWarning

@@ -17,6 +17,10 @@ _EXTRAS = {
     "jinja2": "codegen",
     "obstore": "remote",
     "pyarrow": "arrow",
+    "pyspark": "spark",
+    "pyspark.sql": "spark",
+    "pyspark.sql.datasource": "spark",
+    "pyspark.sql.types": "spark",
     "yaml": "codegen",
     "zstandard": "zstd",
 }

@@ -67,10 +67,16 @@ class Seal:
         with self.staged(target, durable=durable):
             pass
 
-    def staged(self, target: Any, *, durable: bool | None = None) -> Sink:
+    def staged(
+        self,
+        target: Any,
+        *,
+        durable: bool | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Sink:
         """The written seal, which appears when the sink is closed."""
         text = json.dumps({"evstream_seal": VERSION, **asdict(self)})
-        sink = Sink(target, durable=durable)
+        sink = Sink(target, durable=durable, storage_options=storage_options)
         try:
             sink.write(memoryview(text.encode() + b"\n"))
         except BaseException:

@@ -136,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _limits(options: argparse.Namespace) -> dict[str, int]:
+def _limits(options: argparse.Namespace) -> dict[str, Any]:
     """What was said of the largest line, batch and metadata."""
     names = ("max_line", "max_batch", "max_metadata")
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}

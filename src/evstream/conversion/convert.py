@@ -25,7 +25,7 @@ from evstream.tables.column_names import fill_exposures
 from evstream.tables.file_column import FILE
 from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
 from evstream.transport.endpoints import SourcesLike, TargetLike
-from evstream.transport.range_file import shown
+from evstream.transport.range_file import is_url, shown
 from evstream.transport.same_file import refuse_same_file
 from evstream.transport.sink import Sink, SinkFile
 from evstream.transport.source import Source
@@ -59,6 +59,7 @@ def convert(
     file: bool | str | None = None,
     partition_by: str | Sequence[str] | None = None,
     force: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
     format: Format | None = None,
     **header_fields: float | str | None,
 ) -> None:
@@ -91,6 +92,7 @@ def convert(
             ("summary_id", "file") or for so many ids of it ("event_id:1000"); a list for folders
             in folders. The target is its path; it appears when it is complete.
         force: replace such a folder.
+        storage_options: of the object stores of URLs.
         **header_fields: any field of a stream header, e.g. len_sample=100.
         options: all of the above, from `stream` on, in one object; arguments that are given
             replace what is in it.
@@ -105,11 +107,15 @@ def convert(
         "stream": stream, "widths": widths, "strict": strict, "timeout": timeout,
         "precision": precision, "compression": compression, "durable": durable,
         "max_line": max_line, "max_batch": max_batch, "max_metadata": max_metadata,
-        "format": format, "file": file,
+        "format": format, "file": file, "storage_options": storage_options,
     }  # fmt: skip
     options = _with(options or Options(), named, header_fields)
     is_several = is_opened_here(source)
-    sources: Any = sources_of(source) if is_several and not isinstance(source, Part) else [source]
+    sources: Any = (
+        sources_of(source, options.storage_options)
+        if is_several and not isinstance(source, Part)
+        else [source]
+    )
     input_format = from_ or ("bin" if is_several else format_of(shown(str(source)))[0])
     keys = None if partition_by is None else partitions.parsed(partition_by)
     output_format = to or ("parquet" if keys else format_of(shown(str(target)))[0])
@@ -121,6 +127,11 @@ def convert(
     if keys is None:
         if force:
             raise EvstreamError("force goes with partition_by: a file is replaced without it")
+    elif is_url(target):
+        raise EvstreamError(
+            "a folder of an object store does not appear whole", source=shown(str(target)),
+            expected="a path, or one file as the target",
+        )  # fmt: skip
     elif output_format != "parquet":
         raise EvstreamError(f"partitions of {output_format}", expected="parquet")
     elif not options.file and FILE in [key.column for key in keys]:
@@ -132,17 +143,19 @@ def convert(
         raise EvstreamError(f"several files of {input_format}", expected="one, or several streams")
     with ExitStack() as stack:
         opened: Any
+        storage = options.storage_options
         if is_several:
             opened = Streams(sources, options)
         else:
             expand = _expands(source, input_format, options)
-            opened = Source(source, expand=expand, timeout=options.timeout)
+            opened = Source(source, expand=expand, timeout=options.timeout, storage_options=storage)
         stack.callback(opened.close)
         if keys is not None:
             folder = WholeFolder(target, replaces=force, durable=options.durable)
             stack.enter_context(folder)
         else:
-            sink = stack.enter_context(Sink(target, durable=options.durable))
+            sink = Sink(target, durable=options.durable, storage_options=storage)
+            stack.enter_context(sink)
         if input_format == output_format == "bin" and not sort and not is_several:
             with _compressed(SinkFile(sink), target) as out:
                 copy(opened, out, options, progress)

@@ -32,6 +32,7 @@ class Streams:
         self.stream: EventStream = open_stream(
             source, options.stream, widths=options.widths, strict=options.strict,
             timeout=options.timeout, format=options.format,
+            storage_options=options.storage_options,
         )  # fmt: skip
         self.size, self.close = self.stream.size, self.stream.close
 

@@ -48,6 +48,7 @@ class Options:
         max_metadata: bytes that a footer or schema of Parquet or Arrow may have.
         durable: of the file that is written, as for evstream.create.
         file: of several streams, as for evstream.read_columns.
+        storage_options: of the object stores of URLs.
     """
 
     stream: str | None = None
@@ -61,6 +62,7 @@ class Options:
     max_batch: int = MAX_BATCH
     max_metadata: int = MAX_METADATA
     durable: bool | None = None
+    storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
     format: Format | None = None
     file: bool | str = False
 

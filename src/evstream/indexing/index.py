@@ -138,9 +138,15 @@ class Index:
         with self.staged(target, durable=durable):
             pass
 
-    def staged(self, target: Any, *, durable: bool | None = None) -> Sink:
+    def staged(
+        self,
+        target: Any,
+        *,
+        durable: bool | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+    ) -> Sink:
         """The written index, which appears when the sink is closed."""
-        sink = Sink(target, durable=durable)
+        sink = Sink(target, durable=durable, storage_options=storage_options)
         try:
             for piece in self._pieces():
                 sink.write(memoryview(piece))

@@ -28,12 +28,13 @@ def open(
     strict: bool | None = None,
     timeout: float | None = None,
     verify: bool = False,
+    storage_options: Mapping[str, Any] | None = None,
     format: Format | None = None,
 ) -> EventStream:
     """Open a stream for reading.
 
     Args:
-        source: a path, "-" for stdin, a file descriptor, a pipe or socket, or any binary
+        source: a path or URL, "-" for stdin, a file descriptor, a pipe or socket, or any binary
             file object, io.BytesIO included. gzip and zstd are detected by their first bytes.
             Or several files, which are read one after the other: a pattern ("out/*.bin"), a
             folder (its files *.bin, *.bin.gz and *.bin.zst), or a list of these. Or parts of
@@ -49,6 +50,8 @@ def open(
             FIFO for writing. None takes EVSTREAM_TIMEOUT from the environment, else waits
             forever, as math.inf does.
         verify: compare all that is read by an index with its checksums; see evstream.build_index.
+        storage_options: of the object store of a URL, see docs/scale.md. The functions that read
+            tables take them with the parts of evstream.parts.
         format: the format of the stream; that of evstream by default.
 
     Raises:
@@ -60,8 +63,9 @@ def open(
         StallError: here or while iterating, when no data received for `timeout` seconds.
     """
     opened = open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
-    )
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify,
+        format=format, storage_options=storage_options,
+    )  # fmt: skip
     opened.lookup = event_of
     return opened
 

@@ -24,13 +24,16 @@ def open_stream(
     verify: bool = False,
     format: Format | None = None,
     named: frozenset[str] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
 ) -> EventStream:
     """The stream of one source or of several; arguments as for EventStream."""
 
     def open_one(one: Any) -> EventStream:
         return EventStream(
             one, stream, widths=widths, strict=strict, chunk=chunk, timeout=timeout, warn=warn,
-            verify=verify, format=format, named=named,
+            verify=verify, format=format, named=named, storage_options=storage_options,
         )  # fmt: skip
 
-    return Dataset(sources_of(source), open_one) if is_several(source) else open_one(source)
+    if not is_several(source):
+        return open_one(source)
+    return Dataset(sources_of(source, storage_options), open_one)

@@ -79,6 +79,7 @@ class EventStream:
         verify: bool = False,
         format: Format | None = None,
         named: frozenset[str] | None = None,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.sources: Sequence[Any] = [source]
         part = source if isinstance(source, Sectioned) else None
@@ -94,7 +95,10 @@ class EventStream:
         if isinstance(source, Sectioned):
             source = source.open_section(timeout)
         elif not isinstance(source, Source):
-            source = Source(source, expand=may_be_compressed(source, bare), timeout=timeout)
+            source = Source(
+                source, expand=may_be_compressed(source, bare), timeout=timeout,
+                storage_options=storage_options,
+            )  # fmt: skip
         self._source: Source | Section = source
         self.name = self._source.name
         try:

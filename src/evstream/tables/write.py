@@ -39,6 +39,7 @@ def write_arrow(
     widths: Mapping[str, str] | None = None,
     validate: bool = True,
     durable: bool | None = None,
+    storage_options: Mapping[str, Any] | None = None,
     format: Format | None = None,
     **header_fields: int | str | None,
 ) -> None:
@@ -57,7 +58,7 @@ def write_arrow(
         format: as for evstream.create.
         validate: as for evstream.create. False writes a table as it is, for example one of a
             stream that broke the rules itself.
-        durable: as for evstream.create.
+        durable, storage_options: as for evstream.create.
 
     Raises:
         TableError: `table` is not a table; a column is missing, is not of numbers, or has a
@@ -78,7 +79,9 @@ def write_arrow(
     given = [table.schema.names[i] for i in places.values()]
     if carried is None and has_impacted_exposure(given, header):
         batches = fill_exposures(batches, header)
-    with Writer(target, header, validate=validate, durable=durable) as out:
+    with Writer(
+        target, header, validate=validate, durable=durable, storage_options=storage_options
+    ) as out:
         written = sum(1 for _ in write_batches(out, batches))
         if (table.schema.metadata or {}).get(FINAL_DELIMITER) == b"false" and written:
             out.leave_open()

@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ class Outlet:
         seal: str | bool,
         durable: bool | None = None,
         index: str | bool = False,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         self._seal = _path_beside(target, "seal", seal, seal_path, refuse_irregular)
         self._index = _path_beside(target, "index", index, index_path, refuse_irregular_target)
@@ -62,7 +63,8 @@ class Outlet:
             raise ValueError(f"{target}: a compressed stream has no index")
         self._durable = durable
         self._header = header
-        self._sink = Sink(target, durable=durable)
+        self._storage_options = storage_options
+        self._sink = Sink(target, durable=durable, storage_options=storage_options)
         try:
             kind = compression_by_name(target)
             self._file: Any = self._sink
@@ -163,12 +165,13 @@ class Outlet:
 
     def _beside(self) -> Iterator[Sink]:
         """The files beside the stream, which appear with it."""
+        how: Any = {"durable": self._durable, "storage_options": self._storage_options}
         if self._sealer is not None:
-            yield self._sealer.finish().staged(self._seal, durable=self._durable)
+            yield self._sealer.finish().staged(self._seal, **how)
         if self._indexer is not None:
             self._sink.flush()
             index = self._indexer.finish(self._sink.tag)
-            yield index.staged(self._index, durable=self._durable)
+            yield index.staged(self._index, **how)
 
     def abort(self) -> None:
         """Give up: no file appears, and any other target ends inside a record."""

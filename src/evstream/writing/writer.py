@@ -52,13 +52,14 @@ class Writer:
         seal: str | bool = False,
         durable: bool | None = None,
         index: str | bool = False,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         if seal and not validate:
             raise ValueError(
                 "seal with validate=False, expected one of them: a seal certifies rules"
             )
         self.header = header
-        self._out = Outlet(target, header, seal, durable, index)
+        self._out = Outlet(target, header, seal, durable, index, storage_options)
         self._encoder = Encoder(header, self._out)
         self.name = self._out.name
         self.validate = validate
@@ -279,6 +280,7 @@ def create(
     seal: str | bool = False,
     durable: bool | None = None,
     index: str | bool = False,
+    storage_options: Mapping[str, Any] | None = None,
     format: Format | None = None,
     **header_fields: int | str | None,
 ) -> Writer:
@@ -286,8 +288,9 @@ def create(
 
     Args:
         target: a path, "-" for stdout, a file descriptor, a pipe or socket, or any binary
-            file object. A file appears under its name when the stream is complete, and not
-            at all after an exception; it is compressed if its name ends in .gz or .zst.
+            file object; or a URL, see docs/scale.md. A file or object appears under its name when
+            the stream is complete, and not at all after an exception; it is compressed if its name
+            ends in .gz or .zst.
         stream: the type to write, e.g. "loss", "summary", "cdf"; see docs/format.md. By default
             that of a file with a usual name, such as items.bin, else a loss stream.
         widths: as for evstream.open.
@@ -300,6 +303,7 @@ def create(
             takes EVSTREAM_FSYNC from the environment, else True.
         index: True writes an index next to the file (gul.bin.evx), a path writes it there; see
             evstream.build_index.
+        storage_options: of the object store of a URL.
         format: the format of the stream; that of evstream by default.
         **header_fields: the fields of the stream header: len_sample, the number of samples per
             event, 0 or more, for streams that have samples; summary_set_id as well for a summary
@@ -314,4 +318,12 @@ def create(
     """
     format, stream = find_format(format, stream, target)
     header = build_header(stream, header_fields, widths, format)
-    return Writer(target, header, validate=validate, seal=seal, durable=durable, index=index)
+    return Writer(
+        target,
+        header,
+        validate=validate,
+        seal=seal,
+        durable=durable,
+        index=index,
+        storage_options=storage_options,
+    )
