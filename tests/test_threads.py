@@ -154,3 +154,25 @@ def test_a_report_of_several_files_stops_its_threads(tmp_path: Path):
     with pytest.raises(EvstreamError, match=r"b\.bin"):
         evstream.validate(tmp_path, threads=2)
     assert not [t for t in threading.enumerate() if t.name.startswith("evstream")]
+
+
+@pytest.mark.parametrize("command", ["validate", "seal"])
+def test_commands_read_several_files_at_a_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch, command: str
+):
+    monkeypatch.setattr("evstream.partition.whole_file.SMALL", 1)
+    names = [make(tmp_path / f"{number}.bin", range(1, 20)) for number in range(5)]
+    names[1].write_bytes(b"no stream")
+    names[3].write_bytes(names[0].read_bytes()[:-3])
+    files = list(map(str, names))
+    said = []
+    for jobs in ("1", "3"):
+        status = main([command, "--jobs", jobs, *files])
+        out = capsys.readouterr()
+        seals = sorted(path.name for path in tmp_path.glob("*.seal"))
+        said.append((status, out.out, out.err, seals))
+        for path in tmp_path.glob("*.seal"):
+            path.unlink()
+    assert said[0] == said[1]
+    assert said[0][0] == 2
+    assert len(said[0][3]) == (3 if command == "seal" else 0)

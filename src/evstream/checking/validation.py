@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,47 +77,70 @@ def validate(
     """
     first = whole_number("first", first)
 
-    stopped = threading.Event()
-
-    def check(one: Any) -> Validation:
-        if isinstance(one, Sectioned) and one.wanted is not None:
-            raise ValueError(f"{one!r} is of some events only, expected one of all")
-        sealed = _seal_of(one, seal, timeout)
-        sealer = (
-            Sealer(shown(str(one)), stream=stream, widths=widths, format=format)
-            if sealed is not None
-            else None
-        )
-
-        def tap(view: memoryview) -> None:
-            if stopped.is_set():
-                raise EvstreamError("stopped, since the reading of another file ended")
-            if sealer is not None:
-                sealer.update(view)
-
-        with EventStream(
-            one, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False
-        ) as opened:
-            validation = Validation(opened, first, sealed, sealer)
-            validation.run(None)
-            return validation
-
-    if not is_several(source):
-        validation = check(source)
-        validation.look_for(expect_events, validation.events)
-        return validation.report
-    if isinstance(seal, (str, os.PathLike)):
+    if isinstance(seal, (str, os.PathLike)) and is_several(source):
         raise ValueError(f"{seal}: one seal for several files, expected True or False")
-    sources = list(neighbours_joined(sources_of(source)))
-    checked = []
-    for validation in in_order(check, sources, threads_of(threads), stopped.set):
-        checked.append(validation)
+    sources = list(neighbours_joined(sources_of(source))) if is_several(source) else [source]
+    checked: list[Validation] = []
+    for found in validations(
+        sources, threads_of(threads), first=first, seal=seal, stream=stream, widths=widths,
+        timeout=timeout, format=format,
+    ):  # fmt: skip
+        if isinstance(found, Exception):
+            raise found
+        checked.append(found)
         refuse_other_header(
-            validation.header, validation.report.source, checked[0].header, checked[0].report.source
+            found.header, found.report.source, checked[0].header, checked[0].report.source
         )
     events = set().union(*(validation.events for validation in checked))
     checked[-1].look_for(expect_events, events)
+    if not is_several(source):
+        return checked[0].report
     return joined([validation.report for validation in checked], len(events), first)
+
+
+def validations(
+    sources: Sequence[Any],
+    threads: int,
+    *,
+    first: int,
+    seal: str | bool,
+    stream: str | None,
+    widths: Mapping[str, str] | None,
+    timeout: float | None,
+    format: Format | None,
+) -> Iterator[Validation | EvstreamError | OSError]:
+    """The finished Validation of each source in order, or why it cannot be read; by so many
+    threads."""
+    stopped = threading.Event()
+
+    def check(one: Any) -> Validation | EvstreamError | OSError:
+        if isinstance(one, Sectioned) and one.wanted is not None:
+            raise ValueError(f"{one!r} is of some events only, expected one of all")
+        try:
+            sealed = _seal_of(one, seal, timeout)
+            sealer = (
+                Sealer(shown(str(one)), stream=stream, widths=widths, format=format)
+                if sealed is not None
+                else None
+            )
+
+            def tap(view: memoryview) -> None:
+                if stopped.is_set():
+                    raise EvstreamError("stopped, since nobody waits for the result")
+                if sealer is not None:
+                    sealer.update(view)
+
+            with EventStream(
+                one, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False
+            ) as opened:
+                validation = Validation(opened, first, sealed, sealer)
+                validation.run(None)
+                return validation
+        except (EvstreamError, OSError) as error:
+            return error
+
+    threads = min(threads, len(sources))
+    return in_order(check, sources, threads, stopped.set)
 
 
 def _seal_of(source: SourceLike, seal: str | bool, timeout: float | None) -> Seal | None:

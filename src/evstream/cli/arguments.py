@@ -75,14 +75,26 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
-    """--jobs, for commands that read large files by several threads."""
+    """--jobs, for commands that read large files, or several, by several threads."""
     parser.add_argument(
         "--jobs",
         metavar="N",
         type=whole_number,
-        help="threads that read a large file (default: the cores that this process may use); the"
+        help="threads that read large files (default: the cores that this process may use); the"
         " output is the same",
     )
+
+
+def jobs_for(files: list[str], jobs: int | None) -> int:
+    """How many files to read at a time: one where they are small together, or one is a pipe."""
+    import os
+
+    from evstream.partition.threads import threads_of
+    from evstream.partition.whole_file import SMALL
+
+    threads = min(threads_of(jobs), len(files))
+    are_files = all(map(os.path.isfile, files))
+    return threads if are_files and sum(map(os.path.getsize, files)) >= SMALL else 1
 
 
 def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:

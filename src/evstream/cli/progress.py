@@ -16,16 +16,19 @@ class Progress:
     """A line that says how far the work is; use as a context manager.
 
     `total` is the number of bytes in all, None where it is not known; `prints` says whether
-    stdout is written to meanwhile, which would mix with the line on a terminal.
+    stdout is written to meanwhile, which would mix with the line on a terminal, and `alone` whether
+    nothing else is in work.
     """
 
-    def __init__(self, name: str, total: int | None, *, prints: bool = True) -> None:
+    def __init__(
+        self, name: str, total: int | None, *, prints: bool = True, alone: bool = True
+    ) -> None:
         self._name = name
         self._total = total
         self._shown = False
         self._started = time.monotonic()
         self._next = self._started + _FIRST_AFTER
-        self._on = _is_terminal(sys.stderr) and not (prints and _is_terminal(sys.stdout))
+        self._on = alone and _is_terminal(sys.stderr) and not (prints and _is_terminal(sys.stdout))
 
     def update(self, done: int) -> None:
         """Report that `done` bytes are done."""

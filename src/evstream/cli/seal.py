@@ -6,10 +6,18 @@ import argparse
 import contextlib
 import os
 from itertools import combinations
+from threading import Event
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, fail, open_stream
+from evstream.cli.arguments import (
+    NO_FSYNC,
+    add_jobs,
+    add_stream_arguments,
+    fail,
+    jobs_for,
+    open_stream,
+)
 from evstream.cli.progress import Progress
 from evstream.cli.standard import report
 from evstream.errors import EvstreamError
@@ -26,6 +34,7 @@ def add_parser(commands: Any, format: Format) -> None:
         "A stream that is cut inside a record, or breaks a rule of severity error, gets no seal.",
     )
     seal.add_argument("files", metavar="FILE", nargs="+", help="a stream")
+    add_jobs(seal)
     add_stream_arguments(seal)
     seal.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     seal.set_defaults(run=run_seal)
@@ -58,10 +67,22 @@ def add_parser(commands: Any, format: Format) -> None:
 
 def run_seal(options: argparse.Namespace) -> int:
     """Seal each file that can be; 2 if any cannot."""
-    status = 0
-    for file in options.files:
+    from evstream.partition.threads import in_order
+
+    status, threads, stopped = 0, jobs_for(options.files, options.jobs), Event()
+
+    def attempt(file: str) -> Exception | None:
         try:
-            _seal(file, options)
+            _seal(file, options, None if threads == 1 else stopped)
+        except (EvstreamError, OSError) as error:
+            return error
+        return None
+
+    found = in_order(attempt, options.files, threads, stopped.set)
+    for file, failure in zip(options.files, found, strict=True):
+        try:
+            if failure is not None:
+                raise failure
         except EvstreamError as error:
             status = fail(str(error))
         except OSError as error:
@@ -70,7 +91,8 @@ def run_seal(options: argparse.Namespace) -> int:
     return status
 
 
-def _seal(file: str, options: argparse.Namespace) -> None:
+def _seal(file: str, options: argparse.Namespace, stopped: Event | None) -> None:
+    """Seal a file; `stopped` is set when others are sealed meanwhile and nobody waits any more."""
     from evstream.checking.seal import Sealer, refuse_irregular, seal_path
     from evstream.checking.validation import Validation, broken_rules
 
@@ -86,10 +108,12 @@ def _seal(file: str, options: argparse.Namespace) -> None:
     sealer = Sealer(name, header)
     with (
         open_stream(file, options, tap=sealer.update) as stream,
-        Progress(name, stream.size) as progress,
+        Progress(name, stream.size, alone=stopped is None) as progress,
     ):
         validation = Validation(stream, 1, severities=("error",))
         for chunk in stream.chunks():
+            if stopped is not None and stopped.is_set():
+                return
             validation.look_at(chunk)
             progress.update(stream.offset)
     if (broken := broken_rules(validation.report)) is not None:

@@ -8,7 +8,14 @@ from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.words import counted
-from evstream.cli.arguments import add_stream_arguments, fail, shown, whole_number
+from evstream.cli.arguments import (
+    add_jobs,
+    add_stream_arguments,
+    fail,
+    jobs_for,
+    shown,
+    whole_number,
+)
 from evstream.cli.standard import print_text
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
@@ -48,6 +55,7 @@ def add_parser(commands: Any, format: Format) -> None:
         default=10,
         help="places listed per rule (default 10)",
     )
+    add_jobs(parser)
     add_stream_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -55,24 +63,28 @@ def add_parser(commands: Any, format: Format) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the findings of each file; the worst exit status of all."""
     from evstream.checking.event_list import read_event_list
-    from evstream.checking.validation import validate
+    from evstream.checking.validation import validations
 
     expected = None
     if options.expect_events is not None:
         expected = read_event_list(options.expect_events, options.timeout, options.spec_format)
     status = 0
-    for file in options.files:
+    all_found = validations(
+        options.files,
+        jobs_for(options.files, options.jobs),
+        first=options.first,
+        seal=options.seal or True,
+        stream=options.stream,
+        widths=dict(options.width),
+        timeout=options.timeout,
+        format=options.spec_format,
+    )
+    for file, found in zip(options.files, all_found, strict=True):
         try:
-            report = validate(
-                file,
-                expect_events=expected,
-                seal=options.seal or True,
-                first=options.first,
-                stream=options.stream,
-                widths=dict(options.width),
-                timeout=options.timeout,
-                format=options.spec_format,
-            )
+            if isinstance(found, Exception):
+                raise found
+            found.look_for(expected, found.events)
+            report = found.report
         except EvstreamError as error:
             status = _unreadable(file, str(error), options)
             continue
