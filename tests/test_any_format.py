@@ -116,6 +116,23 @@ def test_only_some_events_of_floats_are_read(gauges: Any) -> None:
         gauges.read_columns(io.BytesIO(data), events="a")
 
 
+def test_files_are_cut_by_the_layout_of_the_format(gauges: Any, tmp_path: Path) -> None:
+    moments = [0.5, 0.5, 1.5, float("nan"), float("nan"), 2.5, 3.5]
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes_of(gauges, "tide", moments, range(7)))
+    for whole, most in (("block", 7), ("event", 5)):
+        planned = gauges.parts(path, path.stat().st_size // 7, whole=whole, stream="tide")
+        assert planned.header.format is gauges.create(io.BytesIO(), "tide").header.format
+        rows = list(gauges.map_parts(lambda part: gauges.read_columns(part)["tide"], planned))
+        assert len([piece for piece in rows if len(piece)]) == most
+        assert np.concatenate(rows).tolist() == list(range(7))
+    gauge = tmp_path / "gauge.bin"
+    gauge.write_bytes(bytes_of(gauges, "gauge", *GAUGE))
+    assert len(gauges.parts(gauge, 10)) == 1
+    (events,) = gauges.map_parts(lambda part: [event.run for event in gauges.open(part)], gauge)
+    assert events == [3, 9]
+
+
 def test_chunks_cut_anywhere(gauges: Any) -> None:
     """An event of floats that spans several stretches is one."""
     stream = importlib.import_module("evstream.reading.stream").EventStream

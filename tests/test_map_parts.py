@@ -39,7 +39,12 @@ def test_results_come_in_the_order_of_the_parts(file: Path, threads: int | None)
 
 
 def test_a_path_is_one_way_to_say_parts(file: Path):
-    assert list(evstream.map_parts(events_of, file)) == [list(range(1, 200))]
+    expected = [list(range(1, 200))]
+    for files in (file, [file], file.parent):
+        assert list(evstream.map_parts(events_of, files)) == expected
+    some = evstream.parts(file, 500)[2:4]
+    for parts in (some, iter(some)):
+        assert list(evstream.map_parts(events_of, parts)) == [events_of(part) for part in some]
 
 
 def test_few_parts_are_ahead_of_the_consumer(file: Path):

@@ -4,7 +4,6 @@ do; what is in flight is bounded, and order is kept."""
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 from collections import deque
@@ -12,10 +11,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from evstream.partition.threads import usable_cores
+
 A = TypeVar("A")
 B = TypeVar("B")
 
-WORKERS = min(4, os.cpu_count() or 1)
+WORKERS = min(4, usable_cores())
 
 
 def in_order(function: Callable[[A], B], items: Iterable[A]) -> Generator[tuple[A, B]]:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from evstream._support.arguments import whole_number
+from evstream._support.format import Format
 from evstream.errors import EvstreamError
 from evstream.partition.part import Part
+from evstream.partition.parts import Parts
 from evstream.partition.parts import parts as plan_parts
 from evstream.transport.endpoints import SourcesLike
 
@@ -28,15 +30,20 @@ AHEAD = 2
 
 
 def map_parts(
-    function: Callable[[Part], B], parts: SourcesLike, *, threads: int | None = None
+    function: Callable[[Part], B],
+    parts: SourcesLike | Iterable[Part],
+    *,
+    threads: int | None = None,
+    format: Format | None = None,
 ) -> Iterator[B]:
     """The results of `function` for each part, in order; several at a time.
 
     Args:
         function: takes a Part, and is called in several threads at once. What it reads by evstream
             runs at the same time; Python code of its own does not.
-        parts: from evstream.parts; or what it takes, at its default size.
+        parts: Parts, or some of them; or what evstream.parts takes, at its default size.
         threads: how many; None for the number of cores that this process may use.
+        format: as for evstream.open, where files are named.
 
     The iterator raises what the function raised, when it comes to that part; an error of evstream
     names file and byte, another one gets a note with the part. It starts no other part after that,
@@ -47,9 +54,18 @@ def map_parts(
         The errors of evstream.parts.
     """
     number = threads_of(threads)
-    is_path = isinstance(parts, (str, os.PathLike))
-    planned: Iterable[Any] = plan_parts(parts) if is_path else parts  # type: ignore[assignment]
+    planned: Iterable[Any]
+    if isinstance(parts, (str, os.PathLike)) or _are_files(parts):
+        planned = plan_parts(parts, format=format)  # type: ignore[arg-type]
+    else:
+        planned = parts  # type: ignore[assignment]
     return in_order(lambda part: _placed(function, part), planned, number)
+
+
+def _are_files(parts: Any) -> bool:
+    """Whether a list is of files, and not of parts."""
+    is_list = isinstance(parts, Sequence) and not isinstance(parts, Parts)
+    return is_list and any(not isinstance(part, Part) for part in parts)
 
 
 def threads_of(threads: int | None) -> int:
