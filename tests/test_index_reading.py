@@ -16,7 +16,7 @@ import pytest
 import evstream
 from evstream import AbsentEventError, ChangedSourceError, EventStream, StaleIndexError
 from evstream.cli.program import main
-from evstream.indexing import builder
+from evstream.indexing import builder, indexed_file, span_buffer
 from evstream.indexing.indexed_file import IndexedFile
 from evstream.transport import range_file
 from golden_files import LEGAL, golden_bytes
@@ -139,6 +139,44 @@ def test_every_reader_uses_the_index(listed, small, tmp_path, capsys, no_scan):
     assert capsys.readouterr().out.splitlines()[1] == "41,1,-1,1.5"
     with pytest.warns(evstream.AbsentEventWarning):
         evstream.read_columns(path, [4, 41])
+
+
+class ObjectFile:
+    """A file whose reads count, as those of an object do."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = range_file.LocalFile(path)
+        self.name, self.size, self.tag = self._file.name, self._file.size, self._file.tag
+        self.reads: list[tuple[int, int]] = []
+
+    def read_at(self, offset: int, view: memoryview) -> None:
+        self.reads.append((offset, len(view)))
+        self._file.read_at(offset, view)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@LISTED
+@pytest.mark.parametrize(("gap", "span"), [(0, 1), (0, 1 << 20), (EVENT, 1000), (1 << 20, 1 << 20)])
+def test_ranges_of_an_object_are_read_together(listed, gap, span, small, tmp_path, monkeypatch):
+    small(listed)
+    monkeypatch.setattr(span_buffer, "GAP", gap)
+    monkeypatch.setattr(span_buffer, "SPAN", span)
+    path = indexed(tmp_path)
+    index = evstream.build_index(path)
+    file = ObjectFile(path)
+    monkeypatch.setattr(indexed_file, "open_range_file", lambda *_: file)
+    wanted = np.array([2, 3, 7, 41, 42, 64])
+    with IndexedFile(str(path), index, index.header) as opened:
+        file.reads.clear()
+        found = [event for chunk in opened.chunks(wanted) for event in chunk.columns.block[0]]
+    assert sorted({*found} & {*wanted.tolist()}) == wanted.tolist()
+    if gap == span == 1 << 20:
+        assert len(file.reads) == 1
+    if listed and (gap, span) == (0, 1 << 20):
+        assert len(file.reads) <= 5
+        assert sum(size for _, size in file.reads) <= 6 * EVENT + 5 * 8
 
 
 def test_an_event_is_found_without_an_index(tmp_path):

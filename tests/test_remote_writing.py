@@ -202,3 +202,32 @@ def test_objects_of_other_systems_appear_whole():
         assert len(evstream.read_columns("memory://out/gul.bin")["loss"]) == 4
     finally:
         memory.rm("/out", recursive=True)
+
+
+def test_events_of_an_object_are_read_by_its_index(monkeypatch):
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    url = "memory://indexed/gul.bin"
+
+    def write_events(factor: float, **options: bool) -> None:
+        with evstream.create(url, len_sample=2, **options) as out:
+            for event in range(1, 50):
+                out.write_event(event, [1, 2], [[factor, 2], [3, 4]])
+
+    try:
+        write_events(1.0)
+        assert len(evstream.read_columns(url, 9)["loss"]) == 4  # without an index
+        write_events(1.0, index=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(evstream.EventStream, "chunks", None)  # the way of a scan
+            assert evstream.read_columns(url, [40, 3])["event_id"].tolist() == [3] * 4 + [40] * 4
+            with evstream.open(url) as stream:
+                assert stream.event(9).loss.tolist() == [1, 2, 3, 4]
+            evstream.build_index(url)
+            assert len(evstream.read_columns(url, 9)["loss"]) == 4
+            write_events(5.0)
+            with pytest.raises(evstream.StaleIndexError):
+                evstream.read_columns(url, 9)
+    finally:
+        memory.rm("/indexed", recursive=True)

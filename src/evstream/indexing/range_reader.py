@@ -9,7 +9,8 @@ import numpy as np
 from evstream.errors import StaleIndexError
 from evstream.indexing.index import EXPECTED, Index
 from evstream.indexing.lookup import Ranges
-from evstream.transport.range_file import RangeFile
+from evstream.indexing.span_buffer import SpanBuffer
+from evstream.transport.range_file import LocalFile, RangeFile
 from evstream.wire.columns import differ
 
 
@@ -21,7 +22,8 @@ class RangeReader:
     """
 
     def __init__(self, file: RangeFile, index: Index, ranges: Ranges, verify: bool) -> None:
-        self._file, self._index, self._verify = file, index, verify
+        self._file: RangeFile = file
+        self._index, self._verify = index, verify
         self._peek = index.header.block_dtype.itemsize if ranges.are_runs else 0
         self._spare = memoryview(bytearray(self._peek))
         self._checksum = 0
@@ -30,6 +32,9 @@ class RangeReader:
             ends_here[:-1] = ranges.starts[1:] != ranges.stops[:-1]
         starts_here = np.concatenate([[True], ends_here[:-1]])[: len(ends_here)]
         starts, stops = ranges.starts[starts_here].tolist(), ranges.stops[ends_here].tolist()
+        if not isinstance(file, LocalFile):
+            ends = [min(stop + self._peek, index.size) for stop in stops]
+            self._file = SpanBuffer(file, starts, ends)
         rows = ranges.rows[ends_here].tolist()
         self._left = list(zip(starts, stops, rows, strict=True))[::-1]
         self._at = starts[0] if starts else 0

@@ -17,7 +17,7 @@ from evstream.reading.block_tracker import BlockTracker
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
 
-PIECE = 1 << 20
+PIECE = 1 << 22
 """Bytes that are followed at once."""
 
 
