@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import commands, kernels, peers, readers
+from benchmarks import commands, kernels, peers, readers, scale
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Fact, Result, table
 
@@ -49,6 +49,7 @@ def all_cases(folder: Path, megabytes: int) -> Iterator[Result | Fact]:
     inputs = Inputs(folder, megabytes)
     yield from kernels.cases(inputs, c, reference)
     yield from readers.cases(inputs, folder, reference)
+    yield from scale.cases(inputs, folder)
     tools = Path(sys.executable).parent if reference else None
     yield from commands.cases(inputs, folder, tools)
 
