@@ -77,7 +77,7 @@ def index_of(stream: EventStream) -> IndexedFile | None:
     Raises StaleIndexError for an index that cannot be read or does not fit, OSError.
     """
     path = _path_of(stream)
-    return None if path is None else indexed_file(path, stream.header)
+    return None if path is None else indexed_file(path, stream.header, stream.storage_options)
 
 
 def chunks_of(stream: EventStream, wanted: Array) -> Iterator[Chunk]:
@@ -101,6 +101,7 @@ def event_of(stream: EventStream, event: Any) -> Event:
         with open_stream(
             source, header.stream, widths=header.widths, strict=stream.strict, warn=stream.warns,
             format=header.format, verify=stream.verify, named=header.named,
+            storage_options=stream.storage_options,
         ) as again:  # fmt: skip
             for chunk in chunks_of(again, wanted):
                 found = ~differ(chunk.columns.block[0], wanted[0])

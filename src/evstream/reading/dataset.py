@@ -91,6 +91,7 @@ class Dataset(EventStream):
         self.header, self.name = self._current.header, self._current.name
         self.strict, self.warns = self._current.strict, self._current.warns
         self.verify = self._current.verify
+        self.storage_options = self._current.storage_options
         self._first_name = self.name
         self._wanted = None
         self._ended = False

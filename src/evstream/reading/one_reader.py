@@ -73,3 +73,10 @@ _open_readers: weakref.WeakSet[OneReader[Any]] = weakref.WeakSet()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_refuse_forks)
+
+
+def started(generator: Generator[Any]) -> Generator[Any]:
+    """Run a generator to its first, empty yield. Python skips the `finally` of a generator that is
+    closed before it has started, and ours must run."""
+    next(generator)
+    return generator

@@ -28,7 +28,7 @@ from evstream.reading.assembler import EventAssembler
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.decoder import Decoder
 from evstream.reading.listed_text import refuse_text
-from evstream.reading.one_reader import OneReader
+from evstream.reading.one_reader import OneReader, started
 from evstream.reading.row_decoder import RowDecoder, RowOutput
 from evstream.reading.section import Section, Sectioned, refuse_other
 from evstream.reading.stream_end import report_unclosed
@@ -61,7 +61,7 @@ class EventStream:
         header: the StreamHeader.
         name: of the source, for messages.
         unclosed: at the end, the error of a missing final delimiter; else None.
-        sources, strict, warns, verify: what the stream was opened with.
+        sources, strict, warns, verify, storage_options: what the stream was opened with.
         lookup: finds an event in the sources; set by whoever knows of indexes.
     """
 
@@ -82,6 +82,7 @@ class EventStream:
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.sources: Sequence[Any] = [source]
+        self.storage_options = storage_options
         part = source if isinstance(source, Sectioned) else None
         if part is None:
             format, stream = find_format(format, stream, source)
@@ -128,8 +129,8 @@ class EventStream:
         self._closed = False
         self._chunks_left = self._events_left = True
         self._builds_events = False
-        self._chunks: Generator[Chunk] = _started(self._read_chunks())
-        self._events: Generator[Event] = _started(self._read_events())
+        self._chunks: Generator[Chunk] = started(self._read_chunks())
+        self._events: Generator[Event] = started(self._read_events())
         check = self._source.check_process
         self._chunk_reader = OneReader(self._chunks, self.name, check)
         self._event_reader = OneReader(self._events, self.name, check)
@@ -237,7 +238,7 @@ class EventStream:
 
     def _read_chunks(self) -> Generator[Any]:
         try:
-            yield  # see _started
+            yield  # see started
             window, decoder, decode = self._window, self._decoder, self._decode
             while True:
                 if window.left:
@@ -302,7 +303,7 @@ class EventStream:
     def _read_events(self) -> Generator[Any]:
         assembler = EventAssembler(self.header)
         try:
-            yield  # see _started
+            yield  # see started
             self._builds_events = True
             try:
                 for chunk in self._chunks:
@@ -345,10 +346,3 @@ class EventStream:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _started(generator: Generator[Any]) -> Generator[Any]:
-    """Run a generator to its first, empty yield. Python skips the `finally` of a generator that is
-    closed before it has started, and ours must run."""
-    next(generator)
-    return generator
