@@ -18,6 +18,7 @@ import numpy as np
 from evstream._support.arguments import whole_number
 from evstream._support.format import Format
 from evstream._support.schema import Rule
+from evstream.checking.places import Places
 from evstream.checking.reports import Finding, Report, joined
 from evstream.checking.seal import Seal, Sealer
 from evstream.errors import (
@@ -42,9 +43,6 @@ from evstream.wire.columns import Array, Chunk
 from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import OVER_BLOCKS
 from evstream.wire.rules import Checker
-
-CONTEXT = 8
-"""Bytes shown of the place of a finding."""
 
 
 def validate(
@@ -171,7 +169,7 @@ class Validation:
             stream.name, header.stream, source_type=header.source, aggregation=header.aggregation,
             header=dict(header.values), widths=dict(header.widths),
         )  # fmt: skip
-        self._places = _Places(stream)
+        self._places = Places(stream)
         self._events: set[Any] = set()
 
     @property
@@ -311,44 +309,3 @@ def broken_rules(report: Report | None) -> EvstreamError | None:
     first = next(finding for finding in report.findings if finding.severity == "error")
     count = f"{report.errors} findings break rules of the format, the first"
     return EvstreamError(f"{count}: {first.text}", source=report.source)
-
-
-class _Places:
-    """Where the blocks and entries of a stretch lie in the stream."""
-
-    def __init__(self, stream: EventStream) -> None:
-        header = stream.header
-        block = header.block
-        self._stream = stream
-        self._header = header.block_dtype.itemsize
-        self._entry = header.entry_size
-        self._end = self._entry if block.delimiter else 0
-        self._open_start = 0
-        self._chunk: Chunk | None = None
-        self._bodies: Array = np.empty(0, np.int64)
-
-    def enter(self, chunk: Chunk) -> None:
-        """From here on, places are those of this stretch."""
-        if self._chunk is not None and chunk.continues:
-            self._open_start = self.of_block(len(self._bodies) - 1)
-        counts = np.diff(chunk.columns.offsets)
-        sizes = counts * self._entry + self._end + self._header
-        first = chunk.offset + (0 if chunk.continues else self._header)
-        self._bodies = first + np.concatenate([[0], np.cumsum(sizes[:-1])])
-        self._chunk = chunk
-
-    def of_block(self, block: int) -> int:
-        """Offset of a block's header."""
-        if block == 0 and self._chunk is not None and self._chunk.continues:
-            return self._open_start
-        return int(self._bodies[block]) - self._header
-
-    def of_entry(self, entry: int, block: int) -> int:
-        """Offset of an entry."""
-        assert self._chunk is not None
-        number = entry - int(self._chunk.columns.offsets[block])
-        return int(self._bodies[block]) + number * self._entry
-
-    def bytes_at(self, offset: int) -> str:
-        """The bytes there in hexadecimal, if they are still in memory."""
-        return self._stream.peek_back(offset, CONTEXT).hex(" ")

@@ -1,0 +1,52 @@
+"""Where the blocks and entries of a stretch lie in the stream."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evstream.reading.stream import EventStream
+from evstream.wire.columns import Array, Chunk
+
+CONTEXT = 8
+"""Bytes shown of the place of a finding."""
+
+
+class Places:
+    """Where the blocks and entries of a stretch lie in the stream."""
+
+    def __init__(self, stream: EventStream) -> None:
+        header = stream.header
+        block = header.block
+        self._stream = stream
+        self._header = header.block_dtype.itemsize
+        self._entry = header.entry_size
+        self._end = self._entry if block.delimiter else 0
+        self._open_start = 0
+        self._chunk: Chunk | None = None
+        self._bodies: Array = np.empty(0, np.int64)
+
+    def enter(self, chunk: Chunk) -> None:
+        """From here on, places are those of this stretch."""
+        if self._chunk is not None and chunk.continues:
+            self._open_start = self.of_block(len(self._bodies) - 1)
+        counts = np.diff(chunk.columns.offsets)
+        sizes = counts * self._entry + self._end + self._header
+        first = chunk.offset + (0 if chunk.continues else self._header)
+        self._bodies = first + np.concatenate([[0], np.cumsum(sizes[:-1])])
+        self._chunk = chunk
+
+    def of_block(self, block: int) -> int:
+        """Offset of a block's header."""
+        if block == 0 and self._chunk is not None and self._chunk.continues:
+            return self._open_start
+        return int(self._bodies[block]) - self._header
+
+    def of_entry(self, entry: int, block: int) -> int:
+        """Offset of an entry."""
+        assert self._chunk is not None
+        number = entry - int(self._chunk.columns.offsets[block])
+        return int(self._bodies[block]) + number * self._entry
+
+    def bytes_at(self, offset: int) -> str:
+        """The bytes there in hexadecimal, if they are still in memory."""
+        return self._stream.peek_back(offset, CONTEXT).hex(" ")
