@@ -102,7 +102,7 @@ def test_an_object_of_too_many_parts_is_refused(store: S3, monkeypatch: pytest.M
 def gul(url: str, rows: int = 4, **options) -> None:
     ids = np.arange(1, rows + 1)
     with evstream.create(url, "loss", len_sample=10, **options) as writer:
-        writer.write_columns(ids, ids, ids, ids * 1.5)
+        writer.write_columns(ids, ids, np.minimum(ids, 10), ids * 1.5)
 
 
 def test_a_stream_and_its_seal_are_objects(store: S3):
@@ -124,6 +124,24 @@ def test_a_stream_and_its_index_are_objects(store: S3):
     assert index.size == len(store.get("gul.bin"))
     store.client.delete_object(Bucket="data", Key="gul.bin.evx")
     assert find_index("s3://data/gul.bin") is None
+
+
+def test_an_index_of_an_object_names_its_tag(store: S3):
+    gul("s3://data/gul.bin", rows=100_000)
+    store.log.clear()
+    evstream.build_index("s3://data/gul.bin")
+    assert len([asked for asked in store.log if asked.method == "GET"]) == 4  # 1/4 MiB and more
+    store.log.clear()
+    with evstream.open("s3://data/gul.bin") as stream:
+        assert stream.event(777).loss.tolist() == [777 * 1.5]
+    assert len(store.log) <= 8  # not the 16 stretches that a copy is compared by
+    assert evstream.read_columns("s3://data/gul.bin", events=[5])["loss"].tolist() == [7.5]
+    gul("s3://data/gul.bin", rows=100_001)
+    with (
+        pytest.raises(evstream.StaleIndexError),
+        evstream.open("s3://data/gul.bin") as stream,
+    ):
+        stream.event(777)
 
 
 def test_a_failed_stream_keeps_the_old_seal(store: S3):

@@ -34,7 +34,8 @@ from evstream.reading.follower import PIECE, Follower
 from evstream.reading.stream_end import report_unclosed
 from evstream.transport.compression import MAGIC_SIZE, compression, may_be_compressed
 from evstream.transport.environment import strict_of
-from evstream.transport.range_file import is_url, open_range_file
+from evstream.transport.range_file import LocalFile, is_url, open_range_file
+from evstream.transport.read_ahead import ReadAhead
 from evstream.transport.same_file import refuse_same_file
 from evstream.wire.columns import Array, differ
 from evstream.wire.header import StreamHeader
@@ -237,9 +238,13 @@ def build_index(
             refuse_irregular_target(place)
         builder = IndexBuilder(file.name, None, stream, widths, format, total=file.size)
         buffer = memoryview(bytearray(min(PIECE, file.size)))
+        ahead = None if isinstance(file, LocalFile) else ReadAhead(file)
         for at in range(0, file.size, PIECE):
             piece = buffer[: file.size - at]
-            file.read_at(at, piece)
+            if ahead is None:
+                file.read_at(at, piece)
+            else:
+                ahead.fill(piece)
             if at == 0:
                 _refuse_compressed(piece, file.name, bare)
             builder.update(piece)

@@ -62,6 +62,11 @@ class ReadAhead:
         self._at += size
         return size
 
+    def fill(self, view: memoryview) -> None:
+        """Fill `view`, or as much of it as there is up to the end."""
+        while view and (size := self.readinto(view)):
+            view = view[size:]
+
     def close(self) -> None:
         """Drop the ranges that are on their way, and close the file."""
         self._waiting.clear()
