@@ -100,5 +100,5 @@ $(VENV)/fuzz: $(VENV)/dev
 
 .venv-bench/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' oasislmf matplotlib
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' oasislmf matplotlib duckdb
 	touch $@

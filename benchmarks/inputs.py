@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +18,49 @@ HEADER = 8  # bytes of a loss stream before its first block
 
 
 class Inputs:
-    """A loss stream in memory and on disk, and its columns."""
+    """A loss stream on disk and, when they are asked for, its bytes and columns."""
 
     def __init__(self, folder: Path, megabytes: int) -> None:
-        self.path = str(folder / "loss.bin")
+        self.folder, self.megabytes = folder, megabytes
         self.len_sample, items = 100, 1000
         rng = np.random.default_rng(1)
         losses = rng.random((items, self.len_sample), np.float32) * 1000
         losses[losses < 100] = 0
         self.losses, self.items = losses, np.arange(1, items + 1, dtype=np.int32)
-        with evstream.create(self.path, "loss", len_sample=self.len_sample) as out:
-            event = 0
-            while out.offset < megabytes * 1_000_000:
-                event += 1
-                out.write_event(event, self.items, losses, mean=losses.mean(axis=1), tiv=1e6)
-        self.data = np.fromfile(self.path, np.uint8)
-        self.body = self.data[HEADER:].copy()
-        self.columns = evstream.read_columns(self.path)
-        self.rows = len(self.columns["loss"])
         self.header = StreamHeader("loss")
         self.kernels = block_kernels(self.header)
 
+    @cached_property
+    def path(self) -> str:
+        return self.write("loss.bin", self.megabytes)
+
+    def write(self, name: str, megabytes: int) -> str:
+        """A stream of the same kind; its path."""
+        path = str(self.folder / name)
+        mean = self.losses.mean(axis=1)
+        with evstream.create(path, "loss", len_sample=self.len_sample, durable=False) as out:
+            event = 0
+            while out.offset < megabytes * 1_000_000:
+                event += 1
+                out.write_event(event, self.items, self.losses, mean=mean, tiv=1e6)
+        return path
+
+    @cached_property
+    def body(self) -> Any:
+        """The bytes after the stream header, in memory of their own."""
+        return np.fromfile(self.path, np.uint8)[HEADER:].copy()
+
+    @cached_property
+    def columns(self) -> Any:
+        return evstream.read_columns(self.path)
+
     @property
+    def rows(self) -> int:
+        return len(self.columns["loss"])
+
+    @cached_property
     def size(self) -> int:
-        return len(self.body)
+        return Path(self.path).stat().st_size - HEADER
 
     def state(self) -> Any:
         return new_state(self.header)

@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ import numpy as np
 import evstream
 from benchmarks import peers
 from benchmarks.inputs import Inputs, named
-from benchmarks.measure import Result, race
+from benchmarks.measure import Case, Race
 from evstream import event_stream
 
 
-def cases(inputs: Inputs, folder: Path, reference: Any) -> Iterator[Result]:
+def cases(inputs: Inputs, folder: Path, reference: Any) -> Iterator[Case]:
     """The cases in the order of the table."""
     yield reader_over_file(inputs, reference)
     yield reader_over_pipe(inputs, reference)
@@ -29,6 +30,7 @@ def cases(inputs: Inputs, folder: Path, reference: Any) -> Iterator[Result]:
     yield callbacks_over_pipe(inputs)
     yield tiny_events(folder, reference)
     yield tiny_events_in_chunks(folder, reference)
+    yield from whole_tables(inputs)
     yield two_threads(inputs, folder)
     yield two_threads_of_numpy(inputs)
 
@@ -39,7 +41,7 @@ def read_all(module: Any, reader_class: Any, streams: list[Any]) -> None:
         pass
 
 
-def reader_over_file(inputs: Inputs, reference: Any) -> Result:
+def reader_over_file(inputs: Inputs, reference: Any) -> Race:
     def run(module: Any) -> Callable[[], None]:
         reader = peers.template_reader(module, event_stream)
 
@@ -49,23 +51,23 @@ def reader_over_file(inputs: Inputs, reference: Any) -> Result:
 
         return read
 
-    return race(
+    return Race(
         "EventReader subclass over a file",
         inputs.size,
         named(evstream=run(event_stream), reference=reference and run(reference)),
-        {"reference": 1.1},
+        {"reference": 1.05},
         note="the same njit read_buffer under both",
     )
 
 
-def import_changed(inputs: Inputs, reference: Any) -> Result:
+def import_changed(inputs: Inputs, reference: Any) -> Race:
     """A program before and after it changes its import: each with the mv_read of its module."""
 
     def run(module: Any) -> Callable[[], None]:
         reader = peers.template_reader(module)
         return lambda: through_pipe(inputs, lambda s: read_all(module, reader, [s]))
 
-    return race(
+    return Race(
         "EventReader subclass over a pipe, its import changed",
         inputs.size,
         named(evstream=run(event_stream), reference=reference and run(reference)),
@@ -89,16 +91,16 @@ def through_pipe(inputs: Inputs, read: Callable[[Any], None], wide: bool = False
     os.waitpid(child, 0)
 
 
-def reader_over_pipe(inputs: Inputs, reference: Any) -> Result:
+def reader_over_pipe(inputs: Inputs, reference: Any) -> Race:
     def run(module: Any) -> Callable[[], None]:
         reader = peers.template_reader(module, event_stream)
         return lambda: through_pipe(inputs, lambda s: read_all(module, reader, [s]))
 
-    return race(
+    return Race(
         "EventReader subclass over a pipe",
         inputs.size,
         named(evstream=run(event_stream), reference=reference and run(reference)),
-        {"reference": 2},
+        {"reference": 1.05},
     )
 
 
@@ -110,7 +112,7 @@ def add_loss(total, sidx, loss):  # type: ignore[no-untyped-def]
 SumReader = evstream.reader_class("loss", on_entry=add_loss)
 
 
-def callbacks_over_file(inputs: Inputs, reference: Any) -> Result:
+def callbacks_over_file(inputs: Inputs, reference: Any) -> Race:
     make_reader: Any = peers.reference_gul_reader() if reference else None
 
     def theirs() -> None:
@@ -121,18 +123,18 @@ def callbacks_over_file(inputs: Inputs, reference: Any) -> Result:
                 reader.data["loss"][: reader.idx[0]].sum()
                 reader.idx[0] = 0
 
-    return race(
+    return Race(
         "callback reader summing losses over a file",
         inputs.size,
         named(
             evstream=lambda: list(SumReader(np.zeros(1)).read(inputs.path)),
             reference=reference and theirs,
         ),
-        {"reference": 2.5},
+        {"reference": 2},
     )
 
 
-def callbacks_over_pipe(inputs: Inputs) -> Result:
+def callbacks_over_pipe(inputs: Inputs) -> Race:
     def bare(stream: Any) -> None:
         view = memoryview(bytearray(1 << 20))
         while stream.raw.readinto(view):
@@ -142,14 +144,14 @@ def callbacks_over_pipe(inputs: Inputs) -> Result:
         for _ in SumReader(np.zeros(1)).read(stream.raw):
             pass
 
-    return race(
+    return Race(
         "callback reader summing losses over a pipe",
         inputs.size,
         named(
             evstream=lambda: through_pipe(inputs, ours, wide=True),
             bare_reader=lambda: through_pipe(inputs, bare, wide=True),
         ),
-        {"bare_reader": 0.9},
+        {"bare_reader": 0.85},
     )
 
 
@@ -175,14 +177,14 @@ def tiny_by_reference(path: str, reference: Any) -> Callable[[], None] | None:
     return read
 
 
-def tiny_events(folder: Path, reference: Any) -> Result:
+def tiny_events(folder: Path, reference: Any) -> Race:
     path, size = tiny_stream(folder)
 
     def ours() -> None:
         for _ in evstream.open(path):
             pass
 
-    return race(
+    return Race(
         "100,000 tiny events, one by one",
         size,
         named(evstream=ours, reference=tiny_by_reference(path, reference)),
@@ -190,14 +192,14 @@ def tiny_events(folder: Path, reference: Any) -> Result:
     )
 
 
-def tiny_events_in_chunks(folder: Path, reference: Any) -> Result:
+def tiny_events_in_chunks(folder: Path, reference: Any) -> Race:
     path, size = tiny_stream(folder)
 
     def ours() -> None:
         for _ in chunks_of(path):
             pass
 
-    return race(
+    return Race(
         "100,000 tiny events, in chunks",
         size,
         named(evstream=ours, reference=tiny_by_reference(path, reference)),
@@ -208,6 +210,19 @@ def tiny_events_in_chunks(folder: Path, reference: Any) -> Result:
 def chunks_of(path: str) -> Iterator[Any]:
     with evstream.open(path) as stream:
         yield from stream.chunks()
+
+
+def whole_tables(inputs: Inputs) -> Iterator[Race]:
+    """Read a file into memory as each kind of table, beside the kernel on bytes in memory."""
+    rows, body = inputs.rows, inputs.body
+
+    def kernel() -> None:
+        out = [np.empty(rows, d) for d in (np.int32, np.int32, np.int32, np.float32)]
+        inputs.kernels.decode_rows(body, 0, len(body), 0, inputs.state(), *out, 0)
+
+    for read in (evstream.read_columns, evstream.read_polars, evstream.read_dense):
+        contestants = {"evstream": partial(read, inputs.path), "kernel": kernel}
+        yield Race(f"{read.__name__} of a file", inputs.size, contestants, {"kernel": 0.8})
 
 
 def one_and_two(work: Callable[[Any], object], items: list[Any]) -> dict[str, Callable[[], object]]:
@@ -227,21 +242,21 @@ def one_and_two(work: Callable[[Any], object], items: list[Any]) -> dict[str, Ca
     return {"two_threads": two, "one_thread": one}
 
 
-def two_threads(inputs: Inputs, folder: Path) -> Result:
+def two_threads(inputs: Inputs, folder: Path) -> Race:
     paths = [inputs.path, str(folder / "copy.bin")]
     shutil.copyfile(*paths)
     contestants = one_and_two(
         lambda path: sum(len(c.columns.offsets) for c in chunks_of(path)), paths
     )
     name = "two threads on two files, decoded in chunks"
-    return race(name, 2 * inputs.size, contestants, {"one_thread": 1.7})
+    return Race(name, 2 * inputs.size, contestants, {"one_thread": 1.7})
 
 
-def two_threads_of_numpy(inputs: Inputs) -> Result:
+def two_threads_of_numpy(inputs: Inputs) -> Race:
     """The best gain of two threads on this machine."""
     half = inputs.size // 16 * 8
     words = [inputs.body[at : at + half].view(np.int64) for at in (0, half)]
-    return race(
+    return Race(
         "two threads: np.sum of two halves, for comparison",
         2 * half,
         one_and_two(lambda data: data.sum(), words),

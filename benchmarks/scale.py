@@ -1,59 +1,232 @@
-"""Compare the index and the aggregation with what they save: a scan, and sums over rows."""
+"""Compare evstream on large data with engines on Parquet, two cores with one, indexes with scans."""
 
 from __future__ import annotations
 
-import shutil
+import contextlib
+import functools
+import importlib
+import os
+import pickle
+import time
+import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import evstream
-from benchmarks.inputs import Inputs
-from benchmarks.measure import Result, race
+from benchmarks.checks import quiet
+from benchmarks.inputs import Inputs, named
+from benchmarks.measure import Case, Measure, Race
+
+SAMPLES = range(1, 101)
 
 
-def cases(inputs: Inputs, folder: Path) -> Iterator[Result]:
+def cases(inputs: Inputs, folder: Path) -> Iterator[Case]:
     """The cases in the order of the table."""
-    plain, indexed = inputs.path, str(folder / "indexed.bin")
-    shutil.copyfile(plain, indexed)
-    yield race(
-        "build an index",
+    yield from answers(inputs, folder)
+    yield from two_threads(inputs, folder)
+    yield from planning(folder)
+    yield from indexes(inputs, folder)
+
+
+def answers(inputs: Inputs, folder: Path) -> Iterator[Case]:
+    """Processor seconds per GB of stream for what everybody computes; lower is better, and a
+    ratio above 1 means that evstream needs less. The engines read Parquet that `convert` wrote."""
+    if not hasattr(evstream, "aggregate"):
+        print("no evstream.aggregate: its cases are left out")
+        return
+    import duckdb
+    import polars as pl
+
+    parquet = str(folder / "engines.parquet")
+
+    def prepare() -> None:
+        if not os.path.exists(parquet):
+            evstream.convert(inputs.path, parquet, durable=False)
+
+    def by_duckdb(query: str) -> Callable[[], Any]:
+        return lambda: duckdb.sql(query.format(f"from '{parquet}' where sidx > 0")).fetchnumpy()
+
+    def by_polars(scan: Callable[[str], Any], path: str, ask: Callable[[Any], Any]) -> Any:
+        return lambda: ask(scan(path).filter(pl.col("sidx") > 0)).collect()
+
+    def by_dask(ask: Callable[[Any], Any]) -> Callable[[], Any] | None:
+        if importlib.util.find_spec("dask") is None:
+            return None
+        dask = importlib.import_module("evstream.engines.dask")
+        parts = evstream.parts(inputs.path, "64 MiB")
+
+        def run() -> Any:
+            frame = dask.read(parts, sidx=SAMPLES)
+            return ask(frame).compute(scheduler="threads")
+
+        return run
+
+    for name, by, column, query, ask, ask_dask in (
+        ("count of samples", "event_id", "count", "select count(*) {}",
+         lambda f: f.select(pl.len()), lambda f: f["loss"].count()),
+        ("average per item", "item_id", "loss_mean",
+         "select item_id, avg(loss) {} group by item_id",
+         lambda f: f.group_by("item_id").agg(pl.col("loss").mean()),
+         lambda f: f.groupby("item_id")["loss"].mean()),
+        ("maximum per event", "event_id", "loss_max",
+         "select event_id, max(loss) {} group by event_id",
+         lambda f: f.group_by("event_id").agg(pl.col("loss").max()),
+         lambda f: f.groupby("event_id")["loss"].max()),
+    ):  # fmt: skip
+        ours = functools.partial(evstream.aggregate, inputs.path, by, sidx=SAMPLES)
+        theirs = by_duckdb(query)
+
+        def check(
+            ours: Any = ours, theirs: Any = theirs, by: str = by, column: str = column
+        ) -> None:
+            prepare()
+            compare(ours(), theirs(), by, column)
+
+        contestants = named(
+            **{
+                "evstream": ours,
+                "duckdb on parquet": theirs,
+                "polars on parquet": by_polars(pl.scan_parquet, parquet, ask),
+                "polars on scan_polars": by_polars(evstream.scan_polars, inputs.path, ask),
+                "dask on parts": by_dask(ask_dask),
+            }
+        )
+        yield Race(
+            f"aggregate: {name}", inputs.size, contestants, cpu=True, cost=True, prepare=check
+        )
+
+
+def compare(ours: Any, theirs: Any, by: str, column: str) -> None:
+    """Raise AssertionError unless both have the same answer."""
+    if by not in theirs:
+        (count,) = theirs.values()
+        assert int(ours[column].sum()) == int(count[0])
+        return
+    *_, values = theirs
+    order = np.argsort(theirs[by])
+    assert np.array_equal(np.asarray(theirs[by])[order], ours[by])
+    assert np.allclose(np.asarray(theirs[values])[order], ours[column], rtol=1e-6)
+
+
+def two_threads(inputs: Inputs, folder: Path) -> Iterator[Race]:
+    """The same work on two cores and on one, in wall time. evstream uses the cores that the
+    process may use, except where a number of threads is given."""
+    if not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2:
+        print("one core: two threads are left out")
+        return
+    parquet, text = str(folder / "threads.parquet"), str(folder / "threads.csv")
+    works: dict[str, Callable[[int], object]] = {
+        "convert to parquet": lambda n: evstream.convert(inputs.path, parquet, durable=False),
+        "convert to csv": lambda n: evstream.convert(inputs.path, text, durable=False),
+        "info": lambda n: quiet("info", inputs.path)(),
+        "validate": lambda n: evstream.validate(inputs.path, seal=False, threads=n),
+        "read_columns": lambda n: evstream.read_columns(inputs.path, threads=n),
+    }
+    if hasattr(evstream, "aggregate"):
+        works["aggregate"] = lambda n: evstream.aggregate(
+            evstream.parts(inputs.path, "16 MiB"), "item_id", threads=n
+        )
+    for name, work in works.items():
+        contestants = {
+            "evstream": functools.partial(on_cores, 2, work),
+            "one core": functools.partial(on_cores, 1, work),
+        }
+        yield Race(f"two cores: {name}", inputs.size, contestants, {"one core": 1.7})
+
+
+def on_cores(number: int, work: Callable[[int], object]) -> None:
+    """Do some work on so many cores: this thread, and those that it starts, may use no others."""
+    all_cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(all_cores)[:number])
+    try:
+        work(number)
+    finally:
+        os.sched_setaffinity(0, all_cores)
+
+
+def planning(folder: Path) -> Iterator[Measure]:
+    """Parts of 10,000 files, and 10,000 parts of one (sparse) file."""
+    many, large = folder / "many", folder / "large.bin"
+
+    def prepare() -> None:
+        if many.exists():
+            return
+        many.mkdir()
+        first = many / "0.bin"
+        with evstream.create(first, "loss", len_sample=100, durable=False) as out:
+            out.write_columns(1, 1, [-1, 1], 5.0)
+        for number in range(1, 10_000):
+            (many / f"{number}.bin").hardlink_to(first)
+        with large.open("wb") as file:
+            file.write(first.read_bytes())
+            file.truncate(10_000 * (256 << 20))
+
+    def seconds(source: Path) -> float:
+        taken = []
+        for _ in range(5):
+            start = time.perf_counter()
+            planned = evstream.parts(source)
+            taken.append(time.perf_counter() - start)
+            assert len(planned) == 10_000
+        return sorted(taken)[2]
+
+    def megabytes(source: Path) -> float:
+        tracemalloc.start()
+        planned = evstream.parts(source)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(planned) == 10_000
+        return peak / 1e6
+
+    def part_size() -> float:
+        return len(pickle.dumps(evstream.parts(many)[5000]))
+
+    for name, source in (("10,000 files", many), ("one file in 10,000 parts", large)):
+        yield Measure(f"plan {name}", "s", functools.partial(seconds, source), 1, prepare)
+        peak = functools.partial(megabytes, source)
+        yield Measure(f"memory to plan {name}", "MB", peak, 5, prepare)
+    yield Measure("a pickled Part", "bytes", part_size, 300 + len(str(many)), prepare)
+
+
+def indexes(inputs: Inputs, folder: Path) -> Iterator[Case]:
+    """Build an index; read 1 % of the events of a larger file by it, and by a scan."""
+    target = str(folder / "built.evx")
+    view = inputs.body
+    yield Race(
+        "build_index, per core",
         inputs.size,
         {
-            "evstream": lambda: evstream.build_index(indexed, durable=False),
-            "crc32": lambda: zlib.crc32(inputs.data),
+            "evstream": lambda: evstream.build_index(inputs.path, target, durable=False),
+            "crc32 of memory": lambda: zlib.crc32(view),
         },
-        note="with reading the file; beside zlib.crc32 of bytes in memory",
+        speed=2,
+        cpu=True,
     )
-    events = int(inputs.columns["event_id"][-1])
-    some = np.arange(1, events + 1, max(events // 10, 1))[:1] if events < 100 else np.sort(
-        np.random.default_rng(1).choice(np.arange(1, events + 1), events // 100, replace=False)
-    )  # fmt: skip
-    yield race(
-        "read 1 % of the events, or one, by the index",
+    plain, indexed = folder / "plain.bin", folder / "indexed.bin"
+    chosen: list[int] = []
+
+    def prepare() -> None:
+        inputs.write(plain.name, 4 * inputs.megabytes)
+        indexed.hardlink_to(plain)
+        evstream.build_index(indexed)
+        events = max(4 * inputs.megabytes * 1000 // 740, 1)
+        chance = np.random.default_rng(1)
+        chosen.extend(np.sort(chance.choice(events, max(events // 100, 1), False) + 1).tolist())
+
+    yield Race(
+        f"1 % of the events of {4 * inputs.megabytes} MB",
         0,
         {
-            "evstream": lambda: evstream.read_columns(indexed, some),
-            "scan": lambda: evstream.read_columns(plain, some),
+            "by index": lambda: evstream.read_columns(indexed, chosen),
+            "by a scan": lambda: evstream.read_columns(plain, chosen),
         },
-        {"scan": 20},
-        note="in a file of 3 GB; in a smaller one the opening of a file counts more",
+        {"by a scan": 20},
+        prepare=prepare,
     )
-
-    def rows() -> None:
-        columns = evstream.read_columns(plain, threads=1)
-        np.bincount(columns["item_id"], columns["loss"].astype(np.float64))
-
-    yield race(
-        "sums per item",
-        inputs.size,
-        {
-            "evstream": lambda: evstream.aggregate(plain, "item_id", threads=1),
-            "rows": rows,
-            "two_threads": lambda: evstream.aggregate(plain, "item_id", threads=2),
-        },
-        {"rows": 2},
-        note="with counts, means and maxima; beside np.bincount of read_columns",
-    )
+    for path in (plain, indexed):
+        with contextlib.suppress(OSError):
+            path.unlink()
