@@ -60,7 +60,7 @@ interop: .venv-interop/ready .venv-interop-2.3/ready
 
 # Compares with the reference implementation, in an environment of its own.
 bench: .venv-bench/ready
-	.venv-bench/bin/python -m benchmarks --output docs
+	.venv-bench/bin/python -m benchmarks $(if $(ONLY),--only "$(ONLY)",--output docs)
 
 format: $(VENV)/dev
 	$(BIN)/ruff format .
@@ -98,7 +98,7 @@ $(VENV)/fuzz: $(VENV)/dev
 	.venv-interop-2.3/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'oasislmf==2.3.4' 'ods_tools<5' 'pyarrow<19' 'pytest>=8'
 	touch $@
 
-.venv-bench/ready: pyproject.toml
+.venv-bench/ready: pyproject.toml Makefile
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' oasislmf matplotlib duckdb
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[all,dask]' oasislmf matplotlib duckdb
 	touch $@

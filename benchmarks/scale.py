@@ -1,4 +1,5 @@
-"""Compare evstream on large data with engines on Parquet, two cores with one, indexes with scans."""
+"""Compare evstream on large data with engines on Parquet, two cores with one, an index with a
+scan."""
 
 from __future__ import annotations
 
@@ -38,23 +39,25 @@ def answers(inputs: Inputs, folder: Path) -> Iterator[Case]:
     if not hasattr(evstream, "aggregate"):
         print("no evstream.aggregate: its cases are left out")
         return
-    import duckdb
     import polars as pl
 
+    duckdb: Any = optional("duckdb")
     parquet = str(folder / "engines.parquet")
 
     def prepare() -> None:
         if not os.path.exists(parquet):
             evstream.convert(inputs.path, parquet, durable=False)
 
-    def by_duckdb(query: str) -> Callable[[], Any]:
-        return lambda: duckdb.sql(query.format(f"from '{parquet}' where sidx > 0")).fetchnumpy()
+    def by_duckdb(query: str) -> Callable[[], Any] | None:
+        return duckdb and (
+            lambda: duckdb.sql(query.format(f"from '{parquet}' where sidx > 0")).fetchnumpy()
+        )
 
     def by_polars(scan: Callable[[str], Any], path: str, ask: Callable[[Any], Any]) -> Any:
         return lambda: ask(scan(path).filter(pl.col("sidx") > 0)).collect()
 
     def by_dask(ask: Callable[[Any], Any]) -> Callable[[], Any] | None:
-        if importlib.util.find_spec("dask") is None:
+        if optional("dask") is None:
             return None
         dask = importlib.import_module("evstream.engines.dask")
         parts = evstream.parts(inputs.path, "64 MiB")
@@ -84,7 +87,8 @@ def answers(inputs: Inputs, folder: Path) -> Iterator[Case]:
             ours: Any = ours, theirs: Any = theirs, by: str = by, column: str = column
         ) -> None:
             prepare()
-            compare(ours(), theirs(), by, column)
+            if theirs is not None:
+                compare(ours(), theirs(), by, column)
 
         contestants = named(
             **{
@@ -98,6 +102,16 @@ def answers(inputs: Inputs, folder: Path) -> Iterator[Case]:
         yield Race(
             f"aggregate: {name}", inputs.size, contestants, cpu=True, cost=True, prepare=check
         )
+
+
+@functools.cache
+def optional(name: str) -> Any | None:
+    """A module; None, and a message, if it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        print(f"no {name}: its cases are left out (make bench installs it)")
+        return None
 
 
 def compare(ours: Any, theirs: Any, by: str, column: str) -> None:
