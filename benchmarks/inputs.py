@@ -12,7 +12,7 @@ import numpy as np
 
 import evstream
 from evstream.wire.header import StreamHeader
-from evstream.wire.kernels import block_kernels, new_state
+from evstream.wire.kernels import block_kernels, new_states
 
 HEADER = 8  # bytes of a loss stream before its first block
 
@@ -63,7 +63,7 @@ class Inputs:
         return Path(self.path).stat().st_size - HEADER
 
     def state(self) -> Any:
-        return new_state(self.header)
+        return new_states(self.header)
 
 
 def named(**contestants: Callable[[], object] | None) -> dict[str, Callable[[], object]]:

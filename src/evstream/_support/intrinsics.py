@@ -13,7 +13,7 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic, overload, register_jitable
 
 from evstream._support.build_mark import leave_mark
-from evstream._support.memory import AHEAD, load, prefetch, size_of, store
+from evstream._support.memory import AHEAD, load, prefetch, record_of, size_of, store
 
 
 def _address(
@@ -187,3 +187,10 @@ def _size_of(typing_context: Any, number: Any) -> Any:
 @overload(size_of)
 def _size_of_overload(number):
     return lambda number: _size_of(number)  # noqa: PLW0108 (an overload gives a function)
+
+
+@overload(record_of)
+def _record_of_overload(state):
+    if isinstance(state, types.Array):
+        return lambda state: state[0]
+    return lambda state: state

@@ -23,7 +23,7 @@ from evstream.reading.stream_end import bad_count, block_ids, check_end
 from evstream.reading.width_trial import WidthTrial
 from evstream.wire.columns import Array, differ, plain, run_starts
 from evstream.wire.header import StreamHeader
-from evstream.wire.kernels import block_kernels, new_state
+from evstream.wire.kernels import block_kernels, new_states
 
 
 class EndedBlocks(NamedTuple):
@@ -51,7 +51,8 @@ class BlockTracker:
         self._source = source
         self._skip = skip
         self._kernels = block_kernels(header)
-        self.state = new_state(header)
+        self._states = new_states(header)
+        self.state = self._states[0]
         self.checks = BlockChecks(header, source, strict)
         self.checks.prepare(self.state)
         is_start = offset <= header.size == offset + skip
@@ -137,7 +138,7 @@ class BlockTracker:
         """Add the blocks in `data`, at stream offset `base`; the number of bytes used."""
         before = self._rows
         used, self._rows, status = self._kernels.find_blocks(
-            data, 0, len(data), base, self.state, *self._columns, self._rows
+            data, 0, len(data), base, self._states, *self._columns, self._rows
         )
         error: CorruptStreamError | None = None
         if status == BAD_COUNT:

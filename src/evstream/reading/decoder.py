@@ -17,7 +17,7 @@ from evstream.reading.stream_end import bad_count, block_ids, check_end
 from evstream.reading.window import Window
 from evstream.wire.columns import Array, Chunk, Columns, ids_at, kept
 from evstream.wire.header import StreamHeader
-from evstream.wire.kernels import block_kernels, new_state
+from evstream.wire.kernels import block_kernels, new_states
 
 
 class Decoder:
@@ -34,7 +34,8 @@ class Decoder:
         self._source = source
         block = header.block
         self._kernels = block_kernels(header)
-        self._state = new_state(header)
+        self._states = new_states(header)
+        self._state = self._states[0]
         self._header_size = header.block_dtype.itemsize
         self._block_dtypes = list(header.block_columns.values())
         self._entry_dtypes = list(header.entry_columns.values())
@@ -64,7 +65,7 @@ class Decoder:
         entry = tuple(np.empty(entries, dtype) for dtype in self._entry_dtypes)
         result = self._kernels.decode_blocks(
             window.buffer, window.cursor, window.valid, window.base,
-            self._state, *block, offsets, *entry, 0, 0,
+            self._states, *block, offsets, *entry, 0, 0,
         )  # fmt: skip
         window.cursor, b, n, status = map(int, result)  # of numpy, where nothing is compiled
         if status == BAD_COUNT:

@@ -127,14 +127,13 @@ class RowDecoder(Decoder):
         while status == OUTPUT_FULL:
             if not out.room:
                 out.make_room()
-            before = state.copy()
+            before = self._states.copy()
             cursor, used, status = map(int, self._kernels.decode_rows(
-                window.buffer, window.cursor, window.valid, window.base, state, *out.columns,
-                out.used,
+                window.buffer, window.cursor, window.valid, window.base, self._states,
+                *out.columns, out.used,
             ))  # fmt: skip
             if state["odd"] or state["beyond"] or status == BAD_COUNT:
-                for name in state.dtype.names:
-                    state[name] = before[name]
+                self._states[:] = before
                 return False
             window.cursor, out.used = cursor, used
             out.unshown.take_counts(state)

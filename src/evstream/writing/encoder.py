@@ -13,7 +13,7 @@ from typing import Any
 from evstream._support.protocol import AT_HEADER, IN_ENTRIES
 from evstream.wire.columns import Array, Columns, differ
 from evstream.wire.header import StreamHeader
-from evstream.wire.kernels import block_kernels, new_state, record_functions
+from evstream.wire.kernels import block_kernels, new_states, record_functions
 from evstream.writing.matrix import Matrix
 from evstream.writing.output import Outlet
 
@@ -24,7 +24,8 @@ class Encoder:
     def __init__(self, header: StreamHeader, out: Outlet) -> None:
         self._out = out
         self._kernels = block_kernels(header)
-        self._state = new_state(header)
+        self._states = new_states(header)
+        self._state = self._states[0]
         self._delimiter_size = header.entry_size
         records = record_functions(header.format, header.widths)
         self._write_delimiter = getattr(records, f"mv_write_{header.block.delimiter}", None)
@@ -47,7 +48,7 @@ class Encoder:
         n = 0
         while n < len(entries[0]):
             self._out.cursor, n = self._kernels.encode_rows(
-                self._out.buffer, self._out.cursor, self._state, *blocks, *entries, n
+                self._out.buffer, self._out.cursor, self._states, *blocks, *entries, n
             )
             if n < len(entries[0]):
                 self._out.drain()
@@ -57,7 +58,7 @@ class Encoder:
         b, k = 0, -1
         while b < len(columns.block[0]):
             self._out.cursor, b, k = self._kernels.encode_blocks(
-                self._out.buffer, self._out.cursor, self._state,
+                self._out.buffer, self._out.cursor, self._states,
                 *columns.block, columns.offsets, *columns.entry, b, k,
             )  # fmt: skip
             if b < len(columns.block[0]):
@@ -68,7 +69,7 @@ class Encoder:
         b, k = 0, -1
         while b < matrix.rows:
             self._out.cursor, b, k = self._kernels.encode_dense(
-                self._out.buffer, self._out.cursor, self._state, *matrix.kernel_arguments(), b, k
+                self._out.buffer, self._out.cursor, self._states, *matrix.kernel_arguments(), b, k
             )
             if b < matrix.rows:
                 self._out.drain()
