@@ -27,7 +27,7 @@ def cluster() -> Iterator[Client]:
     """Two workers, a process each."""
     dask.config.set({"distributed.comm.timeouts.connect": "300s"})
     with (
-        LocalCluster(2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
+        LocalCluster(2, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as cluster,
         Client(cluster, timeout=300) as client,
     ):
         yield client
