@@ -14,13 +14,17 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import math
+from bisect import bisect_left
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 
 MIB, GB = 1 << 20, 1e9
+RAMP = (MIB // 4, MIB // 2, MIB, 2 * MIB, 4 * MIB)
 RANGE = 8 * MIB
-"""Bytes of a request for the bytes of a part; see `evstream.transport.read_ahead`."""
+"""Bytes of the first requests for a part, and of the others; as `evstream.transport.read_ahead`."""
 
 EDGE_REQUESTS = 3
 """The beginning of the file, and the two edges of the part."""
@@ -45,7 +49,7 @@ class Cluster:
     """
 
     workers: int = 1000
-    work: float = 0.7 * GB
+    work: float = 1.0 * GB
     line: float = 0.15 * GB
     store: float = 100 * GB
     latency: float = 0.05
@@ -87,11 +91,11 @@ def simulate(
     if giant > part:
         sizes = np.insert(sizes, int(chance.integers(len(sizes))), giant)
     line = min(cluster.line, cluster.store / cluster.workers)
-    counts = EDGE_REQUESTS + np.ceil(sizes / RANGE).astype(int)
+    counts = np.array([requests_of(size) for size in sizes])
     # Reading and decoding overlap within a part; its first requests come one after the other.
     transfer = np.maximum(sizes / line, sizes / cluster.work)
     waiting = cluster.latency * (EDGE_REQUESTS + 1)
-    paced = cluster.latency * np.ceil(sizes / RANGE) / cluster.in_flight
+    paced = cluster.latency * (counts - EDGE_REQUESTS) / cluster.in_flight
     took = cluster.start + waiting + np.maximum(transfer, paced)
     took = np.where(chance.random(len(took)) < cluster.failing, 2 * took, took)
     speeds = np.where(chance.random(cluster.workers) < cluster.slow, 1 / 3, 1.0)
@@ -111,8 +115,17 @@ def simulate(
     return Outcome(len(sizes), int(counts.sum()), end, ideal, share, 2 * float(sizes.max()))
 
 
-def table(cluster: Cluster, size: float) -> list[str]:
-    """Rows of Markdown: sizes of parts, then one giant event, then fewer requests."""
+def requests_of(size: float) -> int:
+    """How many requests a part of an object takes."""
+    ramp = list(accumulate(RAMP))
+    if size <= ramp[-1]:
+        return EDGE_REQUESTS + bisect_left(ramp, size) + 1
+    return EDGE_REQUESTS + len(RAMP) + math.ceil((size - ramp[-1]) / RANGE)
+
+
+def table(cluster: Cluster, size: float, smallest: int = 8) -> list[str]:
+    """Rows of Markdown: sizes of parts from `smallest` MiB on, one giant event, fewer requests,
+    disks."""
     rows = [
         "| Case | Parts | Requests | Minutes | Beside ideal | Workers busy | Rows of a part |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -126,16 +139,21 @@ def table(cluster: Cluster, size: float) -> list[str]:
         )
 
     for mebibytes in (8, 64, 256, 1024, 4096):
-        row(f"parts of {mebibytes} MiB", simulate(cluster, size, mebibytes * MIB))
+        if mebibytes >= smallest:
+            row(f"parts of {mebibytes} MiB", simulate(cluster, size, mebibytes * MIB))
     default = 256 * MIB
-    for giant in (10 * GB, 100 * GB):
+    for giant in (1 * GB, 10 * GB, 100 * GB):
         name = f"256 MiB, whole events, one of {giant / GB:.0f} GB"
         row(name, simulate(cluster, size, default, giant))
     few = replace(cluster, requests=5500)
-    row("256 MiB, 5,500 requests/s (one prefix)", simulate(few, size, default))
-    row("8 MiB, 5,500 requests/s (one prefix)", simulate(few, size, 8 * MIB))
-    local = replace(cluster, line=1 * GB, store=1e15, latency=0.001)
-    row("256 MiB, on disks of 1 GB/s per worker", simulate(local, size, default))
+    for mebibytes in (8, 256):
+        if mebibytes >= smallest:
+            name = f"{mebibytes} MiB, 5,500 requests/s (one prefix)"
+            row(name, simulate(few, size, mebibytes * MIB))
+    local = replace(cluster, line=1 * GB, store=math.inf, latency=0.001, requests=math.inf)
+    for mebibytes in (256, 1024):
+        name = f"{mebibytes} MiB, from disks of 1 GB/s per worker"
+        row(name, simulate(local, size, mebibytes * MIB))
     return rows
 
 

@@ -78,15 +78,36 @@ def test_the_simulation_counts_what_it_assumes():
     cluster = simulate.Cluster(
         workers=10, slow=0, failing=0, dispatch=0, start=0, latency=0, requests=1e12
     )
-    whole = simulate.simulate(cluster, 100 * simulate.RANGE, simulate.RANGE)
-    assert (whole.parts, whole.requests) == (100, 400)
+    size = 10 * simulate.MIB
+    whole = simulate.simulate(cluster, 100 * size, size)
+    assert (whole.parts, whole.requests) == (100, 900)
     assert whole.seconds == pytest.approx(whole.ideal)
     assert whole.busy == pytest.approx(1)
-    giant = simulate.simulate(cluster, 100 * simulate.RANGE, simulate.RANGE, 50 * simulate.RANGE)
+    giant = simulate.simulate(cluster, 100 * size, size, 50 * size)
     assert giant.parts == 51
     assert giant.seconds == pytest.approx(5 * whole.seconds, rel=0.2)
-    few = simulate.replace(cluster, requests=40)
-    assert simulate.simulate(few, 100 * simulate.RANGE, simulate.RANGE).seconds > 9
+    few = simulate.replace(cluster, requests=90)
+    assert simulate.simulate(few, 100 * size, size).seconds > 9
     assert simulate.simulate(simulate.Cluster(), 1e11, 1e8) == simulate.simulate(
         simulate.Cluster(), 1e11, 1e8
     )
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "requests"),
+    [(0.1, 1), (0.25, 1), (0.5, 2), (7.75, 5), (8, 6), (64, 13), (256, 37)],
+)
+def test_requests_of_a_part_are_those_of_read_ahead(mebibytes: float, requests: int):
+    from evstream.transport.read_ahead import RANGE, SMALLEST
+
+    assert (simulate.RAMP[0], simulate.RANGE) == (SMALLEST, RANGE)
+    size = mebibytes * simulate.MIB
+    assert simulate.requests_of(size) == simulate.EDGE_REQUESTS + requests
+
+
+def test_the_page_quotes_the_simulation():
+    """Its smallest parts take seconds, so they are left out here."""
+    page = (Path(__file__).resolve().parent.parent / "docs/scale.md").read_text()
+    rows = simulate.table(simulate.Cluster(), 10e12, smallest=64)
+    assert len(rows) == 12
+    assert [row for row in rows if row not in page] == []
