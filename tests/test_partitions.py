@@ -258,7 +258,7 @@ def test_what_is_not_divided_is_refused(streams: Path, tmp_path: Path, monkeypat
     for target, by, options, text in [
         (tmp_path / "out", "event_id:5", {"to": "csv"}, "partitions of csv, expected parquet"),
         (tmp_path / "out.csv", None, {"force": True}, "force goes with partition_by"),
-        ("s3://bucket/out", "event_id:5", {}, "a folder of this machine"),
+        ("s3://bucket/out", "event_id:5", {}, "a folder of an object store does not appear whole"),
         ("-", "event_id:5", {}, "a folder of this machine"),
         (tmp_path / "out", "file", {}, "goes with several streams"),
     ]:
@@ -268,6 +268,8 @@ def test_what_is_not_divided_is_refused(streams: Path, tmp_path: Path, monkeypat
         convert(streams / "b c%.bin", one, "event_id:5", force=True)
     with pytest.raises(FileNotFoundError, match="no/out"):
         convert(one, tmp_path / "no/out", "event_id:5")
+    with pytest.raises(EvstreamError, match="a folder of this machine"):
+        WholeFolder("s3://bucket/out")
     monkeypatch.setattr(partitions, "MAX_PARTITIONS", 5)
     with pytest.raises(EvstreamError, match="more than 5 partitions"):
         convert(one, tmp_path / "out", "event_id")
