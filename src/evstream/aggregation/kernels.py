@@ -58,34 +58,42 @@ def find_groups(keys, homes, slots, known, used, groups, first):
 def add_all(offsets, values, groups, sums, maxima):
     """Add all entries of each block to its group; group -1 is left out.
 
-    Four sums at a time: one alone would wait for itself at each entry.
+    Four sums and maxima at a time: one alone would wait for itself at each entry. No comparison
+    finds a NaN, but the sum of its block shows it.
     """
     for block in range(groups.shape[0]):
         group = groups[block]
-        first, last = offsets[block], offsets[block + 1]
-        if group < 0 or first == last:
+        i, last = offsets[block], offsets[block + 1]
+        if group < 0 or i == last:
             continue
+        first = i
         a = b = c = d = 0.0
-        high = values[first]
-        odd = False
-        i = first
+        high_a = high_b = high_c = high_d = -np.inf
         while i + 4 <= last:
-            a += values[i]
-            b += values[i + 1]
-            c += values[i + 2]
-            d += values[i + 3]
+            at_a, at_b = np.float64(values[i]), np.float64(values[i + 1])
+            at_c, at_d = np.float64(values[i + 2]), np.float64(values[i + 3])
+            a += at_a
+            b += at_b
+            c += at_c
+            d += at_d
+            high_a = at_a if at_a > high_a else high_a
+            high_b = at_b if at_b > high_b else high_b
+            high_c = at_c if at_c > high_c else high_c
+            high_d = at_d if at_d > high_d else high_d
             i += 4
         while i < last:
-            a += values[i]
+            at_a = np.float64(values[i])
+            a += at_a
+            high_a = at_a if at_a > high_a else high_a
             i += 1
-        for i in range(first, last):
-            value = values[i]
-            odd |= math.isnan(value)
-            high = value if value > high else high
-        sums[group] += (a + b) + (c + d)
-        if odd:
-            maxima[group] = np.nan
-        elif high > maxima[group]:
+        total = (a + b) + (c + d)
+        high = max(high_a, high_b, high_c, high_d)
+        if math.isnan(total):  # or infinities of both signs
+            for k in range(first, last):
+                if math.isnan(values[k]):
+                    high = np.nan
+        sums[group] += total
+        if high > maxima[group] or math.isnan(high):
             maxima[group] = high
 
 
