@@ -46,6 +46,7 @@ _SHARED = (
     "intrinsics.py",
     "entries.py",
     "entry_intrinsics.py",
+    "entry_vectors.py",
     "jit.py",
     "protocol.py",
 )
