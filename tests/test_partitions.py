@@ -134,6 +134,7 @@ def test_partitions_take_turns(streams: Path, tmp_path: Path, monkeypatch: pytes
     import pyarrow.parquet as pq
 
     monkeypatch.setattr(several_files, "BATCH_ROWS", 16)
+    monkeypatch.setattr(partitions, "DIVIDED_ROWS", 16)
     monkeypatch.setattr(partitions, "WAITING_ROWS", 20)
     monkeypatch.setattr(partitions, "OPEN_FILES", 1)
     target = tmp_path / "out"
@@ -144,6 +145,7 @@ def test_partitions_take_turns(streams: Path, tmp_path: Path, monkeypatch: pytes
 
 def test_ids_in_order_make_a_file_each(streams: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(several_files, "BATCH_ROWS", 16)
+    monkeypatch.setattr(partitions, "DIVIDED_ROWS", 16)
     monkeypatch.setattr(partitions, "WAITING_ROWS", 40)
     monkeypatch.setattr(partitions, "OPEN_FILES", 2)
     convert([streams / "a.bin"], tmp_path / "out", "event_id:4")

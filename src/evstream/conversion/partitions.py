@@ -24,6 +24,7 @@ from evstream.conversion.table import Options, Table
 from evstream.errors import EvstreamError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import METADATA, arrow_schema, batch_of
+from evstream.tables.batches import join_rows
 from evstream.transport.sink import Sink, SinkFile
 from evstream.transport.whole_folder import WholeFolder
 from evstream.wire.columns import Array
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 WAITING_ROWS = 1 << 22
 """Rows of all partitions in memory: 64 MB of a loss stream."""
+
+DIVIDED_ROWS = 1 << 20
+"""Rows that are divided at once: each partition in them costs a few calls."""
 
 OPEN_FILES = 32
 MAX_PARTITIONS = 10_000
@@ -85,7 +89,7 @@ def write(table: Table, folder: WholeFolder, keys: Sequence[Key], options: Optio
     _refuse_unfit(keys, table.header, table.file_column)
     dataset = _Dataset(table, folder, keys, options)
     try:
-        for batch in table.batches:
+        for batch in _gathered(table.batches):
             for values, rows in _divided(batch, keys, table):
                 dataset.add(values, rows)
         dataset.finish()
@@ -121,6 +125,20 @@ def _refuse_unfit(keys: Sequence[Key], header: StreamHeader, file: str | None) -
         raise EvstreamError("partition_by names a column twice", expected="each column once")
     if not set(header.row_columns) - {key.name for key in keys}:
         raise EvstreamError("partition_by names all columns", expected="some of them")
+
+
+def _gathered(batches: Iterator[dict[str, Array]]) -> Iterator[dict[str, Array]]:
+    """The same rows in batches of DIVIDED_ROWS or more."""
+    waiting: list[dict[str, Array]] = []
+    count = 0
+    for batch in batches:
+        waiting.append(batch)
+        count += len(next(iter(batch.values())))
+        if count >= DIVIDED_ROWS:
+            yield join_rows(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield join_rows(waiting)
 
 
 def _divided(
