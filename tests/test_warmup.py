@@ -10,7 +10,7 @@ from evstream._generated import layout
 from generated_packages import write_package
 from support import ROOT, run_python
 
-SPEC = ROOT / "tests/minimal_spec.yaml"
+SPEC = ROOT / "tests/counted_spec.yaml"
 
 MISSES = """
 import sys, warnings
