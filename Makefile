@@ -100,5 +100,5 @@ $(VENV)/fuzz: $(VENV)/dev
 
 .venv-bench/ready: pyproject.toml Makefile
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[all,dask]' oasislmf matplotlib duckdb
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[all,dask,spark]' oasislmf matplotlib duckdb
 	touch $@

@@ -8,6 +8,8 @@ import functools
 import importlib
 import os
 import pickle
+import shutil
+import sys
 import time
 import tracemalloc
 import zlib
@@ -28,6 +30,7 @@ SAMPLES = range(1, 101)
 def cases(inputs: Inputs, folder: Path) -> Iterator[Case]:
     """The cases in the order of the table."""
     yield from answers(inputs, folder)
+    yield from beside_spark(inputs)
     yield from two_threads(inputs, folder)
     yield from planning(folder)
     yield from indexes(inputs, folder)
@@ -36,9 +39,6 @@ def cases(inputs: Inputs, folder: Path) -> Iterator[Case]:
 def answers(inputs: Inputs, folder: Path) -> Iterator[Case]:
     """Processor seconds per GB of stream for what everybody computes; lower is better, and a
     ratio above 1 means that evstream needs less. The engines read Parquet that `convert` wrote."""
-    if not hasattr(evstream, "aggregate"):
-        print("no evstream.aggregate: its cases are left out")
-        return
     import polars as pl
 
     duckdb: Any = optional("duckdb")
@@ -110,6 +110,38 @@ def answers(inputs: Inputs, folder: Path) -> Iterator[Case]:
         )
 
 
+def beside_spark(inputs: Inputs) -> Iterator[Race]:
+    """An average per item in Spark with two threads, its Java and its Python workers included."""
+    if optional("pyspark") is None:
+        return
+    if shutil.which("java") is None or not os.path.isdir("/proc/self"):
+        print("no java, or no /proc: Spark is left out")
+        return
+    ours = functools.partial(evstream.aggregate, inputs.path, "item_id", sidx=SAMPLES)
+
+    @functools.cache
+    def session() -> Any:
+        os.environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+        builder = importlib.import_module("pyspark.sql").SparkSession.builder
+        settings = {"spark.ui.enabled": "false", "spark.log.level": "OFF"}
+        settings |= {"spark.sql.shuffle.partitions": "2"}
+        made = builder.master("local[2]").config(map=settings).getOrCreate()
+        return importlib.import_module("evstream.engines.spark").register(made)
+
+    def in_spark() -> None:
+        options = {"sidx": f"1-{SAMPLES[-1]}", "size": "64 MiB"}
+        frame = session().read.format("evstream").options(**options).load(inputs.path)
+        frame.groupBy("item_id").avg("loss").collect()
+
+    yield Race(
+        "aggregate: average per item, beside Spark", inputs.size,
+        {"evstream": ours, "spark on parts": in_spark},
+        rounds=3, cpu=True, cost=True, family=True,
+    )  # fmt: skip
+    if session.cache_info().currsize:
+        session().stop()
+
+
 @functools.cache
 def optional(name: str) -> Any | None:
     """A module; None, and a message, if it is not installed."""
@@ -145,11 +177,10 @@ def two_threads(inputs: Inputs, folder: Path) -> Iterator[Race]:
         "info": lambda n: quiet("info", inputs.path)(),
         "validate": lambda n: evstream.validate(inputs.path, seal=False, threads=n),
         "read_columns": lambda n: evstream.read_columns(inputs.path, threads=n),
-    }
-    if hasattr(evstream, "aggregate"):
-        works["aggregate"] = lambda n: evstream.aggregate(
+        "aggregate": lambda n: evstream.aggregate(
             evstream.parts(inputs.path, "16 MiB"), "item_id", threads=n
-        )
+        ),
+    }
     for name, work in works.items():
         contestants = {
             "evstream": functools.partial(on_cores, 2, work),
