@@ -39,7 +39,7 @@ from evstream.reading.section import Sectioned
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike, SourcesLike
 from evstream.transport.range_file import shown
-from evstream.wire.columns import Array, Chunk
+from evstream.wire.columns import Array, Chunk, run_starts
 from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import OVER_BLOCKS
 from evstream.wire.rules import Checker
@@ -163,7 +163,7 @@ class Validation:
         self._stream = stream
         self._sealed, self._sealer = sealed, sealer
         self._first = first
-        self._checker = Checker(stream.header, severities)
+        self._checker = Checker(stream.header, severities, screened=True)
         header = stream.header
         self._report = Report(
             stream.name, header.stream, source_type=header.source, aggregation=header.aggregation,
@@ -233,7 +233,8 @@ class Validation:
         self._places.enter(chunk)
         report.blocks += len(columns.block[0]) - int(chunk.continues)
         report.records += len(columns.entry[0]) if columns.entry else len(columns.block[0])
-        self._events.update(np.unique(columns.block[0]).tolist())
+        events = columns.block[0]
+        self._events.update(np.unique(events[run_starts(events)]).tolist())
         for rule, name, mask in self._checker.broken(columns, chunk.continues, chunk.is_open):
             self._add_places(rule, name, mask, chunk)
         self._checker.remember()

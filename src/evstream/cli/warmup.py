@@ -63,11 +63,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -> None:
-    """Use every kernel of a stream type once: write, read and seal a stream, print and parse it."""
+    """Use every kernel of a stream type once: write, read, check and seal a stream, print and
+    parse it."""
     import numpy as np
 
     from evstream._support.format import bound_format
     from evstream.checking.seal import Sealer
+    from evstream.checking.validation import validate
     from evstream.reading.stream import EventStream
     from evstream.text.rows import RowParser, RowPrinter
     from evstream.wire.event import no_matrix
@@ -95,6 +97,8 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     with EventStream(target, stream, widths=widths, tap=sealer.update, format=format) as opened:
         events = list(opened)
     sealer.finish()
+    target.seek(0)
+    validate(target, stream=stream, widths=widths, format=format)
     columns = header.row_columns
     text = RowPrinter(columns).text(events[0].to_rows())
     RowParser(list(columns), columns, lambda line, number: line.split(",")).rows(text, 1)

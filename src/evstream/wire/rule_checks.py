@@ -14,6 +14,7 @@ import numpy as np
 
 from evstream.wire.columns import Array, Columns, differ, run_starts
 from evstream.wire.header import StreamHeader
+from evstream.wire.seen import Seen
 
 
 class Memory:
@@ -36,9 +37,9 @@ class Memory:
     def __init__(self, header: StreamHeader) -> None:
         self.header = header
         self.continues = self.is_open = False
-        self.finished_events: set[Any] = set()
+        self.finished_events = Seen()
         self.event: Any = None
-        self.ids_in_event: dict[str, set[Any]] = {}
+        self.ids_in_event: dict[str, Seen] = {}
         self.last_of: dict[str, int] = {}
         self.last: dict[str, float] = {}
         self.falls: dict[str, Array] = {}
@@ -69,7 +70,7 @@ def _not_negative(checker: Memory, name: str, values: Array, columns: Columns) -
 
 
 def _fraction(checker: Memory, name: str, values: Array, columns: Columns) -> Array:
-    return (values < 0) | (values > 1 + _rounding(values))
+    return (values < 0) | (values > 1 + rounding(values.dtype))
 
 
 def _reaches_one(checker: Memory, name: str, values: Array, columns: Columns) -> Array:
@@ -81,15 +82,15 @@ def _reaches_one(checker: Memory, name: str, values: Array, columns: Columns) ->
     last[has_entries] = values[columns.offsets[1:][has_entries] - 1]
     if checker.continues and not counts[0] and checker.entries_before:
         last[0] = checker.last[name]
-    short: Array = last < 1 - _rounding(values)
+    short: Array = last < 1 - rounding(values.dtype)
     if checker.is_open:
         short[-1] = False
     return short
 
 
-def _rounding(values: Array) -> float:
+def rounding(dtype: np.dtype[Any]) -> float:
     """What the sum of some thousand probabilities may lack of 1, or have above it."""
-    return float(np.finfo(values.dtype).eps) * 1000
+    return float(np.finfo(dtype).eps) * 1000
 
 
 def _finite(checker: Memory, name: str, values: Array, columns: Columns) -> Array:
@@ -104,11 +105,16 @@ def _known_special(checker: Memory, name: str, sidx: Array, columns: Columns) ->
 
 
 def _at_most(checker: Memory, name: str, values: Array, columns: Columns) -> Array:
-    header = checker.header
+    above: Array = values > lowest_limit(checker.header, name)
+    return above
+
+
+def lowest_limit(header: StreamHeader, name: str) -> int:
+    """The lowest of the limits that the stream header sets for a field."""
     rules = [r for r in header.rules.values() if r.check == "at_most" and name in r.fields]
     limits = {str(r.limit) for r in rules if r.limit in header.values}
-    above: Array = values > min(header.values[limit] for limit in limits)
-    return above
+    lowest: int = min(header.values[limit] for limit in limits)
+    return lowest
 
 
 def _samples_ascend(checker: Memory, name: str, sidx: Array, columns: Columns) -> Array:
@@ -193,21 +199,25 @@ def _contiguous(checker: Memory, name: str, events: Array, columns: Columns) -> 
     starts = run_starts(events) if len(events) > 1 else np.zeros(1, np.int64)
     runs = events[starts].tolist()
     bad = np.zeros(len(events), bool)
+    finished = checker.finished_events.as_set()
     started: set[Any] = set()
     for start, event in zip(starts, runs, strict=True):
-        if event in started or event in checker.finished_events:
+        if event in started or event in finished:
             bad[start] = True
         started.add(event)
-
-    def remember() -> None:
-        checker.finished_events |= started - {runs[-1]}
-        if checker.event is not None and checker.event != runs[-1]:
-            checker.finished_events.add(checker.event)
-
-    checker.when_passed(remember)
+    checker.when_passed(lambda: remember_events(checker, events[starts]))
     if checker.event is not None and checker.event in started and checker.event != runs[0]:
         bad[starts[runs.index(checker.event)]] = True
     return bad
+
+
+def remember_events(checker: Memory, runs: Array) -> None:
+    """Remember the events of a stretch, but the last, as finished."""
+    finished, last = checker.finished_events, runs[-1]
+    if len(runs) > 1:
+        finished.add(runs[differ(runs, last)])
+    if checker.event is not None and differ(checker.event, last):
+        finished.add(np.array([checker.event], runs.dtype))
 
 
 def _unique_in_event(checker: Memory, name: str, ids: Array, columns: Columns) -> Array:
@@ -218,22 +228,22 @@ def _unique_in_event(checker: Memory, name: str, ids: Array, columns: Columns) -
         order = np.lexsort((ids, run))
         bad[order[1:]] = (np.diff(run[order]) == 0) & (ids[order[1:]] == ids[order[:-1]])
     same_event = checker.event is not None and not differ(events[0], checker.event)
-    seen = checker.ids_in_event.get(name, set()) if same_event else set()
-    if seen:
-        first = ids[run == 0].tolist()
-        again = [number in seen for number in first]
+    seen = checker.ids_in_event.get(name) if same_event else None
+    if seen is not None:
+        before = seen.as_set()
+        again = [number in before for number in ids[run == 0].tolist()]
         again[0] &= not checker.continues
-        bad[: len(first)] |= again
-    last = ids[run == run[-1]].tolist()
-
-    def remember() -> None:
-        # A set, and the same one: an event may come one item at a time.
-        kept = seen if run[-1] == 0 else set()
-        kept.update(last)
-        checker.ids_in_event[name] = kept
-
-    checker.when_passed(remember)
+        bad[: len(again)] |= again
+    last = int(np.searchsorted(run, run[-1]))
+    checker.when_passed(lambda: remember_ids(checker, name, seen, ids, last))
     return bad
+
+
+def remember_ids(checker: Memory, name: str, seen: Seen | None, ids: Array, last: int) -> None:
+    """Remember the ids of the event that begins at block `last`, after those `seen` in it."""
+    kept = Seen() if seen is None or last else seen
+    kept.add(ids[last:])
+    checker.ids_in_event[name] = kept
 
 
 def _once_in_list(checker: Memory, name: str, values: Array, columns: Columns) -> Array:

@@ -6,22 +6,29 @@ one stretch to the next in a separate step, so a refused write changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evstream._support.jit import is_enabled
 from evstream._support.schema import Rule
 from evstream.errors import plain_id
 from evstream.wire.columns import Array, Columns, ids_at
 from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import CHECKS, ONE_BY_ONE, OVER_BLOCKS, Check, Memory
 
+if TYPE_CHECKING:
+    from evstream.wire.screen import Screen
+
 
 class Checker(Memory):
     """Applies the rules to a stream, stretch by stretch."""
 
-    def __init__(self, header: StreamHeader, severities: tuple[str, ...]) -> None:
+    def __init__(
+        self, header: StreamHeader, severities: tuple[str, ...], *, screened: bool = False
+    ) -> None:
+        """`screened` is for many stretches: compiled code looks at each first."""
         super().__init__(header)
         self._specials = {special.sidx for special in header.spec.specials}
         self._block_at = {name: i for i, name in enumerate(header.block_columns)}
@@ -36,6 +43,12 @@ class Checker(Memory):
             if not rule.specials or header.sidx is not None
             if rule.check != "once_in_list" or header.block.entry is None
         ]
+        self._screen: Screen | None = None
+        self._is_covered: dict[str, bool] = {}
+        if screened and is_enabled() and header.block.entry is not None:
+            from evstream.wire.screen import Screen  # kernels
+
+            self._screen = Screen(header, [(rule, name) for rule, name, _ in self._checks])
 
     def broken(
         self, columns: Columns, continues: bool = False, is_open: bool = False
@@ -48,7 +61,11 @@ class Checker(Memory):
         if not len(columns.block[0]):
             return
         has_entries = not columns.entry or len(columns.entry[0]) > 0
-        for rule, name, check in self._checks:
+        checks = self._checks
+        if self._screen is not None:
+            suspects = self._screen.suspects(self, columns)
+            checks = [checks[number] for number in sorted(suspects)]
+        for rule, name, check in checks:
             if not has_entries and self.is_over_entries(rule, name):
                 continue
             values = self.column(name, columns)
@@ -85,6 +102,16 @@ class Checker(Memory):
     def is_over_entries(self, rule: Rule, name: str) -> bool:
         """Whether the mask of a rule is over entries, not blocks."""
         return name in self._entry_at and rule.check not in OVER_BLOCKS
+
+    def allows(self, name: str, parts: Iterable[Array]) -> bool:
+        """Whether the screen shows that no rule of `rules_of_values` is broken."""
+        if self._screen is None:
+            return False
+        if name not in self._is_covered:
+            checks = enumerate(self._checks)
+            numbers = [n for n, (r, f, _) in checks if f == name and r.check in ONE_BY_ONE]
+            self._is_covered[name] = self._screen.covers(name, numbers)
+        return self._is_covered[name] and all(self._screen.allows(name, part) for part in parts)
 
     def rules_of_values(self, name: str) -> Iterator[tuple[Rule, Callable[[Array], Array]]]:
         """Each rule that looks at the values of a field one by one, and its check of any array."""

@@ -22,7 +22,7 @@ class WriteChecker:
     """Checks blocks against the rules of severity error; raises WriteError at the first break."""
 
     def __init__(self, header: StreamHeader, source: str) -> None:
-        self._checker = Checker(header, ("error",))
+        self._checker = Checker(header, ("error",), screened=True)
         self._source = source
 
     def check(self, columns: Columns, continues: bool = False, is_open: bool = False) -> None:
@@ -33,8 +33,9 @@ class WriteChecker:
 
     def check_matrix(self, matrix: Matrix) -> None:
         """Check a matrix; the rules on sidx hold by the way it is written."""
-        for rule, mask in self._checker.rules_of_values(matrix.value_name):
-            matrix.refuse(rule, mask)
+        if not self._checker.allows(matrix.value_name, (matrix.specials, matrix.losses)):
+            for rule, mask in self._checker.rules_of_values(matrix.value_name):
+                matrix.refuse(rule, mask)
         block = matrix.written()
         no_offsets = np.zeros(len(block[0]) + 1, np.int64)
         try:

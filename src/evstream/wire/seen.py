@@ -1,0 +1,45 @@
+"""Ids that came so far, as pieces of columns until somebody asks for the set.
+
+While ids ascend, only the highest is asked for, and a set of all of them would cost more than
+reading the stream.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+MOST_PIECES = 1024
+
+
+class Seen:
+    """A growing collection of ids.
+
+    Attributes:
+        highest: the highest number, NaN if there is one; None of texts, and of none.
+    """
+
+    def __init__(self) -> None:
+        self.highest: Any = None
+        self._pieces: list[npt.NDArray[Any]] = []
+        self._set: set[Any] = set()
+
+    def add(self, ids: npt.NDArray[Any]) -> None:
+        """Add a column; it is copied, since it may be part of a larger one."""
+        if not len(ids):
+            return
+        self._pieces.append(ids.copy())
+        if ids.dtype.kind != "S":
+            highest = ids[0] if len(ids) == 1 else ids.max()
+            self.highest = highest if self.highest is None else np.maximum(self.highest, highest)
+        if len(self._pieces) == MOST_PIECES:
+            self._pieces = [np.concatenate(self._pieces)]
+
+    def as_set(self) -> set[Any]:
+        """All ids; do not change it."""
+        for piece in self._pieces:
+            self._set.update(piece.tolist())
+        self._pieces.clear()
+        return self._set
