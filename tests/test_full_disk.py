@@ -31,21 +31,27 @@ def limited_child(arguments: list[str], size: int) -> subprocess.CompletedProces
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["out.csv", "out.parquet", "out.arrow", "out.jsonl", "out.csv.gz"])
+@pytest.mark.parametrize(
+    "name", ["out.csv", "out.parquet", "out.arrow", "out.jsonl", "out.csv.gz", "folder"]
+)
 def test_converting_to_a_full_disk_is_one_error_and_no_file(
     name: str, big_file: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("pyarrow")
-    evstream.convert(big_file, tmp_path / name)  # leaves its kernels on disk while there is room
-    (tmp_path / name).unlink()
-    result = limited_child(["convert", str(big_file), str(tmp_path / name)], 50_000)
+    target = tmp_path / name
+    keys = "event_id:1000000" if name == "folder" else None
+    # Kernels are left on disk while there is room.
+    evstream.convert(big_file, target, partition_by=keys)
+    shutil.rmtree(target) if keys else target.unlink()
+    options = ["--partition-by", keys] if keys else []
+    result = limited_child(["convert", str(big_file), str(target), *options], 50_000)
     assert result.returncode == 2
     assert os.listdir(tmp_path) == []
     errors = [line for line in result.stderr.splitlines() if "could not write" in line]
     assert errors == result.stderr.splitlines(), result.stderr
     assert len(errors) == 1
     assert "File too large" in errors[0]
-    assert str(tmp_path / name) in errors[0]
+    assert str(target) in errors[0]
 
 
 def on_small_disk(folder: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:

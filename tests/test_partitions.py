@@ -243,6 +243,9 @@ def test_a_process_that_ends_at_once_removes_its_folder(tmp_path: Path):
         ("event_id:x", "column:ids per partition"),
         (":5", "column:ids per partition"),
         ([], "has no column"),
+        (5, "partition_by is 5, expected a text"),
+        ([5], "expected a text or a list of texts"),
+        ({"event_id": 5}, "expected a text or a list of texts"),
         ("loss", "names loss, expected one of event_id, item_id, sidx"),
         ("file:5", "gives file a number"),
         ("event_id:3000000000", "2147483647 or less"),
@@ -250,7 +253,7 @@ def test_a_process_that_ends_at_once_removes_its_folder(tmp_path: Path):
     ],
 )
 def test_wrong_keys_are_refused(streams: Path, tmp_path: Path, partition_by: object, text: str):
-    with pytest.raises((ValueError, EvstreamError), match=text):
+    with pytest.raises((ValueError, TypeError, EvstreamError), match=text):
         convert(streams, tmp_path / "out", partition_by)
     assert not (tmp_path / "out").exists()
 

@@ -66,8 +66,12 @@ Values = tuple[Any, ...]
 
 
 def parsed(partition_by: str | Sequence[str]) -> list[Key]:
-    """The keys of `partition_by`: "column", or "column:ids per partition". Raises ValueError."""
-    texts = [partition_by] if isinstance(partition_by, str) else list(partition_by)
+    """The keys of `partition_by`: "column", or "column:ids per partition". Raises ValueError, and
+    TypeError for what is not text."""
+    texts = [partition_by] if isinstance(partition_by, str) else partition_by
+    is_list = isinstance(texts, (list, tuple)) and all(isinstance(text, str) for text in texts)
+    if not is_list:
+        raise TypeError(f"partition_by is {partition_by!r}, expected a text or a list of texts")
     keys = []
     for text in texts:
         column, colon, step = text.partition(":")
