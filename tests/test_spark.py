@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
 import evstream
+from oracle import encode
 
 pytestmark = [
     pytest.mark.engines,
@@ -77,3 +78,28 @@ def test_frames_are_written_as_streams(spark: SparkSession, gul: Path, tmp_path:
     pd.testing.assert_frame_equal(
         pd.DataFrame(evstream.read_columns(target)), pd.DataFrame(evstream.read_columns(gul))
     )
+
+
+def test_files_of_evstream_answer_queries_in_spark(spark: SparkSession, gul: Path, tmp_path: Path):
+    """Parquet and CSV of a stream, and of one with odd losses, as Spark reads and filters them."""
+    odd = [(1, float("nan")), (2, float("inf")), (3, -0.0), (4, -2.5), (5, 1e-45)]
+    streams = {"gul": gul, "odd": tmp_path / "odd.bin"}
+    streams["odd"].write_bytes(encode("loss", {"len_sample": 5}, [((2**31 - 1, 1), odd)]))
+    for name, stream in streams.items():
+        rows = pd.DataFrame(evstream.read_columns(stream))
+        evstream.convert(stream, tmp_path / f"{name}.parquet")
+        evstream.convert(stream, tmp_path / f"{name}.csv")
+        parquet = spark.read.parquet(str(tmp_path / f"{name}.parquet"))
+        schema = "event_id int, item_id int, sidx int, loss float"
+        csv = (
+            spark.read.schema(schema)
+            .options(header="true", nanValue="nan", positiveInf="inf", negativeInf="-inf")
+            .csv(str(tmp_path / f"{name}.csv"))
+        )
+        for frame in (parquet, csv):
+            pd.testing.assert_frame_equal(frame.toPandas(), rows)
+            assert frame.filter("loss < 0").count() == int((rows.loss < 0).sum())
+            assert frame.filter("sidx > 2").count() == int((rows.sidx > 2).sum())
+            lowest = frame.filter("event_id >= 5").agg(f.min("loss")).first()[0]
+            expected = rows[rows.event_id >= 5].loss.min()
+            assert lowest == expected or (lowest is None and pd.isna(expected))
