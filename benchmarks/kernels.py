@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -216,14 +216,19 @@ def encode_dense(inputs: Inputs, c: Any) -> Race:
 
 def other_streams() -> Iterator[Later]:
     """Decode in chunks and encode other shapes, types and widths, compared with a copy."""
-    for name, shape in SHAPES.items():
-        yield Later(f"decode in chunks: {name}", partial(decode_shape, name, shape))
+    for name in SHAPES:
+        yield Later(f"decode in chunks: {name}", partial(decode_shape, name))
         if name != "cdf":  # a block of cdf begins with its count, so its rows are grouped first
-            yield Later(f"encode: {name}", partial(encode_shape, name, shape))
+            yield Later(f"encode: {name}", partial(encode_shape, name))
 
 
-def decode_shape(name: str, shape: Callable[[], Shape]) -> Race:
-    header, columns, data = shape()
+@lru_cache(1)
+def shape(name: str) -> Shape:
+    return SHAPES[name]()
+
+
+def decode_shape(name: str) -> Race:
+    header, columns, data = shape(name)
     kernels = block_kernels(header)
     out = [np.empty(CHUNK_ROWS, column.dtype) for column in columns]
     target = np.empty_like(data)
@@ -237,8 +242,8 @@ def decode_shape(name: str, shape: Callable[[], Shape]) -> Race:
     return Race(f"decode in chunks: {name}", len(data), contestants)
 
 
-def encode_shape(name: str, shape: Callable[[], Shape]) -> Race:
-    header, columns, data = shape()
+def encode_shape(name: str) -> Race:
+    header, columns, data = shape(name)
     kernels, rows, size = block_kernels(header), len(columns[0]), len(data)
     target = np.empty(size + (64 << 10), np.uint8)
 
