@@ -286,7 +286,7 @@ def test_text_is_refused(tmp_path: Path) -> None:
         evstream.open(ReadsText())
 
 
-@pytest.mark.parametrize("source", [None, 1.5, object(), []])
+@pytest.mark.parametrize("source", [None, 1.5, object(), {}])
 def test_an_object_that_cannot_be_read_is_refused(source: Any) -> None:
     with pytest.raises(TypeError, match=r"cannot read .* expected a path, descriptor or binary"):
         evstream.open(source)

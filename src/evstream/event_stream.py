@@ -29,6 +29,7 @@ from evstream._generated.layout import (
     SUMMARY_STREAM_ID,
     TIV_IDX,
 )
+from evstream._support.arguments import described
 from evstream._support.jit import jit
 from evstream._support.number import mv_read, mv_write
 from evstream.compat.event_reader import PIPE_CAPACITY, EventReader
@@ -92,6 +93,8 @@ def write_mv_to_stream(stream: Any, byte_mv: Any, cursor: int) -> None:
         byte_mv: one-dimensional int8 or uint8 array.
         cursor: number of bytes.
     """
+    if not hasattr(stream, "write"):
+        raise TypeError(f"cannot write to {described(stream)}, expected a binary file")
     refuse_closed(stream)
     view = memoryview(byte_mv[:cursor]).cast("B")
     if isinstance(stream, (io.FileIO, io.BufferedWriter, io.BufferedRandom, io.BytesIO)):

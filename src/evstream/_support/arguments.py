@@ -1,10 +1,72 @@
-"""Checks of arguments that are numbers, so that a wrong one is named where it is given."""
+"""Checks of arguments, so that a wrong one is named where it is given."""
 
 from __future__ import annotations
 
 import operator
+import os
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
+
+
+def described(value: Any) -> str:
+    """A value in a message: its repr on one line, cut where it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of an object of the caller
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+_LONGEST = 100
+
+
+def flag(name: str, value: Any) -> bool:
+    """The argument as a bool. Raises TypeError for what is neither true nor false."""
+    try:
+        return bool(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {described(value)}, expected True or False") from None
+
+
+def function(name: str, value: Any) -> Callable[..., Any]:
+    """The argument, which must be callable; else TypeError."""
+    if not callable(value):
+        raise TypeError(f"{name} is {described(value)}, expected a function")
+    found: Callable[..., Any] = value
+    return found
+
+
+def checked_path(path: Any) -> Any:
+    """The path as text or bytes. Raises TypeError for what is not a path, ValueError for one that
+    no file can have."""
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"{described(path)} is not a path")
+    text = os.fspath(path)
+    try:
+        is_legal = b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        is_legal = False
+    if not is_legal:
+        raise ValueError(
+            f"{described(text)} is not a path: it has characters that no file name has"
+        )
+    return text
+
+
+def list_of_names(name: str, value: Any) -> list[str]:
+    """An argument that is a name or several, as a list. Raises TypeError for another value."""
+    is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+    found = list(value) if is_list else [value]
+    if not all(isinstance(one, str) for one in found):
+        raise TypeError(f"{name} is {described(value)}, expected a name or several")
+    return found
+
+
+def refuse_other_options(value: Any) -> None:
+    """Raise TypeError for `storage_options` that are not a dict."""
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"storage_options is {described(value)}, expected a dict")
 
 
 def whole_number(name: str, value: Any, least: int = 0) -> int:
@@ -17,7 +79,7 @@ def whole_number(name: str, value: Any, least: int = 0) -> int:
     except TypeError:
         number = None
     if number is None:
-        raise TypeError(f"{name} is {value!r}, expected a whole number")
+        raise TypeError(f"{name} is {described(value)}, expected a whole number")
     if number < least:
         raise ValueError(f"{name} is {number}, expected {least} or more")
     return number
@@ -26,7 +88,7 @@ def whole_number(name: str, value: Any, least: int = 0) -> int:
 def real_number(name: str, value: Any) -> float:
     """The argument as a float. Raises TypeError for what is not a number."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} is {value!r}, expected a number")
+        raise TypeError(f"{name} is {described(value)}, expected a number")
     number: Any = value
     try:
         return float(number)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import described
 from evstream._support.schema import Block, Field, Rule, Scalar, Stream, TypeWord, choose_widths
 
 
@@ -55,16 +56,17 @@ class Format:
         return choose_widths(self.scalars, asked)
 
     def has_stream(self, name: str) -> bool:
-        """Whether a stream type has this name or alias."""
+        """Whether a stream type has this name or alias. Raises TypeError for what is not a text."""
+        if not isinstance(name, str):
+            raise TypeError(f"stream is {described(name)}, expected the name of a stream type")
         return name in self.streams or any(name in s.aliases for s in self.streams.values())
 
     def stream(self, name: str) -> Stream:
-        """The stream type with this name or alias. Raises ValueError, with the legal names."""
-        if name in self.streams:
-            return self.streams[name]
-        for stream in self.streams.values():
-            if name in stream.aliases:
-                return stream
+        """The stream type with this name or alias. Raises ValueError, with the legal names,
+        and TypeError for what is not a text."""
+        if self.has_stream(name):
+            streams = self.streams
+            return streams.get(name) or next(s for s in streams.values() if name in s.aliases)
         aliases = [alias for stream in self.streams.values() for alias in stream.aliases]
         also = f" (or {', '.join(aliases)})" if aliases else ""
         raise ValueError(f"no stream type {name!r}, expected {', '.join(self.streams)}{also}")
@@ -102,6 +104,16 @@ def format_of(package: str) -> Format:
     """The format of a generated package. A pickled Format is only the name of its package."""
     found: Format = importlib.import_module(f"{package}.layout").FORMAT
     return found
+
+
+def chosen_format(format: Format | None) -> Format:
+    """The argument `format` of a function, by default the Oasis format. Raises TypeError for
+    what is not a Format."""
+    if format is None:
+        return bound_format()
+    if not isinstance(format, Format):
+        raise TypeError(f"format is {described(format)}, expected a Format")
+    return format
 
 
 @cache

@@ -11,7 +11,7 @@ import os
 from functools import cache
 from typing import Any
 
-from evstream._support.format import Format, bound_format, format_of
+from evstream._support.format import Format, bound_format, chosen_format, format_of
 from evstream._support.schema import Field, Scalar
 
 BESIDE = ("files",)
@@ -27,10 +27,10 @@ def _own_formats() -> tuple[Format, ...]:
 
 
 def formats_beside(format: Format | None) -> tuple[Format, ...]:
-    """The formats that a caller means by `format`: itself, or all of evstream's own."""
-    if format is None or format is bound_format():
-        return _own_formats()
-    return (format,)
+    """The formats that a caller means by `format`: itself, or all of evstream's own. Raises
+    TypeError for what is not a Format."""
+    chosen = chosen_format(format)
+    return _own_formats() if chosen is bound_format() else (chosen,)
 
 
 def find_format(
@@ -44,7 +44,8 @@ def find_format(
         file: what is read or written. Where the caller names no type, the usual name of a file
             does; it may end in .gz or .zst.
 
-    Raises ValueError for a type that no format has. The name is None where nothing says it.
+    Raises ValueError for a type that no format has, TypeError for what is not a text. The name is
+    None where nothing says it.
     """
     formats = formats_beside(format)
     if stream is not None:

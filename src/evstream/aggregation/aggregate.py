@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import list_of_names
 from evstream._support.format import Format
 from evstream.aggregation.partial import Groups, Partial, refuse_text
 from evstream.indexing.files import find_index
@@ -163,15 +164,15 @@ def _add(
 
 
 def _keys_of(header: StreamHeader, by: str | Sequence[str]) -> dict[str, np.dtype[Any]]:
-    names = [by] if isinstance(by, str) else list(by)
+    columns = list_of_names("by", by)
     known = header.block_columns
-    wrong = [name for name in names if name not in known]
-    if wrong or not names or len(set(names)) < len(names):
+    wrong = [name for name in columns if name not in known]
+    if wrong or not columns or len(set(columns)) < len(columns):
         shown = repr(wrong[0]) if wrong else repr(by)
         raise ValueError(f"by is {shown}, expected one or several of {', '.join(known)}, each once")
-    for name in names:
+    for name in columns:
         refuse_text(name, known[name])
-    return {name: known[name] for name in names}
+    return {name: known[name] for name in columns}
 
 
 def _values_of(header: StreamHeader) -> dict[str, int]:

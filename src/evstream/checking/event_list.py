@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from evstream._support.format import Format, bound_format
+from evstream._support.format import Format, chosen_format
 from evstream.errors import EvstreamError
 from evstream.reading.stream import EventStream
 from evstream.transport.source import CHUNK, Source
@@ -38,7 +38,7 @@ def read_event_list(
     Raises EvstreamError for a list that is empty, has something else than event ids, or more
     than MOST_IDS; StallError when nothing comes for `timeout` seconds.
     """
-    format = format or bound_format()
+    format = chosen_format(format)
     are_positive = _are_positive(format)
     pieces, count = [], 0
     is_stream = file.endswith((".bin", ".bin.gz", ".bin.zst"))

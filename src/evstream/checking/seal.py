@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import described
 from evstream._support.format import Format
 from evstream.errors import SealError
 from evstream.reading.follower import Follower
@@ -89,9 +90,12 @@ class Seal:
         """Read a seal.
 
         Raises SealError for a file that is not a seal or has more than LONGEST bytes, StallError
-        when a pipe gives nothing for `timeout` seconds, OSError for a file that cannot be read.
+        when a pipe gives nothing for `timeout` seconds, OSError for a file that cannot be read,
+        TypeError for what is not a path.
         """
-        name, text = shown(str(path)), _read_bounded(str(path), timeout)
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"the seal is {described(path)}, expected a path")
+        name, text = shown(str(path)), _read_bounded(os.fspath(path), timeout)
         try:
             fields = json.loads(text)
             version = fields.pop("evstream_seal")

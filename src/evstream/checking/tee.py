@@ -130,7 +130,7 @@ class _Passage:
             with EventStream(
                 source, stream, widths=widths, tap=self.take, warn=False, format=format
             ) as opened:
-                return Validation(opened, 10, severities=severities).run(None)
+                return Validation(opened, 10, severities=severities).run()
         except (TimeoutError, WriteError):  # of the source, of the target
             raise
         except EvstreamError as error:

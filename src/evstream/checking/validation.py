@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import whole_number
+from evstream._support.arguments import checked_path, described, whole_number
 from evstream._support.format import Format
 from evstream._support.schema import Rule
 from evstream.checking.places import Places
@@ -39,7 +39,7 @@ from evstream.reading.section import Sectioned
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike, SourcesLike
 from evstream.transport.range_file import shown
-from evstream.wire.columns import Array, Chunk, run_starts
+from evstream.wire.columns import Array, Chunk, plain, run_starts
 from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import OVER_BLOCKS
 from evstream.wire.rules import Checker
@@ -74,6 +74,7 @@ def validate(
         ValueError: a part of some events only, or one seal for several files.
     """
     first = whole_number("first", first)
+    expected = _event_ids(expect_events)
 
     if isinstance(seal, (str, os.PathLike)) and is_several(source):
         raise ValueError(f"{seal}: one seal for several files, expected True or False")
@@ -90,7 +91,7 @@ def validate(
             found.header, found.report.source, checked[0].header, checked[0].report.source
         )
     events = set().union(*(validation.events for validation in checked))
-    checked[-1].look_for(expect_events, events)
+    checked[-1].look_for(expected, events)
     if not is_several(source):
         return checked[0].report
     return joined([validation.report for validation in checked], len(events), first)
@@ -132,7 +133,7 @@ def validations(
                 one, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False
             ) as opened:
                 validation = Validation(opened, first, sealed, sealer)
-                validation.run(None)
+                validation.run()
                 return validation
         except (EvstreamError, OSError) as error:
             return error
@@ -143,10 +144,23 @@ def validations(
 
 def _seal_of(source: SourceLike, seal: str | bool, timeout: float | None) -> Seal | None:
     if isinstance(seal, (str, os.PathLike)):
-        return Seal.read(os.fspath(seal), timeout)
+        return Seal.read(checked_path(seal), timeout)
+    if seal is not None and not isinstance(seal, bool):
+        raise TypeError(f"seal is {described(seal)}, expected True, False or a path")
     if seal and isinstance(source, (str, os.PathLike)) and source != "-":
-        return Seal.beside(os.fspath(source), timeout)
+        return Seal.beside(checked_path(source), timeout)
     return None
+
+
+def _event_ids(expected: Iterable[Any] | None) -> set[Any]:
+    """The event ids that are expected. Raises TypeError for what are none."""
+    try:
+        found = {plain(event) for event in expected} if expected is not None else set()
+        sorted(found)
+    except (TypeError, ValueError):
+        problem = f"expect_events is {described(expected)}, expected event ids"
+        raise TypeError(problem) from None
+    return found
 
 
 class Validation:
@@ -187,9 +201,9 @@ class Validation:
         """The events that were found so far."""
         return self._events
 
-    def look_for(self, expected: Iterable[Any] | None, found: set[Any]) -> None:
+    def look_for(self, expected: set[Any], found: set[Any]) -> None:
         """Report the expected events that were not found."""
-        for event in sorted(set(expected or ()) - found):
+        for event in sorted(expected - found):
             self._report_at(
                 "expected_events",
                 None,
@@ -197,7 +211,7 @@ class Validation:
                 "the event is missing",
             )
 
-    def run(self, expected: Iterable[Any] | None) -> Report:
+    def run(self) -> Report:
         spec, report = self._stream.header.spec, self._report
         if spec.deprecated:
             text = f"{spec.name} streams are deprecated: {spec.deprecated}"
@@ -219,7 +233,6 @@ class Validation:
                 self._sealer.seal, self._stream.header.used_widths
             ):
                 self._report_at("sealed", offset, {}, text)
-        self.look_for(expected, self._events)
         report.bytes = self._stream.offset - self._stream.start
         report.events = len(self._events)
         report.findings.sort(key=lambda f: (f.offset is None, f.offset or 0))

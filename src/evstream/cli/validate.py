@@ -65,9 +65,11 @@ def run(options: argparse.Namespace) -> int:
     from evstream.checking.event_list import read_event_list
     from evstream.checking.validation import validations
 
-    expected = None
+    expected: set[int] = set()
     if options.expect_events is not None:
-        expected = read_event_list(options.expect_events, options.timeout, options.spec_format)
+        expected.update(
+            read_event_list(options.expect_events, options.timeout, options.spec_format)
+        )
     status = 0
     all_found = validations(
         options.files,

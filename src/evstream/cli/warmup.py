@@ -67,7 +67,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     parse it."""
     import numpy as np
 
-    from evstream._support.format import bound_format
+    from evstream._support.format import chosen_format
     from evstream.checking.seal import Sealer
     from evstream.checking.validation import validate
     from evstream.reading.stream import EventStream
@@ -75,7 +75,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     from evstream.wire.event import no_matrix
     from evstream.writing.writer import create
 
-    format = format or bound_format()
+    format = chosen_format(format)
     record = format.streams[stream].header
     fields = format.fields[record] if record else ()
     values: dict[str, Any] = {

@@ -211,9 +211,9 @@ class Comparer:
         """Whether two columns of values differ by more than the tolerance; texts at all."""
         if x.dtype.kind == "S":
             return np.asarray(x != y)
-        x, y = x.astype(np.float64), y.astype(np.float64)
-        same = (x == y) | (np.isnan(x) & np.isnan(y))
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # a signalling NaN warns
+            x, y = x.astype(np.float64), y.astype(np.float64)
+            same = (x == y) | (np.isnan(x) & np.isnan(y))
             gap, size = np.abs(x - y), np.maximum(np.abs(x), np.abs(y))
             near = gap <= self._options.absolute + self._options.relative * size
         finite = np.isfinite(x) & np.isfinite(y)

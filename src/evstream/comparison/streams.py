@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import real_number, whole_number
+from evstream._support.arguments import flag, function, real_number, whole_number
 from evstream._support.format import Format
 from evstream.comparison.matched import Comparer
 from evstream.comparison.report import Comparison, Options
@@ -61,9 +61,12 @@ def compare(
     """
     absolute, relative = real_number("absolute", absolute), real_number("relative", relative)
     first = whole_number("first", first)
+    ignore_order, zeros = flag("ignore_order", ignore_order), flag("zeros", zeros)
+    if progress is not None:
+        function("progress", progress)
     if not (absolute >= 0 and relative >= 0):
         raise ValueError("a tolerance is 0 or more")
-    if isinstance(a, str) and a == b == "-":
+    if isinstance(a, str) and isinstance(b, str) and a == b == "-":
         raise ValueError("only one of two streams can be stdin")
     with contextlib.ExitStack() as stack:
 

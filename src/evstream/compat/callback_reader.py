@@ -18,6 +18,7 @@ costs no call. It goes on at any byte: what lies between two calls is in the `wa
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
@@ -25,7 +26,8 @@ from typing import Any
 
 import numba
 
-from evstream._support.format import Format, bound_format
+from evstream._support.arguments import described, flag
+from evstream._support.format import Format, chosen_format
 from evstream._support.protocol import REFUSED
 from evstream._support.schema import named_widths
 from evstream.compat.event_reader import EventReader
@@ -203,26 +205,31 @@ def reader_class(
         A class; its constructor takes the state: any argument of njit code, such as an array,
         a record, or a tuple of arrays.
     """
-    format = format or bound_format()
+    format = chosen_format(format)
     stream = format.stream(stream).name
     named = named_widths(format.scalars, widths)
     header = StreamHeader(stream, {}, widths or {}, format, named)
     if header.block.entry is None:
         raise ValueError(f"a {stream} stream has no entries to read by callbacks")
     kernels = block_kernels(header)
-    callbacks = [_compiled(c) for c in (on_block, on_entry, on_block_end)]
+    given = {"on_block": on_block, "on_entry": on_entry, "on_block_end": on_block_end}
+    callbacks = [_compiled(name, callback) for name, callback in given.items()]
     members = {
         "header": header,
-        "_read_buffer": staticmethod(kernels.make_read_buffer(*callbacks, check)),
+        "_read_buffer": staticmethod(kernels.make_read_buffer(*callbacks, flag("check", check))),
         "__doc__": f"Reads {stream} streams with callbacks.",
     }
     return type(f"{stream.capitalize()}CallbackReader", (CallbackReader,), members)
 
 
-def _compiled(callback: Callable[..., None] | None) -> Any:
+def _compiled(name: str, callback: Callable[..., None] | None) -> Any:
     if callback is None:
         return _nothing
-    return callback if hasattr(callback, "py_func") else numba.njit(callback)
+    if hasattr(callback, "py_func"):
+        return callback
+    if not inspect.isfunction(callback):
+        raise TypeError(f"{name} is {described(callback)}, expected a function")
+    return numba.njit(callback)
 
 
 @numba.njit

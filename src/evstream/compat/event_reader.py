@@ -225,11 +225,13 @@ class EventReader:
             taken, window.event_id, window.item_id, yield_event = self.read_buffer(
                 part, before - start, end - start, window.event_id, window.item_id, **more
             )
+            taken, yield_event = int(taken), bool(yield_event)
+            int(window.event_id), int(window.item_id)
         except (EvstreamError, MemoryError):
             raise
         except Exception as error:
             raise failure(self, error, window) from error
-        window.cursor = cursor = start + int(taken)
+        window.cursor = cursor = start + taken
         check_move(self, feed, before, cursor, end)
         # A yield that took nothing is a full output, or a subclass that yields per buffer and
         # wants more bytes: the second in a row means the latter.

@@ -13,12 +13,18 @@ from typing import Any
 import numpy as np
 
 from evstream._generated import layout
+from evstream._support.arguments import checked_path, described, whole_number
 from evstream.compat.feed import learn
 from evstream.compat.known_stream import KnownStream, position_of
 from evstream.errors import StallError, StreamHeaderError, StreamMismatchError
 from evstream.transport.compression import compression, unread_compression
 from evstream.transport.environment import timeout_of
-from evstream.transport.file_objects import checked_read, name_of, refuse_closed
+from evstream.transport.file_objects import (
+    checked_read,
+    name_of,
+    opened_descriptor,
+    refuse_closed,
+)
 from evstream.transport.polling import descriptor_of, is_waitable, wait_readable
 from evstream.transport.source import open_without_waiting
 from evstream.wire.header import StreamHeader
@@ -29,8 +35,15 @@ _sample_header = layout.FORMAT.record_dtype("sample_stream_header", _WIDTHS)
 
 
 def stream_info_to_bytes(stream_source_type: int, stream_agg_type: int) -> bytes:
-    """The type word at the start of a stream, 4 bytes."""
+    """The type word at the start of a stream, 4 bytes.
+
+    Raises TypeError for what is not a whole number, ValueError for one that does not fit.
+    """
     numbers = {"source": stream_source_type, "aggregation": stream_agg_type}
+    for name, size in layout.TYPE_WORD.parts:
+        number = numbers[name] = whole_number(name, numbers[name])
+        if number >= 1 << 8 * size:
+            raise ValueError(f"{name} is {number}, expected a number of {size} bytes")
     return layout.TYPE_WORD.pack(numbers)
 
 
@@ -40,6 +53,8 @@ def bytes_to_stream_types(stream_header: bytes) -> tuple[np.int8, np.int32]:
     Raises:
         StreamHeaderError: there are fewer than 4 bytes.
     """
+    if not isinstance(stream_header, (bytes, bytearray, memoryview)):
+        raise TypeError(f"the stream header is {described(stream_header)}, expected bytes")
     if len(stream_header) < layout.TYPE_WORD.size:
         raise StreamHeaderError(
             f"the type word has {len(stream_header)} bytes", expected=f"{layout.TYPE_WORD.size}"
@@ -210,7 +225,17 @@ def _open_streams(files_in: Any, stack: contextlib.ExitStack, opener: Any) -> li
     files = files_in if isinstance(files_in, list) else [files_in]
     if not files:
         raise ValueError("files_in is an empty list, expected None, a path, or a list of paths")
-    return [stack.enter_context(open(file, "rb", opener=opener)) for file in files]
+    return [stack.enter_context(_open_one(file, opener)) for file in files]
+
+
+def _open_one(file: Any, opener: Any) -> Any:
+    if isinstance(file, int):
+        opened_descriptor(file, "rb")  # raises if it is not one
+    elif isinstance(file, (str, bytes, os.PathLike)):
+        file = checked_path(file)
+    else:
+        raise TypeError(f"files_in has {described(file)}, expected a path")
+    return open(file, "rb", opener=opener)
 
 
 def get_and_check_header_in(

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import described, flag, function
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, stream_header_fields
 from evstream.conversion import partitions, several_files
-from evstream.conversion.formats import Options, Table, format_of, module_of
+from evstream.conversion.formats import FORMATS, Options, Table, format_of, module_of
 from evstream.conversion.parallel import ahead
 from evstream.conversion.several_files import Streams, is_opened_here
 from evstream.conversion.stream_file import checked, copy
@@ -109,23 +110,27 @@ def convert(
         "max_line": max_line, "max_batch": max_batch, "max_metadata": max_metadata,
         "format": format, "file": file, "storage_options": storage_options,
     }  # fmt: skip
-    options = _with(options or Options(), named, header_fields)
+    options = _with(Options() if options is None else options, named, header_fields)
     is_several = is_opened_here(source)
     sources: Any = (
         sources_of(source, options.storage_options)
         if is_several and not isinstance(source, Part)
         else [source]
     )
-    input_format = from_ or ("bin" if is_several else format_of(shown(str(source)))[0])
+    input_format = "bin" if is_several and from_ is None else _format("from_", from_, source)
     keys = None if partition_by is None else partitions.parsed(partition_by)
-    output_format = to or ("parquet" if keys else format_of(shown(str(target)))[0])
+    output_format = "parquet" if keys and to is None else _format("to", to, target)
+    function("say", say)
+    function("progress", progress)
+    sort = flag("sort", sort)
     if not is_several and "bin" in (input_format, output_format):
         typed = source if input_format == "bin" else target
         _, name = find_format(options.format, options.stream, typed)
         options = dataclasses.replace(options, stream=name)
     _refuse_idle(options, output_format)
+    is_forced = flag("force", force)
     if keys is None:
-        if force:
+        if is_forced:
             raise EvstreamError("force goes with partition_by: a file is replaced without it")
     elif is_url(target):
         raise EvstreamError(
@@ -151,7 +156,7 @@ def convert(
             opened = Source(source, expand=expand, timeout=options.timeout, storage_options=storage)
         stack.callback(opened.close)
         if keys is not None:
-            folder = WholeFolder(target, replaces=force, durable=options.durable)
+            folder = WholeFolder(target, replaces=is_forced, durable=options.durable)
             stack.enter_context(folder)
         else:
             sink = Sink(target, durable=options.durable, storage_options=storage)
@@ -184,12 +189,26 @@ def convert(
             say(f"{name} {table.header.samples}, the highest {table.header.sidx} ({option})")
 
 
+def _format(name: str, given: Any, file: Any) -> str:
+    """The format that is given, else that of a file's extension."""
+    if given is None:
+        return format_of(shown(str(file)))[0]
+    if not isinstance(given, str) or given not in FORMATS:
+        raise ValueError(f"{name} is {described(given)}, expected {', '.join(FORMATS)}")
+    return given
+
+
 def _with(options: Options, named: Mapping[str, Any], header_fields: Mapping[str, Any]) -> Options:
     """The options with the arguments that are given in their place."""
+    if not isinstance(options, Options):
+        raise TypeError(f"options is {described(options)}, expected formats.Options")
     given = {name: value for name, value in named.items() if value is not None}
-    known = stream_header_fields(given.get("format") or options.format)
+    known = stream_header_fields(given.get("format", options.format))
     for name in header_fields.keys() - known.keys():
         raise TypeError(f"convert takes no {name}")
+    for name, value in header_fields.items():
+        if not isinstance(value, (int, float, str, bytes, np.number, type(None))):
+            raise TypeError(f"{name} is {described(value)}, expected a number or a text")
     values = {name: value for name, value in header_fields.items() if value is not None}
     if values:
         given["values"] = {**options.values, **values}

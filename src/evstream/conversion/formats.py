@@ -37,6 +37,7 @@ def format_of(name: str) -> tuple[str, str | None]:
         if extension[1:].lower() in extensions:
             return name_, compression
     known = ", ".join(f".{e}" for extensions in FORMATS.values() for e in extensions)
+    name = name.replace("\n", "\\n")
     raise ValueError(
         f"{name}: the extension does not name a format, expected {known} "
         f"(and .gz or .zst after it), or --from and --to"

@@ -19,6 +19,7 @@ from urllib.parse import quote_from_bytes
 
 import numpy as np
 
+from evstream._support.arguments import list_of_names
 from evstream.conversion.parquet_file import LARGEST_GROUP_ROWS, new_writer
 from evstream.conversion.table import Options, Table
 from evstream.errors import EvstreamError
@@ -68,12 +69,8 @@ Values = tuple[Any, ...]
 def parsed(partition_by: str | Sequence[str]) -> list[Key]:
     """The keys of `partition_by`: "column", or "column:ids per partition". Raises ValueError, and
     TypeError for what is not text."""
-    texts = [partition_by] if isinstance(partition_by, str) else partition_by
-    is_list = isinstance(texts, (list, tuple)) and all(isinstance(text, str) for text in texts)
-    if not is_list:
-        raise TypeError(f"partition_by is {partition_by!r}, expected a text or a list of texts")
     keys = []
-    for text in texts:
+    for text in list_of_names("partition_by", partition_by):
         column, colon, step = text.partition(":")
         if not column or (colon and not (step.isascii() and step.isdecimal() and int(step))):
             raise ValueError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from evstream._support.arguments import whole_number
+from evstream._support.arguments import described, refuse_other_options, whole_number
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format
 from evstream.conversion.batch_guard import MAX_BATCH, MAX_METADATA
@@ -20,7 +20,7 @@ from evstream.extras import import_arrow
 from evstream.tables.arrow import header_of
 from evstream.tables.arrow_columns import values_of
 from evstream.tables.column_names import streams_of
-from evstream.tables.file_column import FileColumn
+from evstream.tables.file_column import FileColumn, column_name
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -71,6 +71,10 @@ class Options:
             whole_number(name, getattr(self, name), 1)
         if self.precision is not None:
             whole_number("precision", self.precision)
+        refuse_other_options(self.storage_options)
+        column_name(self.file)
+        if self.compression is not None and not isinstance(self.compression, str):
+            raise TypeError(f"compression is {described(self.compression)}, expected a text")
         if self.stream is not None:
             object.__setattr__(self, "stream", find_format(self.format, self.stream)[1])
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evstream._support.arguments import list_of_names
 from evstream._support.format import Format
 from evstream.engines.part_rows import EMPTY, columns_of, first_event, planned, refuse_unknown
 from evstream.errors import CorruptStreamError
@@ -69,7 +70,7 @@ def read(
     )  # fmt: skip
     if by_event and any(part.whole != EVENTS for part in several[:1]):
         raise ValueError("by_event needs parts of whole events, expected parts(..., whole='event')")
-    names = list(header.row_columns) if columns is None else list(columns)
+    names = list(header.row_columns) if columns is None else list_of_names("columns", columns)
     refuse_unknown(names, header)
     index = header.event_column if by_event else None
     tasks, limits, divisions = list(several), [None] * len(several), None

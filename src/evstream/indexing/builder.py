@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import checked_path
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format
 from evstream.errors import EvstreamError
@@ -232,7 +233,7 @@ def build_index(
     format, stream = find_format(format, stream, source)
     bare = stream is not None and format.stream(stream).type_word is None
     with closing(open_range_file(source, storage_options)) as file:
-        place = index_path(file.name) if target is None else os.fspath(target)
+        place = index_path(file.name) if target is None else checked_path(target)
         if not is_url(place):
             refuse_same_file([file.name], [place])
             refuse_irregular_target(place)

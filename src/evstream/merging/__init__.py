@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import described, function
 from evstream._support.format import Format
 from evstream.errors import EvstreamError
 from evstream.merging.event_ids import EventIds
@@ -76,10 +77,11 @@ def merge(
         The errors of evstream.open and of reading.
     """
     if isinstance(sources, (str, bytes)) or not isinstance(sources, Iterable):
-        raise TypeError(f"sources is {sources!r}, expected a list of sources")
+        raise TypeError(f"sources is {described(sources)}, expected a list of sources")
     for name, value, legal in (("same_event", same_event, SAME_EVENT), ("order", order, ORDERS)):
-        if value not in legal:
-            raise ValueError(f"{name} is {value!r}, expected {' or '.join(legal)}")
+        if not isinstance(value, str) or value not in legal:
+            raise ValueError(f"{name} is {described(value)}, expected {' or '.join(legal)}")
+    function("say", say)
     given = list(sources)
     if not given:
         raise ValueError("there is no source to merge")

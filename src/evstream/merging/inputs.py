@@ -199,6 +199,7 @@ class Input:
                 return
             self._cut(chunk, stream)
             if self._used != stream.offset - before:
+                next(self._chunks, None)  # raises, where a reader refuses the rest of the stretch
                 raise AssertionError("the blocks are not as long as the bytes they came from")
 
     def _cut(self, chunk: Chunk, stream: EventStream) -> None:

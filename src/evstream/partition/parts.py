@@ -11,6 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from evstream._support.arguments import checked_path, described, refuse_other_options
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format
 from evstream.indexing.files import find_index, index_path
@@ -155,10 +156,11 @@ def parts(
         OSError: a file does not exist; StreamHeaderError: the first one is not a stream.
         ValueError: `size`, `whole` or `index` is not one of the above.
     """
-    if whole not in (BLOCKS, EVENTS):
-        raise ValueError(f"whole is {whole!r}, expected {BLOCKS!r} or {EVENTS!r}")
-    if index not in ("auto", None):
-        raise ValueError(f"index is {index!r}, expected 'auto' or None")
+    if not isinstance(whole, str) or whole not in (BLOCKS, EVENTS):
+        raise ValueError(f"whole is {described(whole)}, expected {BLOCKS!r} or {EVENTS!r}")
+    if index is not None and (not isinstance(index, str) or index != "auto"):
+        raise ValueError(f"index is {described(index)}, expected 'auto' or None")
+    refuse_other_options(storage_options)
     number = bytes_of(size)
     if isinstance(sources, Parts):
         raise TypeError("these are parts already")
@@ -210,7 +212,7 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([kmgt]?i?b)?", re.IGNORECASE)
 
 
 def _path(source: Any) -> Any:
-    return local_path(os.fspath(source) if isinstance(source, os.PathLike) else source)
+    return local_path(checked_path(source) if isinstance(source, (str, os.PathLike)) else source)
 
 
 def _facts_of(source: Any) -> FileFacts:

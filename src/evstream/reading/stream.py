@@ -16,7 +16,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 
 from evstream._support.format import Format
-from evstream._support.known_formats import find_format
+from evstream._support.known_formats import find_format, formats_beside
 from evstream.errors import (
     CorruptStreamError,
     EvstreamError,
@@ -87,6 +87,7 @@ class EventStream:
         if part is None:
             format, stream = find_format(format, stream, source)
         else:
+            formats_beside(format)
             refuse_other(part.header, stream, widths)
             header = part.header
             stream, widths, format = header.stream, header.widths, header.format

@@ -7,12 +7,12 @@ without a copy, and come out of it without one.
 from __future__ import annotations
 
 import json
-import operator
 from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evstream._support.arguments import whole_number
 from evstream._support.format import Format
 from evstream._support.texts import bytes_of, is_text, refuse_illegal
 from evstream.errors import TableError, WriteError
@@ -180,8 +180,11 @@ def iter_batches(
 
 
 def _refuse_size(rows: int) -> None:
-    if operator.index(rows) < 1:
-        raise ValueError(f"batches of {rows} rows, expected 1 or more")
+    if whole_number("rows", rows, least=1) > _MOST_ROWS:
+        raise ValueError(f"rows is {rows}, expected {_MOST_ROWS} or fewer")
+
+
+_MOST_ROWS = 2**31 - 1
 
 
 def _schema_and_batches(

@@ -11,10 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import described
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 
 FILE = "file"
+
+
+def column_name(file: bool | str | None) -> str | None:
+    """The name of the column: that of FILE for True, another name, or None for False. Raises
+    TypeError for another value."""
+    if file is not None and not isinstance(file, (bool, str)):
+        raise TypeError(f"file is {described(file)}, expected True, False or a name")
+    return FILE if file is True else file or None
 
 
 class FileColumn:
@@ -24,12 +33,12 @@ class FileColumn:
         name: of the column; None for no column.
         names: of the files, in order; a row has an index into these.
 
-    `file` is what a caller says: True for a column named "file", another name, or False. Raises
-    ValueError for the name of another column.
+    `file` is what a caller says, see `column_name`. Raises ValueError for the name of another
+    column.
     """
 
     def __init__(self, file: bool | str, header: StreamHeader) -> None:
-        self.name = FILE if file is True else (file or None)
+        self.name = column_name(file)
         if self.name in header.row_columns:
             raise ValueError(f"file is {self.name!r}, which is a column of the stream")
         self.names: list[str] = []

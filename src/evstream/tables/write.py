@@ -71,7 +71,7 @@ def write_arrow(
         dict(carried.values) if carried and stream in {None, carried.stream} else {}
     )
     values |= {name: value for name, value in header_fields.items() if value is not None}
-    name = stream or (carried.stream if carried else None)
+    name = stream if stream is not None else carried.stream if carried else None
     format, name = find_format(format, name, target)
     header = build_header(name, values, widths or (carried.widths if carried else None), format)
     places = _columns_of(header, table.schema)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from evstream._support.arguments import flag
 from evstream.transport.polling import check_timeout
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
@@ -18,13 +19,13 @@ def strict_of(strict: bool | None) -> bool:
 
     Raises ValueError if the variable is neither true nor false.
     """
-    return _flag("EVSTREAM_STRICT", False) if strict is None else bool(strict)
+    return _flag("EVSTREAM_STRICT", False) if strict is None else flag("strict", strict)
 
 
 def durable_of(durable: bool | None) -> bool:
     """Whether a file is on the disk before it gets its name: the argument, else EVSTREAM_FSYNC,
     else yes. Raises ValueError if the variable is neither true nor false."""
-    return _flag("EVSTREAM_FSYNC", True) if durable is None else bool(durable)
+    return _flag("EVSTREAM_FSYNC", True) if durable is None else flag("durable", durable)
 
 
 def timeout_of(timeout: float | None) -> float | None:

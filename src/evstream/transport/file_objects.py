@@ -6,12 +6,15 @@ the objects of Python itself are trusted.
 
 from __future__ import annotations
 
+import errno
 import io
 import operator
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
+from evstream._support.arguments import described
 from evstream.errors import EvstreamError, WriteError
 from evstream.transport.polling import descriptor_of, is_waitable, wait_writable
 
@@ -30,7 +33,9 @@ def reader_of(stream: Any) -> Callable[[memoryview], int | None]:
             fill = getattr(stream, method)
             return fill if type(stream).__module__ in _OWN else _checked(fill, stream, method)
     if not hasattr(stream, "read"):
-        raise TypeError(f"cannot read {stream!r}: expected a path, descriptor or binary file")
+        raise TypeError(
+            f"cannot read {described(stream)}: expected a path, descriptor or binary file"
+        )
 
     def read_into(view: memoryview) -> int | None:
         data = checked_read(stream, len(view))
@@ -65,11 +70,14 @@ def checked_read(stream: Any, size: int) -> Any:
 
     Raises TypeError for anything but bytes, EvstreamError for too many of them.
     """
-    data = stream.read(size)
+    read = getattr(stream, "read", None)
+    if read is None:
+        raise TypeError(f"cannot read {described(stream)}, expected a binary file")
+    data = read(size)
     if data is None:
         return None
     if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"{stream!r} reads {type(data).__name__}, expected bytes")
+        raise TypeError(f"{described(stream)} reads {type(data).__name__}, expected bytes")
     data = memoryview(data).cast("B")
     if len(data) > size:
         raise EvstreamError(
@@ -155,10 +163,15 @@ def is_count(size: object, limit: int) -> bool:
 def opened_descriptor(number: int, mode: str) -> io.FileIO:
     """The file of a descriptor, which stays open. Raises OSError with a name."""
     try:
+        if not 0 <= number <= _LAST_DESCRIPTOR:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return io.FileIO(number, mode, closefd=False)
     except OSError as error:
         error.filename = f"<fd {number}>"
         raise
+
+
+_LAST_DESCRIPTOR = 2**31 - 1
 
 
 def name_of(stream: Any) -> str:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from evstream._support.arguments import checked_path
 from evstream.errors import EvstreamError
 from evstream.transport.compression import SUFFIXES
 from evstream.transport.range_file import FileFacts, is_url, local_path
@@ -27,7 +28,7 @@ def names_several(source: Any) -> bool:
         return True
     if not isinstance(source, (str, os.PathLike)) or source == "-":
         return False
-    path = local_path(os.fspath(source))
+    path = local_path(checked_path(source))
     if is_url(path):
         return "*" in path or path.endswith("/")  # a "?" begins the query of a URL
     return os.path.isdir(path) or (glob.has_magic(path) and not _exists(path))
@@ -69,7 +70,7 @@ def _expanded(
 ) -> Iterable[str]:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"{source!r} is not a path, pattern, folder or URL")
-    path = local_path(os.fspath(source))
+    path = local_path(checked_path(source))
     if not isinstance(path, str):
         raise TypeError(f"{source!r} is bytes, expected a path as text")
     if is_url(path):

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+from evstream._support.arguments import checked_path, refuse_other_options
 from evstream.errors import ChangedSourceError, EvstreamError, TruncatedStreamError
 
 
@@ -58,7 +59,7 @@ class LocalFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], facts: FileFacts | None = None) -> None:
-        self.name = os.fspath(path)
+        self.name = checked_path(path)
         self._descriptor: int | None = os.open(self.name, os.O_RDONLY | os.O_NONBLOCK)
         try:
             found = _facts(os.fstat(self._descriptor), self.name)
@@ -204,6 +205,7 @@ def open_range_file(
 
     Raises OSError with a name, MissingExtraError for a URL without the extra evstream[remote].
     """
+    refuse_other_options(storage_options)
     if not is_url(source):
         return LocalFile(local_path(source))
     remote = importlib.import_module("evstream.transport.remote")

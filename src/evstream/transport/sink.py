@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from evstream._support.arguments import checked_path, described, refuse_other_options
 from evstream.errors import WriteError
 from evstream.transport.environment import durable_of
 from evstream.transport.file_objects import (
@@ -61,6 +62,7 @@ class Sink:
     ) -> None:
         target = local_path(target)
         self.name = _name(target)
+        refuse_other_options(storage_options)
         self._storage_options = storage_options
         self.written = 0
         self.given_up = self._closed = False
@@ -205,7 +207,7 @@ class Sink:
             ) from error
 
     def _opened(self, target: Any) -> Any:
-        if target == "-":
+        if isinstance(target, str) and target == "-":
             sys.stdout.flush()
             return getattr(sys.stdout, "buffer", sys.stdout)
         if is_url(target):
@@ -213,13 +215,13 @@ class Sink:
             self._file = upload.Upload(target, self._storage_options)
             return self._file
         if isinstance(target, (str, os.PathLike)):
-            return self._opened_path(os.fspath(target))
+            return self._opened_path(checked_path(target))
         if isinstance(target, int):
             return opened_descriptor(target, "wb")
         if isinstance(target, io.TextIOBase):
-            raise TypeError(f"{target!r} is a text file, expected one open in binary mode")
+            raise TypeError(f"{described(target)} is a text file, expected one open in binary mode")
         if not hasattr(target, "write") and not hasattr(target, "send"):
-            raise TypeError(f"cannot write to {target!r}: expected a path or binary file")
+            raise TypeError(f"cannot write to {described(target)}: expected a path or binary file")
         refuse_closed(target)
         return target
 
@@ -281,7 +283,7 @@ class SinkFile(io.RawIOBase):
 
 
 def _name(target: Any) -> str:
-    if target == "-":
+    if isinstance(target, str) and target == "-":
         return "<stdout>"
     if isinstance(target, (str, os.PathLike)):
         return shown(os.fspath(target))

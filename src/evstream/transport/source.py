@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
+from evstream._support.arguments import checked_path, described, refuse_other_options
 from evstream.errors import StallError
 from evstream.transport.compression import MAGIC_SIZE, Expander, compression
 from evstream.transport.environment import timeout_of
@@ -63,6 +64,7 @@ class Source:
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
         self._timeout = timeout = timeout_of(timeout)
+        refuse_other_options(storage_options)
         self._storage_options = storage_options
         self._close: Callable[[], None] | None = None
         self._stream = self._opened(source)
@@ -151,7 +153,7 @@ class Source:
     def _opened(self, source: Any) -> Any:
         if isinstance(source, (bytes, bytearray, memoryview)):
             raise TypeError("cannot read bytes in memory as a file, expected io.BytesIO(data)")
-        if source == "-":
+        if isinstance(source, str) and source == "-":
             return getattr(sys.stdin, "buffer", sys.stdin)
         source = local_path(source)
         if is_url(source):
@@ -161,13 +163,14 @@ class Source:
             return stream
         if isinstance(source, (str, os.PathLike)):
             opener = open_without_waiting if self._timeout is not None else None
-            file = open(source, "rb", 0, opener=opener)  # noqa: SIM115 (closed by `close`)
+            path = checked_path(source)
+            file = open(path, "rb", 0, opener=opener)  # noqa: SIM115 (closed by `close`)
             self._close = file.close
             return file
         if isinstance(source, int):
             return opened_descriptor(source, "rb")
         if isinstance(source, io.TextIOBase):
-            raise TypeError(f"{source!r} is a text file, expected one open in binary mode")
+            raise TypeError(f"{described(source)} is a text file, expected one open in binary mode")
         refuse_closed(source)
         return source
 
@@ -251,7 +254,7 @@ def _is_wrapped(stream: Any) -> bool:
 
 
 def _name(source: Any, stream: Any) -> str:
-    if source == "-":
+    if isinstance(source, str) and source == "-":
         return "<stdin>"
     if is_url(local_path(source)):
         return str(stream.name)

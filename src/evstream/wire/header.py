@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.format import Format, bound_format
+from evstream._support.arguments import described
+from evstream._support.format import Format, bound_format, chosen_format
 from evstream._support.schema import Block, Field, Rule, Stream
 
 SIDX = "sidx"
@@ -37,7 +38,9 @@ class StreamHeader:
     named: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", self.format.choose_widths(self.widths))
+        format = chosen_format(self.format)
+        object.__setattr__(self, "stream", format.stream(self.stream).name)
+        object.__setattr__(self, "widths", format.choose_widths(self.widths))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what makes the header, without the layout that follows from it."""
@@ -196,11 +199,16 @@ class StreamHeader:
         return len(self.spec.type_word or b"") + rest
 
     def to_bytes(self) -> bytes:
-        """The bytes at the start of the stream."""
+        """The bytes at the start of the stream. Raises ValueError for a value that does not fit."""
         word = self.spec.type_word or b""
         if self.spec.header is None:
             return word
         record = np.zeros(1, self.record_dtype(self.spec.header))
         for name, value in self.values.items():
-            record[name] = value
+            try:
+                record[name] = value
+            except (TypeError, ValueError, OverflowError):
+                fields = ", ".join(f"{f.name} ({record.dtype[f.name]})" for f in self.header_fields)
+                problem = f"{described(name)} is {described(value)}, expected a value of {fields}"
+                raise ValueError(problem) from None
         return word + record.tobytes()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import described
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, stream_header_fields
 from evstream._support.schema import Field, Stream, named_widths
@@ -100,7 +101,7 @@ def build_header(
     WriteError for a value out of range, ValueError for an unknown stream or width.
     """
     format, stream = find_format(format, stream)
-    stream = stream or format.default_stream
+    stream = format.default_stream if stream is None else stream
     if stream is None:
         raise TypeError(f"no stream type, expected {', '.join(format.streams)}")
     spec = format.stream(stream)
@@ -140,13 +141,13 @@ def _checked(f: Field, value: Any, width: str) -> Any:
     """The value of a stream header field, as the int, float or str that a reader gets."""
     if is_text_width(width):
         if not isinstance(value, (str, bytes)):
-            raise TypeError(f"{f.name} is {value!r}, expected text")
+            raise TypeError(f"{f.name} is {described(value)}, expected text")
         if (refused := refusal(value, int(width[1:]))) is not None:
             raise WriteError(f"{f.name} {refused[0]}", expected=refused[1])
         return value if isinstance(value, str) else value.decode("ascii")
     if np.dtype(width).kind == "f":
         if isinstance(value, bool) or not isinstance(value, Real):
-            raise TypeError(f"{f.name} is {value!r}, expected a number")
+            raise TypeError(f"{f.name} is {described(value)}, expected a number")
         with np.errstate(over="ignore", under="ignore"):
             nearest = np.dtype(width).type(value).item()
         if not np.isfinite(nearest):
@@ -159,7 +160,7 @@ def _checked(f: Field, value: Any, width: str) -> Any:
     except TypeError:
         number = None
     if number is None:
-        raise TypeError(f"{f.name} is {value!r}, expected a whole number")
+        raise TypeError(f"{f.name} is {described(value)}, expected a whole number")
     limits = np.iinfo(width)
     low = limits.min if f.minimum is None else f.minimum
     if not low <= number <= limits.max:

@@ -213,8 +213,10 @@ class Matrix:
                 )
             return np.empty((self.rows, 0), dtype)
         matrix = as_array("losses", losses, dtype, self._form.source)
-        if matrix.ndim == 1 and self.rows <= 1:
-            matrix = matrix.reshape(self.rows, -1) if self.rows else matrix.reshape(0, samples)
+        if matrix.ndim == 1 and self.rows == 1:
+            matrix = matrix.reshape(1, -1)
+        elif matrix.ndim == 1 and not self.rows and not matrix.size:
+            matrix = matrix.reshape(0, samples)
         return self._column("losses", matrix, self._form.value, dtype, (self.rows, samples))
 
     def _column(

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.arguments import checked_path, described
 from evstream.checking.seal import Sealer, refuse_irregular, seal_path
 from evstream.errors import warn
 from evstream.indexing.builder import IndexBuilder
@@ -52,6 +53,8 @@ class Outlet:
         index: str | bool = False,
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
+        if isinstance(target, (str, os.PathLike)):
+            checked_path(target)
         self._seal = _path_beside(target, "seal", seal, seal_path, refuse_irregular)
         self._index = _path_beside(target, "index", index, index_path, refuse_irregular_target)
         for name, path in (("seal", self._seal), ("index", self._index)):
@@ -227,11 +230,16 @@ def _path_beside(
             with contextlib.suppress(FileNotFoundError):
                 refuse(place_of(place))
         return place_of(place)
-    if isinstance(wanted, bool) or wanted is None or wanted == "":
-        return None
-    if not isinstance(wanted, (str, os.PathLike)):
-        raise TypeError(f"{name} is {wanted!r}, expected True, False or a path")
-    return _absolute(wanted)
+    return _absolute(checked_path(wanted)) if wants(name, wanted) else None
+
+
+def wants(name: str, value: Any) -> bool:
+    """Whether an argument asks for a file beside the stream. Raises TypeError if it cannot."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} is {described(value)}, expected True, False or a path")
+    return os.fspath(value) != ""
 
 
 def _place(target: Any) -> str | None:
@@ -242,5 +250,5 @@ def _place(target: Any) -> str | None:
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:
-    name: str = local_path(os.fspath(path))
+    name: str = local_path(checked_path(path))
     return name if is_url(name) else os.path.abspath(name)

@@ -15,6 +15,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from evstream._support.arguments import described, flag
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format
 from evstream.errors import WriteError
@@ -28,7 +29,7 @@ from evstream.writing.conversion import as_rows, group_rows, refuse_counts, refu
 from evstream.writing.encoder import Encoder
 from evstream.writing.matrix import Matrix, MatrixForm
 from evstream.writing.one_at_a_time import Lock, one_at_a_time
-from evstream.writing.output import Outlet
+from evstream.writing.output import Outlet, wants
 
 
 class Writer:
@@ -54,7 +55,8 @@ class Writer:
         index: str | bool = False,
         storage_options: Mapping[str, Any] | None = None,
     ) -> None:
-        if seal and not validate:
+        validate = flag("validate", validate)
+        if wants("seal", seal) and not validate:
             raise ValueError(
                 "seal with validate=False, expected one of them: a seal certifies rules"
             )
@@ -169,6 +171,8 @@ class Writer:
         Raises:
             WriteError: for another layout, or anything that breaks a rule of the stream.
         """
+        if not isinstance(event, Event):
+            raise TypeError(f"{described(event)} is not an event, expected one of evstream.open")
         theirs, ours = event.header, self.header
         if (theirs.block.name, theirs.used_widths) != (ours.block.name, ours.used_widths):
             raise WriteError(
