@@ -199,22 +199,29 @@ class _Tally:
                 self._add_sum(name, column)
             return
         values = {n: c for n, c in values.items() if c.dtype.kind == "f"} or values
-        special = sidx < 0
-        known = np.isin(sidx, list(specials.values()))
+        # Few entries are not samples: these are looked at alone, and are zeros among the others.
+        others = np.flatnonzero(sidx <= 0)
+        special = others[sidx[others] < 0]
+        kinds = sidx[special]
+        known = np.isin(kinds, list(specials.values()))
         for label, column in values.items():
             what = f" {label}" if len(values) > 1 else ""
-            self._add_sum(f"samples{what}", column[sidx > 0])
-            if special.any():
-                for name, value in specials.items():
-                    self._add_sum(f"{name}{what}", column[sidx == value])
-                self._add_sum(f"other{what}", column[special & ~known])
+            samples = column.copy()
+            samples[others] = 0
+            self._add_sum(f"samples{what}", samples, len(sidx) - len(others))
+            own = column[special]
+            for name, value in specials.items() if len(own) else ():
+                self._add_sum(f"{name}{what}", own[kinds == value])
+            self._add_sum(f"other{what}", own[~known])
 
-    def _add_sum(self, name: str, values: Any) -> None:
+    def _add_sum(self, name: str, values: Any, count: int | None = None) -> None:
+        """Add values to a sum; `count` is how many there are, if some are not counted."""
         import numpy as np
 
-        if len(values):
+        count = len(values) if count is None else count
+        if count:
             entry = self._info.losses.setdefault(name, {"records": 0, "sum": 0.0})
-            entry["records"] += len(values)
+            entry["records"] += count
             with np.errstate(invalid="ignore"):  # infinities of both signs sum to NaN
                 entry["sum"] += float(values.sum(dtype=float))
 

@@ -68,7 +68,10 @@ def run_starts(column: Array) -> Array:
     """The index of the first value of each run of equal values."""
     if not len(column):
         return np.empty(0, np.intp)
-    return np.append(0, np.flatnonzero(differ(column[1:], column[:-1])) + 1)
+    changes = differ(column[1:], column[:-1]).nonzero()[0]
+    starts = np.zeros(len(changes) + 1, np.intp)
+    np.add(changes, 1, out=starts[1:])
+    return starts
 
 
 def ids_at(header: StreamHeader, block: Sequence[Array], row: int) -> dict[str, Any]:
