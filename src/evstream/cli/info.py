@@ -101,7 +101,7 @@ def collect(info: Info, file: str, options: argparse.Namespace) -> None:
     with open_stream(file, options) as stream:
         header = stream.header
         info.describe(header)
-        tally = _Tally(info, header)
+        tally = Tally(info, header)
         with Progress(stream.name, stream.size) as progress:
             try:
                 for chunk in stream.chunks():
@@ -116,13 +116,13 @@ def _collect_parts(info: Info, planned: Any, threads: int, options: argparse.Nam
     """Read a large file part by part."""
     from evstream.partition.whole_file import read_parts
 
-    def begin(stream: Any, section: Any, part: Any) -> tuple[_Tally, Any]:
-        tally = _Tally(Info(info.file), stream.header)
+    def begin(stream: Any, section: Any, part: Any) -> tuple[Tally, Any]:
+        tally = Tally(Info(info.file), stream.header)
         return tally, map(tally.add, stream.chunks())
 
     header = planned.header
     info.describe(header)
-    whole = _Tally(info, header)
+    whole = Tally(info, header)
     with Progress(info.file, planned.size) as progress:
         for read in read_parts(planned, begin, threads, options.strict):
             whole.follow_by(read.value)
@@ -130,7 +130,7 @@ def _collect_parts(info: Info, planned: Any, threads: int, options: argparse.Nam
             progress.update(read.offset)
 
 
-class _Tally:
+class Tally:
     """Adds chunk after chunk to an Info."""
 
     def __init__(self, info: Info, header: StreamHeader) -> None:
@@ -140,7 +140,7 @@ class _Tally:
         self._first_event: Any = None
         self._last_event: Any = None
 
-    def follow_by(self, other: _Tally) -> None:
+    def follow_by(self, other: Tally) -> None:
         """Add what was found in the stretch after this one."""
         from evstream.wire.columns import differ
 
@@ -188,7 +188,6 @@ class _Tally:
             info.records += len(events)
 
     def _add_losses(self, columns: Any) -> None:
-        import numpy as np
 
         specials = self._header.format.special_parameters
         columns_of_entry = zip(self._header.entry_columns, columns.entry, strict=True)
@@ -199,31 +198,48 @@ class _Tally:
                 self._add_sum(name, column)
             return
         values = {n: c for n, c in values.items() if c.dtype.kind == "f"} or values
-        # Few entries are not samples: these are looked at alone, and are zeros among the others.
-        others = np.flatnonzero(sidx <= 0)
-        special = others[sidx[others] < 0]
-        kinds = sidx[special]
-        known = np.isin(kinds, list(specials.values()))
+        labels = ["samples", *specials, "other"]
         for label, column in values.items():
             what = f" {label}" if len(values) > 1 else ""
-            samples = column.copy()
-            samples[others] = 0
-            self._add_sum(f"samples{what}", samples, len(sidx) - len(others))
-            own = column[special]
-            for name, value in specials.items() if len(own) else ():
-                self._add_sum(f"{name}{what}", own[kinds == value])
-            self._add_sum(f"other{what}", own[~known])
+            counts, sums = sums_by_kind(sidx, column, list(specials.values()))
+            for name, count, total in zip(labels, counts.tolist(), sums.tolist(), strict=True):
+                self._add_to(f"{name}{what}", count, total)
 
-    def _add_sum(self, name: str, values: Any, count: int | None = None) -> None:
-        """Add values to a sum; `count` is how many there are, if some are not counted."""
-        import numpy as np
+    def _add_sum(self, name: str, values: Any) -> None:
+        if len(values):
+            self._add_to(name, len(values), _sum(values))
 
-        count = len(values) if count is None else count
+    def _add_to(self, name: str, count: int, total: float) -> None:
         if count:
             entry = self._info.losses.setdefault(name, {"records": 0, "sum": 0.0})
             entry["records"] += count
-            with np.errstate(invalid="ignore"):  # infinities of both signs sum to NaN
-                entry["sum"] += float(values.sum(dtype=float))
+            entry["sum"] += total
+
+
+def sums_by_kind(sidx: Any, values: Any, specials: list[int]) -> tuple[Any, Any]:
+    """How many values there are and what they sum up to: of samples, of each special sidx, and of
+    other sidx below 0."""
+    import numpy as np
+
+    from evstream._support.jit import is_enabled
+
+    counts, sums = np.zeros(len(specials) + 2, np.int64), np.zeros(len(specials) + 2)
+    if is_enabled():
+        from evstream.wire.sum_kernels import sum_by_kind
+
+        sum_by_kind(sidx, values, np.array(specials, np.int64), counts, sums)
+        return counts, sums
+    others = (sidx < 0) & ~np.isin(sidx, specials)
+    for kind, chosen in enumerate([sidx > 0, *(sidx == special for special in specials), others]):
+        counts[kind], sums[kind] = chosen.sum(), _sum(values[chosen])
+    return counts, sums
+
+
+def _sum(values: Any) -> float:
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):  # infinities of both signs sum to NaN
+        return float(values.sum(dtype=float))
 
 
 def _plain(info: Info) -> dict[str, Any]:

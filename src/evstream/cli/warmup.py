@@ -70,6 +70,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     from evstream._support.format import chosen_format
     from evstream.checking.seal import Sealer
     from evstream.checking.validation import validate
+    from evstream.cli.info import Info, Tally
     from evstream.reading.stream import EventStream
     from evstream.text.rows import RowParser, RowPrinter
     from evstream.wire.event import no_matrix
@@ -97,6 +98,11 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     with EventStream(target, stream, widths=widths, tap=sealer.update, format=format) as opened:
         events = list(opened)
     sealer.finish()
+    target.seek(0)
+    with EventStream(target, stream, widths=widths, format=format) as opened:
+        tally = Tally(Info(stream), header)
+        for chunk in opened.chunks():
+            tally.add(chunk)
     target.seek(0)
     validate(target, stream=stream, widths=widths, format=format)
     columns = header.row_columns
