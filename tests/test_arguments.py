@@ -233,3 +233,28 @@ def test_options_of_a_store_are_a_dict(call: Any, wrong: Any):
 def test_a_path_that_no_file_can_have_is_named(call: Any, wrong: Any):
     with pytest.raises((TypeError, ValueError), match=r" is not a path|cannot read"):
         call(wrong)
+
+
+def test_a_list_with_none_is_refused(gul: Path):
+    for sources in ([None], [gul, None], [None, gul]):
+        with pytest.raises(TypeError, match="cannot read None"):
+            evstream.read_columns(sources)
+
+
+def test_arguments_that_are_called_must_be_functions(gul: Path):
+    with pytest.raises(TypeError, match=r"^progress is 'x', expected a function"):
+        evstream.build_index(gul, progress="x")
+    with pytest.raises(TypeError, match=r"^function is 1, expected a function"):
+        evstream.map_parts(1, gul)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\nb", "\0"])
+def test_a_column_of_files_has_a_name_that_prints(gul: Path, name: str):
+    with pytest.raises(ValueError, match=r"^file is "):
+        evstream.read_arrow([gul], file=name)
+
+
+def test_the_error_of_a_wrong_size_takes_one_line(gul: Path):
+    with pytest.raises(ValueError, match=r"^size is ") as error:
+        evstream.parts(gul, np.zeros((2, 2)))
+    assert "\n" not in str(error.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -81,6 +82,18 @@ def test_every_command_is_fuzzed(capsys: pytest.CaptureFixture[str]) -> None:
     commands = {line.split()[0] for line in lines if line.startswith("    ") and line[4] != " "}
     assert {"info", "tee", "warmup"} <= commands
     assert commands == {*calls.COMMANDS, *calls.RARE}
+
+
+@pytest.mark.parametrize("command", calls.COMMANDS)
+def test_every_option_of_a_command_is_fuzzed(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        program.main([command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    options = {option for line in lines for option in re.findall(r"^  .*?(--[a-z][a-z-]+)", line)}
+    assert {"--help", "--timeout"} <= options
+    assert options <= {*calls.COMMANDS[command], *calls.COMMON}
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def open_(call: Inputs) -> None:
 def table(call: Inputs) -> None:
     functions = [evstream.read_columns, evstream.read_dense]
     name = call.chance.choice(functions)
-    more = ("events", "sidx", "file") if name is evstream.read_columns else ("events",)
+    more = ("events", "sidx", "file", "threads") if name is evstream.read_columns else ("events",)
     name(call.sources(), **call.options(*READ, *more))
 
 
@@ -102,7 +102,7 @@ def scan(call: Inputs) -> None:
 
 
 def validate(call: Inputs) -> None:
-    names = ("expect_events", "seal", "first", "stream", "timeout", "format")
+    names = ("expect_events", "seal", "first", "stream", "timeout", "format", "threads")
     report = evstream.validate(call.sources(), **call.options(*names))
     repr((report, report.to_json(), report.clean))
 
@@ -110,7 +110,17 @@ def validate(call: Inputs) -> None:
 def compare(call: Inputs) -> None:
     a = call.source()
     b = a if isinstance(a, str) and call.once_in(3) else call.source()
-    result = evstream.compare(a, b, **call.options("absolute", "relative", "stream", "first"))
+    names = (
+        "absolute",
+        "relative",
+        "first",
+        "zeros",
+        "ignore_order",
+        "progress",
+        *READ[:3],
+        "format",
+    )
+    result = evstream.compare(a, b, **call.options(*names))
     repr((result, result.equal))
 
 
@@ -158,7 +168,9 @@ def write(call: Inputs) -> None:
     chance = call.chance
     stream = chance.choice(STREAMS) if not call.once_in(20) else call.odd()
     header = SAMPLE_STREAMS.get(stream, {}) if isinstance(stream, str) else {}
-    options = call.options("len_sample", "validate", "seal", "durable", "format", "index")
+    options = call.options(
+        "len_sample", "validate", "seal", "durable", "format", "index", "storage_options"
+    )
     with evstream.create(call.target(), stream, **{**header, **options}) as out:
         for _ in range(chance.randrange(1, 5)):
             way = chance.randrange(10)
@@ -203,7 +215,9 @@ def write_table(call: Inputs) -> None:
             given = columns
     elif call.once_in(5):
         given = call.odd()
-    options = call.options("stream", "len_sample", "validate", "seal")
+    options = call.options(
+        "stream", "len_sample", "validate", "seal", "durable", "format", "storage_options"
+    )
     evstream.write_arrow(given, call.target(), **{"len_sample": 3, **options})
 
 
@@ -211,7 +225,9 @@ def merge(call: Inputs) -> None:
     sources: Any = [call.source() for _ in range(call.chance.randrange(4))]
     if call.once_in(20):
         sources = call.odd()
-    options = call.options("same_event", "order", "seal", *READ)
+    options = call.options(
+        "same_event", "order", "seal", "durable", "say", "stream", "strict", "timeout", "format"
+    )
     if call.once_in(3):
         options["same_event"] = "merge"
     evstream.merge(sources, call.target(), **options)
@@ -220,7 +236,8 @@ def merge(call: Inputs) -> None:
 def convert(call: Inputs) -> None:
     names = ("from_", "to", "precision", "len_sample", "summary_set_id", "max_line", "max_batch",
              "max_metadata", "compression", "sort", "say", "progress", "file", "partition_by",
-             "force", "storage_options", "options", *READ)  # fmt: skip
+             "force", "storage_options", "options", "durable", "stream", "strict", "timeout",
+             "format")  # fmt: skip
     options = call.options(*names)
     if call.once_in(4):
         options["to"] = call.chance.choice(["bin", "csv", "jsonl", "arrow", "parquet"])
@@ -245,7 +262,8 @@ def seal(call: Inputs) -> None:
 def index(call: Inputs) -> None:
     path = call.file() if not call.once_in(10) else no_number(call)
     target = no_number(call) if call.once_in(10) else None
-    made = evstream.build_index(path, target, **call.options("stream", "strict", "durable"))
+    names = ("stream", "strict", "durable", "format", "progress", "storage_options")
+    made = evstream.build_index(path, target, **call.options(*names))
     assert isinstance(made, evstream.Index)
     if isinstance(path, str):
         evstream.read_columns(path, events=[1, 2], **call.options("sidx"))
@@ -370,17 +388,19 @@ TEXTS = ["gul", "loss", "cdf", "event_ids", "nothing", "", "-1", "0", "1", "1e9"
          "-", "no/such/file", ".", "\udcff", "csv", "a\nb"]  # fmt: skip
 
 COMMANDS: dict[str, list[str]] = {
-    "info": ["--json"],
+    "info": ["--json", "--jobs", "2"],
     "cat": ["--format", "jsonl", "--event", "--head", "1"],
-    "validate": ["--json", "--first", "--expect-events", "--no-seal"],
-    "seal": ["--no-fsync"],
+    "validate": ["--json", "--first", "--expect-events", "--seal", "--jobs", "2"],
+    "seal": ["--no-fsync", "--jobs", "2"],
     "index": ["--no-fsync"],
-    "tee": ["--seal", "tee.seal", "--validate", "--output", "tee.bin", "--no-fsync"],
+    "tee": ["--seal", "tee.seal", "--index", "tee.bin.index", "--validate", "--output", "tee.bin",
+            "--no-fsync"],
     "convert": ["--precision", "2", "--len-sample", "3", "--summary-set-id", "--to", "csv",
                 "parquet", "bin", "--from", "--no-fsync", "--sort", "--max-line", "--max-batch",
-                "--max-metadata", "--compression"],
-    "merge": ["--same-event", "merge", "refuse", "--order", "inputs", "--force", "--seal"],
-    "diff": ["--absolute", "--relative", "--json", "--first"],
+                "--max-metadata", "--compression", "--file-column", "--partition-by", "event_id",
+                "--force", "--amplification-options", "--factor-options"],
+    "merge": ["--same-event", "merge", "refuse", "--order", "inputs", "--force", "--no-fsync"],
+    "diff": ["--absolute", "--relative", "--json", "--first", "--ignore-order", "--zeros"],
 }  # fmt: skip
 RARE = {"warmup": 200, "demo": 100, "generate": 300}
 """Commands that take long -> once in how many calls of commands."""

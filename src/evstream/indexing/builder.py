@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import checked_path
+from evstream._support.arguments import checked_path, function
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format
 from evstream.errors import EvstreamError
@@ -230,6 +230,8 @@ def build_index(
         ChangedSourceError: the file was changed meanwhile.
         EvstreamError: the source is not a regular file, or compressed.
     """
+    if progress is not None:
+        function("progress", progress)
     format, stream = find_format(format, stream, source)
     bare = stream is not None and format.stream(stream).type_word is None
     with closing(open_range_file(source, storage_options)) as file:

@@ -198,8 +198,8 @@ def bytes_of(size: int | str) -> int:
     """A number of bytes from a number or a text such as "256 MiB". Raises ValueError."""
     found = _SIZE.fullmatch(str(size).strip())
     number = int(float(found[1]) * _UNITS[(found[2] or "B").lower()]) if found else 0
-    if number < 1 or isinstance(size, bool):
-        raise ValueError(f"size is {size!r}, expected bytes, e.g. 1000000 or '256 MiB'")
+    if not 1 <= number < 1 << 63 or isinstance(size, bool):
+        raise ValueError(f"size is {described(size)}, expected bytes, e.g. 1000000 or '256 MiB'")
     return number
 
 

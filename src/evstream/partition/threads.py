@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from evstream._support.arguments import function as checked_function
 from evstream._support.arguments import whole_number
 from evstream._support.format import Format
 from evstream.errors import EvstreamError
@@ -54,6 +55,7 @@ def map_parts(
         The errors of evstream.parts.
     """
     number = threads_of(threads)
+    checked_function("function", function)
     planned: Iterable[Any]
     if isinstance(parts, (str, os.PathLike)) or _are_files(parts):
         planned = plan_parts(parts, format=format)  # type: ignore[arg-type]

@@ -65,15 +65,16 @@ def sources_of(
 
 def neighbours_joined(sources: Iterable[Any]) -> Iterator[Any]:
     """The sources, with parts that follow one another as one."""
-    last: Any = None
+    waiting: list[Any] = []  # the last source, which the next one may continue
     for source in sources:
-        is_part = isinstance(last, Sectioned) and isinstance(source, Sectioned)
-        one = last.joined(source) if is_part else None
-        if one is None and last is not None:
-            yield last
-        last = source if one is None else one
-    if last is not None:
-        yield last
+        joined = None
+        for last in waiting:
+            if isinstance(last, Sectioned) and isinstance(source, Sectioned):
+                joined = last.joined(source)
+            if joined is None:
+                yield last
+        waiting = [source if joined is None else joined]
+    yield from waiting
 
 
 class Dataset(EventStream):
@@ -112,8 +113,9 @@ class Dataset(EventStream):
         """Open the next file."""
         done = self._current
         done.close()
-        following = next(self._rest, None)
-        if following is None:
+        try:
+            following = next(self._rest)
+        except StopIteration:
             self._ended = True
             return
         self._offset += done.offset - done.start

@@ -172,7 +172,11 @@ class _Scan:
         self._unread = [opened]  # what can be read but once
         if self._is_file:
             self._unread.pop().close()
-        files = FileColumn(file, self._header)
+        try:
+            files = FileColumn(file, self._header)
+        except BaseException:
+            opened.close()
+            raise
         empty = arrow_schema(self._header, files.name).empty_table()
         self.schema = import_extra("polars").from_arrow(empty).schema
 

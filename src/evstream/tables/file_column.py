@@ -20,9 +20,11 @@ FILE = "file"
 
 def column_name(file: bool | str | None) -> str | None:
     """The name of the column: that of FILE for True, another name, or None for False. Raises
-    TypeError for another value."""
+    TypeError for another value, ValueError for a name that cannot be printed."""
     if file is not None and not isinstance(file, (bool, str)):
         raise TypeError(f"file is {described(file)}, expected True, False or a name")
+    if isinstance(file, str) and not file.isprintable():
+        raise ValueError(f"file is {described(file)}, expected a name of printable characters")
     return FILE if file is True else file or None
 
 
