@@ -258,3 +258,9 @@ def test_the_error_of_a_wrong_size_takes_one_line(gul: Path):
     with pytest.raises(ValueError, match=r"^size is ") as error:
         evstream.parts(gul, np.zeros((2, 2)))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("to", ["parquet", "arrow"])
+def test_an_unknown_compression_is_named(to: str):
+    with pytest.raises(errors.EvstreamError, match="files have no loss compression"):
+        evstream.convert(stream(), io.BytesIO(), from_="bin", to=to, compression="loss")

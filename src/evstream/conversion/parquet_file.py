@@ -18,6 +18,7 @@ from evstream.conversion.table import (
     guess_header,
     seekable,
 )
+from evstream.errors import EvstreamError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema, batch_of
 from evstream.tables.batches import BATCH_ROWS
@@ -85,6 +86,9 @@ def write(table: Table, out: Any, options: Options) -> None:
             writer.add_key_value_metadata({FINAL_DELIMITER.decode(): "false"})
 
 
+_CODECS = ("none", "snappy", "gzip", "brotli", "lz4", "zstd")
+
+
 def new_writer(out: Any, schema: pa.Schema, options: Options) -> Any:
     """A ParquetWriter: ids as dictionaries, sidx as deltas, a checksum per page, statistics of
     integers.
@@ -99,10 +103,14 @@ def new_writer(out: Any, schema: pa.Schema, options: Options) -> Any:
     ids = [name for name in integers if name.endswith("_id")]
     ids += [f.name for f in schema if pa.types.is_dictionary(f.type)]
     deltas = {name: "DELTA_BINARY_PACKED" for name in integers if name not in ids}
+    codec = options.compression or "zstd"
+    if codec.lower() not in _CODECS:
+        problem = f"Parquet files have no {codec} compression"
+        raise EvstreamError(problem, expected=", ".join(_CODECS))
     return pq.ParquetWriter(
         out,
         schema,
-        compression=options.compression or "zstd",
+        compression=codec,
         use_dictionary=ids,
         column_encoding=deltas or None,
         write_statistics=integers,
