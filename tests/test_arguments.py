@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -264,3 +265,42 @@ def test_the_error_of_a_wrong_size_takes_one_line(gul: Path):
 def test_an_unknown_compression_is_named(to: str):
     with pytest.raises(errors.EvstreamError, match="files have no loss compression"):
         evstream.convert(stream(), io.BytesIO(), from_="bin", to=to, compression="loss")
+
+
+def test_an_array_in_place_of_a_source_is_named() -> None:
+    with pytest.raises(TypeError, match=r"cannot read|is not a|expected"):
+        evstream.aggregate(np.empty(0), by="item_id")
+
+
+def test_names_of_several_lines_are_shown_in_one(tmp_path: Path) -> None:
+    path = tmp_path / "a\nb"
+    out = evstream.create(path, "loss", len_sample=1)
+    out.close()
+    with pytest.raises(ValueError, match="closed") as caught:
+        out.write_event(1, [1], [[1.0]])
+    assert str(caught.value) == f"{tmp_path}/a\\nb: the stream is closed"
+
+
+@pytest.mark.parametrize("precision", [61, 2**31, 2**70])
+def test_a_precision_has_a_limit(precision: int, gul: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"precision is {precision}, expected 0 to 60"):
+        evstream.convert(gul, tmp_path / "out.csv", precision=precision)
+
+
+def test_a_footer_longer_than_its_file_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "short.parquet"
+    path.write_bytes(b"PAR1" + struct.pack("<i", 14) + b"\0\0PAR1")
+    with pytest.raises(evstream.TableError, match=r"short\.parquet"):
+        evstream.convert(path, tmp_path / "out.bin")
+
+
+def test_header_values_of_json_lines_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"event_id":1,"item_id":1,"sidx":1,"loss":1.0}\n')
+    with pytest.raises(TypeError, match="len_sample"):
+        evstream.convert(path, tmp_path / "out.bin", len_sample=b"9")
+
+
+def test_a_folder_that_no_path_can_name_is_refused(gul: Path) -> None:
+    with pytest.raises(ValueError, match="is not a path"):
+        evstream.convert(gul, "a\0b", to="parquet", partition_by="event_id:10")

@@ -69,6 +69,11 @@ def refuse_other_options(value: Any) -> None:
         raise TypeError(f"storage_options is {described(value)}, expected a dict")
 
 
+def one_line(name: Any) -> str:
+    """The name of a file for an error that has no source of its own: newlines are shown."""
+    return str(name).replace("\n", "\\n").replace("\r", "\\r")
+
+
 def whole_number(name: str, value: Any, least: int = 0) -> int:
     """The argument as an int.
 

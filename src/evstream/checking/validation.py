@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import checked_path, described, whole_number
+from evstream._support.arguments import checked_path, described, one_line, whole_number
 from evstream._support.format import Format
 from evstream._support.schema import Rule
 from evstream.checking.places import Places
@@ -77,7 +77,7 @@ def validate(
     expected = _event_ids(expect_events)
 
     if isinstance(seal, (str, os.PathLike)) and is_several(source):
-        raise ValueError(f"{seal}: one seal for several files, expected True or False")
+        raise ValueError(f"{one_line(seal)}: one seal for several files, expected True or False")
     sources = list(neighbours_joined(sources_of(source))) if is_several(source) else [source]
     checked: list[Validation] = []
     for found in validations(

@@ -13,6 +13,7 @@ from evstream._support.schema import Field
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, number, shown, whole_number
 from evstream.cli.progress import Progress
 from evstream.cli.standard import report
+from evstream.text.limits import MOST_PRECISION
 
 _DESCRIPTION = """\
 Convert between streams (.bin), CSV, Parquet, Arrow (.arrow, .feather) and JSON lines
@@ -155,8 +156,10 @@ def _add_field(group: Any, field: Field, kind: Callable[[str], Any]) -> None:
 
 
 def _decimals(text: str) -> int:
-    if not text.isdecimal() or int(text) > 60:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a number of decimals from 0 to 60")
+    if not text.isdecimal() or int(text) > MOST_PRECISION:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}, expected a number of decimals from 0 to {MOST_PRECISION}"
+        )
     return int(text)
 
 

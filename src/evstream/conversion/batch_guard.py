@@ -81,7 +81,7 @@ class BatchGuard:
         tail = _read(file, max(end - magic - 4, 0), 4)
         length = struct.unpack("<i", tail)[0] if len(tail) == 4 else 0
         footer = b""
-        if 0 < length <= end:  # otherwise the library says what is wrong
+        if 0 < length <= end - magic - 4:  # otherwise the library says what is wrong
             self._refuse(length, self._max_metadata, "a footer", "max_metadata")
             footer = _read(file, end - magic - 4 - length, length)
         file.seek(0)

@@ -79,7 +79,8 @@ def _parser(
     """What parses a block of lines: pyarrow; and where that refuses, Python, one value at a time,
     which takes what is odd and says exactly what is wrong and where."""
     pa = import_arrow()
-    schema = arrow_schema(header)
+    bare = StreamHeader(header.stream, {}, header.widths, header.format)
+    schema = arrow_schema(bare)  # its types; the values are not checked yet
     dtypes = header.row_columns
     own = dict(zip(given, names, strict=True))
     has_text = any(map(is_text, dtypes.values()))

@@ -21,6 +21,7 @@ from evstream.tables.arrow import header_of
 from evstream.tables.arrow_columns import values_of
 from evstream.tables.column_names import streams_of
 from evstream.tables.file_column import FileColumn, column_name
+from evstream.text.limits import MOST_PRECISION
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -70,7 +71,9 @@ class Options:
         for name in ("max_line", "max_batch", "max_metadata"):
             whole_number(name, getattr(self, name), 1)
         if self.precision is not None:
-            whole_number("precision", self.precision)
+            precision = whole_number("precision", self.precision)
+            if precision > MOST_PRECISION:
+                raise ValueError(f"precision is {precision}, expected 0 to {MOST_PRECISION}")
         refuse_other_options(self.storage_options)
         column_name(self.file)
         if self.compression is not None and not isinstance(self.compression, str):

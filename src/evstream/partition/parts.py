@@ -272,6 +272,6 @@ class _Begun:
 
 
 def _name_of(source: Any) -> str:
-    if source == "-":
+    if isinstance(source, str) and source == "-":
         return "<stdin>"
     return source if isinstance(source, str) else str(getattr(source, "name", source))

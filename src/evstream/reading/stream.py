@@ -15,6 +15,7 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 
+from evstream._support.arguments import one_line
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, formats_beside
 from evstream.errors import (
@@ -231,7 +232,7 @@ class EventStream:
         if self._error is not None:
             raise copy.copy(self._error)
         if self._closed and self.clean_end is None:
-            raise ValueError(f"{self.name}: the stream is closed")
+            raise ValueError(f"{one_line(self.name)}: the stream is closed")
         raise EvstreamError(
             "the stream has been read to its end", source=self.name,
             expected="one pass, or another evstream.open",

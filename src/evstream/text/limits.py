@@ -10,3 +10,6 @@ MOST_DECIMALS = 16
 
 SLACK = 32
 """Bytes after a text that kernels may load and store."""
+
+MOST_PRECISION = 60
+"""The largest number of decimals that a caller may ask for."""

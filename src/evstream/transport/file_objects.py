@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from evstream._support.arguments import described
+from evstream._support.arguments import described, one_line
 from evstream.errors import EvstreamError, WriteError
 from evstream.transport.polling import descriptor_of, is_waitable, wait_writable
 
@@ -149,7 +149,7 @@ def refuse_closed(stream: Any, name: str | None = None) -> None:
     """Raise ValueError with the name of an object that is closed: Python's own error has none."""
     is_socket = isinstance(stream, socket.socket)
     if getattr(stream, "closed", False) is True or (is_socket and stream.fileno() < 0):
-        raise ValueError(f"{name or name_of(stream)}: it is closed") from None
+        raise ValueError(f"{one_line(name or name_of(stream))}: it is closed") from None
 
 
 def is_count(size: object, limit: int) -> bool:

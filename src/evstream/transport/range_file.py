@@ -15,7 +15,7 @@ import stat
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from evstream._support.arguments import checked_path, refuse_other_options
+from evstream._support.arguments import checked_path, one_line, refuse_other_options
 from evstream.errors import ChangedSourceError, EvstreamError, TruncatedStreamError
 
 
@@ -78,7 +78,7 @@ class LocalFile:
     def read_at(self, offset: int, view: memoryview) -> None:
         """See RangeFile."""
         if self._descriptor is None:
-            raise ValueError(f"{self.name}: the file is closed")
+            raise ValueError(f"{one_line(self.name)}: the file is closed")
         done = 0
         try:
             while done < len(view):

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from evstream._support.arguments import checked_path, described, refuse_other_options
+from evstream._support.arguments import checked_path, described, one_line, refuse_other_options
 from evstream.errors import WriteError
 from evstream.transport.environment import durable_of
 from evstream.transport.file_objects import (
@@ -109,7 +109,7 @@ class Sink:
         """Write all of `view`. Raises BrokenPipeError if the reader is gone, WriteError for any
         other failure."""
         if self.given_up:
-            raise ValueError(f"{self.name}: the output was given up after an error")
+            raise ValueError(f"{one_line(self.name)}: the output was given up after an error")
         with self._errors_named():
             write_all(self._write, view, self._stream, self._count)
 

@@ -18,6 +18,7 @@ import stat
 from collections.abc import Callable
 
 from evstream._support import unfinished
+from evstream._support.arguments import one_line
 
 
 class WholeFile:
@@ -59,7 +60,7 @@ class WholeFile:
     def fileno(self) -> int:
         """The descriptor, as for file objects."""
         if not self._descriptors:
-            raise ValueError(f"{self._path}: the file is closed")
+            raise ValueError(f"{one_line(self._path)}: the file is closed")
         return self._descriptors[0]
 
     def write(self, view: memoryview) -> int:

@@ -16,6 +16,7 @@ import stat
 from types import TracebackType
 
 from evstream._support import unfinished
+from evstream._support.arguments import checked_path
 from evstream.errors import EvstreamError
 from evstream.transport.environment import durable_of
 from evstream.transport.range_file import is_url, local_path, shown
@@ -46,7 +47,7 @@ class WholeFolder:
                 "a dataset of partitions goes to a folder of this machine",
                 source=shown(str(path)), expected="a path",
             )  # fmt: skip
-        self.name = os.fspath(path)
+        self.name = os.fspath(checked_path(path))
         self._durable = durable_of(durable)
         self._final = os.path.realpath(self.name)
         self._replaces = replaces

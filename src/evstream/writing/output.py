@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import checked_path, described
+from evstream._support.arguments import checked_path, described, one_line
 from evstream.checking.seal import Sealer, refuse_irregular, seal_path
 from evstream.errors import warn
 from evstream.indexing.builder import IndexBuilder
@@ -59,11 +59,11 @@ class Outlet:
         self._index = _path_beside(target, "index", index, index_path, refuse_irregular_target)
         for name, path in (("seal", self._seal), ("index", self._index)):
             if path and is_same_place(path, target):
-                raise ValueError(f"{path}: the {name} would take the place of the stream")
+                raise ValueError(f"{one_line(path)}: the {name} would take the place of the stream")
         if self._seal and self._index and is_same_place(self._seal, self._index):
-            raise ValueError(f"{self._seal}: the seal and the index need a file each")
+            raise ValueError(f"{one_line(self._seal)}: the seal and the index need a file each")
         if self._index and compression_by_name(target) is not None:
-            raise ValueError(f"{target}: a compressed stream has no index")
+            raise ValueError(f"{one_line(target)}: a compressed stream has no index")
         self._durable = durable
         self._header = header
         self._storage_options = storage_options
@@ -101,9 +101,10 @@ class Outlet:
     def refuse_closed(self) -> None:
         """Raise ValueError if nothing can be written any more, or not by this process."""
         if self.closed:
-            raise ValueError(f"{self.name}: the stream is closed")
+            raise ValueError(f"{one_line(self.name)}: the stream is closed")
         if os.getpid() != self._process:
-            raise ValueError(f"{self.name}: the stream is another process's, this one was forked")
+            name = one_line(self.name)
+            raise ValueError(f"{name}: the stream is another process's, this one was forked")
 
     def drain(self, *, whole: bool = False) -> None:
         """Write what waits, up to a place inside a record, or with `whole` to its end.

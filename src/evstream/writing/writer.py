@@ -15,7 +15,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from evstream._support.arguments import described, flag
+from evstream._support.arguments import described, flag, one_line
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format
 from evstream.errors import WriteError
@@ -197,7 +197,7 @@ class Writer:
         """
         self._out.refuse_closed()
         if not self._encoder.is_open:
-            raise ValueError(f"{self.name}: no block is open that could be left so")
+            raise ValueError(f"{one_line(self.name)}: no block is open that could be left so")
         self._encoder.leave_open()
         self.close()
 
