@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 import evstream
 from evstream import errors, event_stream
 from evstream import event_stream as es
+from evstream.cli.program import main
 
 TEXT = np.array(["a"])
 
@@ -304,3 +307,19 @@ def test_header_values_of_json_lines_are_numbers(tmp_path: Path) -> None:
 def test_a_folder_that_no_path_can_name_is_refused(gul: Path) -> None:
     with pytest.raises(ValueError, match="is not a path"):
         evstream.convert(gul, "a\0b", to="parquet", partition_by="event_id:10")
+
+
+def test_an_event_that_is_not_whole_is_named(gul: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cat", str(gul), "--event", "1e9"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"evstream: {gul}: --event 1e+09 is not a whole number, expected event")
+
+
+def test_a_timeout_may_be_any_real_number() -> None:
+    read, write = os.pipe()
+    with (
+        open(read, "rb", 0) as source,
+        open(write, "wb", 0),
+        pytest.raises(evstream.StallError, match=r"for 0\.01 s"),
+    ):
+        evstream.open(source, timeout=Fraction(1, 100))

@@ -17,6 +17,7 @@ from evstream._support.format import Format
 from evstream.cli.arguments import add_stream_arguments, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import Output, report, silence
+from evstream.errors import EvstreamError
 
 Rows = dict[str, Any]
 
@@ -91,6 +92,13 @@ def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Ite
 
     wanted = options.event
     if wanted is not None:  # an id may be any number, those of no stream too
+        if stream.header.block_columns[stream.header.event_column].kind != "f":
+            for event in wanted:
+                if isinstance(event, float):
+                    raise EvstreamError(
+                        f"--event {event:g} is not a whole number", source=stream.name,
+                        expected=f"{stream.header.event_column} as `evstream cat` prints it",
+                    )  # fmt: skip
         wanted = [event for event in wanted if -(2**63) <= event < 2**63]
     selection = Selection(stream.header, wanted)
     absent = set(options.event or ())

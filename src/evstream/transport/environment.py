@@ -46,7 +46,7 @@ def timeout_of(timeout: float | None) -> float | None:
                 f"environment variable EVSTREAM_TIMEOUT is {text!r}, expected seconds above 0"
             ) from None
     check_timeout(timeout)
-    return timeout
+    return float(timeout)  # poll takes no Fraction
 
 
 def _flag(name: str, default: bool) -> bool:
