@@ -8,6 +8,7 @@ import os
 # Thousands of small files need not survive a power cut; test_whole_file.py has its own setting.
 os.environ["EVSTREAM_FSYNC"] = "0"
 import gc
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,10 @@ with contextlib.suppress(ImportError):  # where only the interop tests run there
     settings.register_profile("any machine", deadline=None, derandomize="CI" in os.environ)
     settings.load_profile("any machine")
 
+
+# A program that nohup starts ignores SIGHUP, and so would those that tests start and hang up on.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 PATIENCE = 20
 """Seconds; a test that leaks takes that long."""
