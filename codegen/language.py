@@ -121,7 +121,9 @@ MODULE_NAMES = _words("events layout records")
 # Arguments of `Writer.write_event`, which takes columns by name, and of `evstream.create` and
 # `write_arrow`, which take the fields of a stream header:
 WRITER_NAMES = _words("event_id item_ids losses self")
-CREATE_NAMES = _words("durable format index stream table target validate widths seal")
+CREATE_NAMES = _words(
+    "durable format index storage_options stream table target validate widths seal"
+)
 # The names that a generated package takes from evstream, for its stub:
 FACADE = _words("""
 AbsentEventError AbsentEventWarning AggregationWarning CacheWarning CallbackReader

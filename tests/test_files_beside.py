@@ -72,8 +72,8 @@ def random_bytes(path: Path) -> None:
 KINDS = {
     a_fifo: "not a regular file", a_device: "not a regular file", a_folder: "not a regular file",
     a_dangling_link: "a link that leads nowhere", a_link_to_itself: "Too many levels",
-    an_empty_file: "no seal", a_huge_file: "more than", a_deep_file: "no seal",
-    random_bytes: "no seal",
+    an_empty_file: "not a seal", a_huge_file: "more than", a_deep_file: "not a seal",
+    random_bytes: "not a seal",
 }  # fmt: skip
 
 

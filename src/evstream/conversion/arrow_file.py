@@ -11,6 +11,7 @@ from evstream.conversion.table import (
     Table,
     arrow_errors,
     carried_header,
+    column_names,
     completed,
     conform,
     guess_header,
@@ -42,7 +43,7 @@ def read(source: Source, options: Options) -> Table:
         with arrow_errors("Arrow", source.name):
             reader = pa.ipc.open_file(copy) if is_file else pa.ipc.open_stream(copy)
         carried = carried_header(reader.schema, options, source.name)
-        given = reader.schema.names
+        given = column_names(reader.schema, source.name)
         names = given if carried else stream_names(given, options.format, options.stream)
         header = carried or guess_header(names, options, source.name)
     except BaseException:

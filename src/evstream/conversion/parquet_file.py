@@ -13,6 +13,7 @@ from evstream.conversion.table import (
     Table,
     arrow_errors,
     carried_header,
+    column_names,
     completed,
     conform,
     guess_header,
@@ -53,7 +54,7 @@ def read(source: Source, options: Options) -> Table:
             found = file.schema_arrow
             guard.check_parquet_pages(copy, file.metadata)
         carried = carried_header(found, options, source.name)
-        given = found.names
+        given = column_names(found, source.name)
         names = given if carried else stream_names(given, options.format, options.stream)
         header = carried or guess_header(names, options, source.name)
     except BaseException:

@@ -152,11 +152,22 @@ def guess_header(names: list[str], options: Options, source: str) -> StreamHeade
     raise TableError(f"the columns are {found}", source=source, expected=" or ".join(legal))
 
 
+def column_names(schema: pa.Schema, source: str) -> list[str]:
+    """The names of the columns. Raises TableError for one that is not text."""
+    try:
+        return list(schema.names)
+    except UnicodeDecodeError as error:
+        raise TableError(
+            f"the name of a column is {error.object!r}", source=source, expected="UTF-8"
+        ) from None
+
+
 def carried_header(schema: pa.Schema, options: Options, source: str) -> StreamHeader | None:
     """The header that a file carries in its schema, None without one.
 
     Raises TableError if an option says otherwise, or the columns are not those of the stream.
     """
+    names = column_names(schema, source)
     header = header_of(schema, source, options.format)
     if header is None:
         return None
@@ -168,7 +179,7 @@ def carried_header(schema: pa.Schema, options: Options, source: str) -> StreamHe
                 f"the file says {name} {facts.get(name)}", source=source, expected=f"{value}"
             )
     wanted = list(header.row_columns)
-    if sorted(schema.names) != sorted(wanted):
+    if sorted(names) != sorted(wanted):
         raise TableError(
             f"the columns are {', '.join(schema.names)}", source=source, expected=", ".join(wanted)
         )
