@@ -323,3 +323,13 @@ def test_a_timeout_may_be_any_real_number() -> None:
         pytest.raises(evstream.StallError, match=r"for 0\.01 s"),
     ):
         evstream.open(source, timeout=Fraction(1, 100))
+
+
+@pytest.mark.parametrize("kind", ["arrow", "parquet"])
+def test_a_column_name_that_is_not_text_is_an_error(kind: str, gul: Path, tmp_path: Path) -> None:
+    path = tmp_path / f"gul.{kind}"
+    evstream.convert(gul, path)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"event_id", b"event\xff\xfed"))
+    with pytest.raises(evstream.TableError, match=rf"gul\.{kind}"):
+        evstream.convert(path, tmp_path / "back.bin")

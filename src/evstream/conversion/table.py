@@ -246,7 +246,7 @@ def arrow_errors(kind: str, source: str) -> Generator[None]:
         yield
     except MemoryError:  # pyarrow's own is an ArrowException too
         raise
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
         line = " ".join(str(error).split())
         raise TableError(f"not a valid {kind} file ({line})", source=source) from None
 
