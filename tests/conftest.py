@@ -28,9 +28,16 @@ with contextlib.suppress(ImportError):  # where only the interop tests run there
     settings.load_profile("any machine")
 
 
-# A program that nohup starts ignores SIGHUP, and so would those that tests start and hang up on.
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# What nohup or a shell starts in the background ignores some signals, and so would the programs
+# that tests start and then stop.
+for _number, _handler in (
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGTERM, signal.SIG_DFL),
+    (signal.SIGINT, signal.default_int_handler),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 PATIENCE = 20
 """Seconds; a test that leaks takes that long."""
