@@ -24,6 +24,7 @@ from evstream import (
     StreamHeaderError,
     StreamMismatchError,
     TruncatedStreamError,
+    errors,
 )
 from source_cases import SMALL, as_path, open_descriptors
 
@@ -174,3 +175,16 @@ def test_an_error_of_the_system_names_the_source_and_the_byte() -> None:
 
     with pytest.raises(OSError, match=r"'<Failing>: byte 124'"):
         list(evstream.open(Failing(SMALL)))
+
+
+def test_an_error_is_kept_without_its_traceback() -> None:
+    """Even where a library has copies of errors keep it, as those do that send errors away."""
+
+    class KeptError(TruncatedStreamError):
+        def __copy__(self) -> KeptError:
+            return KeptError(str(self)).with_traceback(self.__traceback__)
+
+    with pytest.raises(KeptError) as caught:
+        raise KeptError("cut")
+    assert caught.value.__traceback__ is not None
+    assert errors.without_traceback(caught.value).__traceback__ is None

@@ -6,11 +6,22 @@ expected. An operator reads the line; a program uses the attributes, which hold 
 
 from __future__ import annotations
 
+import copy
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
+
+E = TypeVar("E", bound=BaseException)
+
+
+def without_traceback(error: E) -> E:
+    """A copy of an error that holds no frame, and so nothing of what raised it. Some libraries
+    (tblib, which comes with Dask) have copies of errors keep their traceback."""
+    found = copy.copy(error)
+    found.__traceback__ = found.__context__ = found.__cause__ = None
+    return found
 
 
 def plain_id(value: Any) -> Any:

@@ -17,7 +17,6 @@ costs no call. It goes on at any byte: what lies between two calls is in the `wa
 
 from __future__ import annotations
 
-import copy
 import inspect
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -33,7 +32,7 @@ from evstream._support.schema import named_widths
 from evstream.compat.event_reader import EventReader
 from evstream.compat.feed import Feed, learn
 from evstream.compat.known_stream import KNOWN, KnownStream
-from evstream.errors import ReaderError, StreamMismatchError
+from evstream.errors import ReaderError, StreamMismatchError, without_traceback
 from evstream.reading.one_reader import OneReader
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourceLike
@@ -135,7 +134,7 @@ class CallbackReader(EventReader):
     def _take_up(self, feeds: Sequence[Feed]) -> None:
         for feed in feeds:
             if feed.refused is not None:
-                raise copy.copy(feed.refused)
+                raise without_traceback(feed.refused)
         self._feeds = list(feeds)
         self._skips = [max(feed.body - feed.base, 0) for feed in feeds]
         for feed in feeds:
@@ -170,7 +169,7 @@ class CallbackReader(EventReader):
             offset = feed.base + feed.part + cursor
             ids = feed.tracker.ids_at(offset) if feed.tracker else {}
             error = outside(header, byte_mv[cursor:], feed.name, offset, ids)
-            feed.refused = copy.copy(error)  # without a traceback, which would hold the stream
+            feed.refused = without_traceback(error)  # which would hold the stream
             raise error
         in_event = self._records[file_idx]["in_event"]
         return cursor, int(event) if status or in_event else 0, 0, bool(status)

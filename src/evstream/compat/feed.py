@@ -12,7 +12,6 @@ forgotten at the end of the stream, or when its header is read again.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +24,7 @@ from evstream.errors import (
     CorruptStreamError,
     ReaderError,
     TruncatedStreamError,
+    without_traceback,
 )
 from evstream.reading.block_tracker import BlockTracker
 from evstream.reading.stream_end import report_unclosed
@@ -109,7 +109,7 @@ class Feed:
         if self._corrupt is not None:
             view = view[: self.received - start]
             if not view:
-                raise copy.copy(self._corrupt)
+                raise without_traceback(self._corrupt)
         size = self.input.readinto(view)
         seen = min(size, self.received - start)  # bytes that were given back and come again
         if size > seen and self.tracker is not None:
@@ -118,7 +118,7 @@ class Feed:
             except CorruptStreamError as error:
                 # A copy has no traceback, which would keep everything in its frames alive for
                 # as long as this feed is remembered.
-                self._corrupt = copy.copy(error)
+                self._corrupt = without_traceback(error)
                 good = max(seen + (error.offset or 0) - self.received, 0)
                 self.input.push_back(bytes(view[good:size]))
                 size = good

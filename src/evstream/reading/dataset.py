@@ -6,12 +6,11 @@ one another are read as one, so that what spans their border is whole; files do 
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from evstream.errors import EvstreamError, StreamMismatchError
+from evstream.errors import EvstreamError, StreamMismatchError, without_traceback
 from evstream.reading.row_decoder import RowOutput
 from evstream.reading.section import Sectioned
 from evstream.reading.stream import EventStream
@@ -177,7 +176,7 @@ class Dataset(EventStream):
             for one in self.streams():
                 yield from read(one)
         except (EvstreamError, OSError) as error:
-            self._error = copy.copy(error)
+            self._error = without_traceback(error)
             raise
         finally:
             self._chunks_left = False

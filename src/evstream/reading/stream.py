@@ -8,7 +8,6 @@ two loops. Two flags say which of them still have something to give.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, cast
@@ -24,6 +23,7 @@ from evstream.errors import (
     SecondStreamError,
     TruncatedStreamError,
     plain_id,
+    without_traceback,
 )
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.block_checks import BlockChecks
@@ -230,7 +230,7 @@ class EventStream:
 
     def _refuse_reading(self) -> NoReturn:
         if self._error is not None:
-            raise copy.copy(self._error)
+            raise without_traceback(self._error)
         if self._closed and self.clean_end is None:
             raise ValueError(f"{one_line(self.name)}: the stream is closed")
         raise EvstreamError(
@@ -264,7 +264,7 @@ class EventStream:
             if self.warns and not self.strict:
                 decoder.checks.finish()
             cause = self._trial.cause_of(error)
-            self._error = copy.copy(cause)  # without its traceback, which leads back here
+            self._error = without_traceback(cause)  # without its traceback, which leads back here
             try:
                 if cause is error:
                     raise

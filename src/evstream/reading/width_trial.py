@@ -24,7 +24,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from evstream.errors import CorruptStreamError, TruncatedStreamError, WidthWarning, warn
+from evstream.errors import (
+    CorruptStreamError,
+    TruncatedStreamError,
+    WidthWarning,
+    warn,
+    without_traceback,
+)
 from evstream.wire.columns import Array, Columns
 from evstream.wire.header import StreamHeader
 from evstream.wire.rules import Checker
@@ -80,7 +86,7 @@ class WidthTrial:
         Raises CorruptStreamError if the stream was written at other widths.
         """
         if self._error is not None:
-            raise copy.copy(self._error)  # a traceback would keep the reader alive
+            raise without_traceback(self._error)  # a traceback would keep the reader alive
         header, size = self.header, len(self._data)
         if header is None or self.is_over or (size < self._next and not ended and not failed):
             return
@@ -110,7 +116,7 @@ class WidthTrial:
             warn(str(error), WidthWarning)
             return
         self._error = error
-        raise copy.copy(error)
+        raise without_traceback(error)
 
     def cause_of(self, error: E) -> E | CorruptStreamError:
         """The error to raise where reading fails with `error`: wrong widths, if these are why."""

@@ -84,6 +84,8 @@ def _reason(text: str) -> str:
     line = text.partition("\n\nDebug source")[0]
     if "body error" in line:
         return "the connection broke before the end of the answer"
+    if "error sending request" in line:
+        return "the connection broke, or there was none"
     line = re.sub(r"^Generic \w+ error: ", "", " ".join(line.split()))
     line = re.sub(r"^Error performing \w+ \S+ in .* - ", "", line)
     line = re.sub(r"(https?://[^\s?]*)\?\S*", r"\1", line)
