@@ -91,6 +91,18 @@ def test_the_name_of_a_stream_goes_before_that_of_a_file(tmp_path: Path) -> None
         assert [event.event_id for event in stream] == [1]
 
 
+@pytest.mark.parametrize("file", [entry[3] for entry in FILES.values()])
+def test_a_stream_with_the_name_of_a_file_is_refused(file: str, tmp_path: Path) -> None:
+    """Any bytes are random numbers: no loss becomes one because of a name."""
+    path = tmp_path / file
+    with evstream.create(path, "loss", len_sample=4) as out:
+        out.write_event(1, [1], [[1.0, 2.0, 3.0, 4.0]])
+    for read in (evstream.read_columns, evstream.validate, evstream.parts):
+        with pytest.raises(evstream.StreamMismatchError, match="begins as a loss stream"):
+            read(path)
+    assert evstream.read_columns(path, stream="loss")["loss"].tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
 @pytest.mark.parametrize("missing", [1, 19])
 def test_a_size_that_does_not_divide_is_an_error(missing: int, tmp_path: Path) -> None:
     path = tmp_path / "items.bin"

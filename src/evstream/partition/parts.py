@@ -13,11 +13,12 @@ import numpy as np
 
 from evstream._support.arguments import checked_path, described, refuse_other_options
 from evstream._support.format import Format
-from evstream._support.known_formats import find_format
+from evstream._support.known_formats import find_format, formats_beside
 from evstream.indexing.files import find_index, index_path
 from evstream.partition.cuts import self_splitting
 from evstream.partition.part import BLOCKS, EVENTS, Part
 from evstream.reading.dataset import is_several, sources_of
+from evstream.reading.first_bytes import refuse_content
 from evstream.reading.ids import Ids, ids_of
 from evstream.transport.compression import compression_by_name, may_be_compressed
 from evstream.transport.endpoints import SourcesLike
@@ -232,6 +233,7 @@ def _header(
     storage_options: Mapping[str, Any] | None,
 ) -> tuple[StreamHeader, Any]:
     """The stream header of a file; and the file, or in place of a pipe what can still be read."""
+    guessed = formats_beside(format) if stream is None else ()
     format, stream = find_format(format, stream, source)
     bare = stream is not None and format.stream(stream).type_word is None
     expands = may_be_compressed(source, bare)
@@ -245,6 +247,9 @@ def _header(
 
     try:
         header = read_header(read, opened.name, stream, widths, format)
+        if guessed and header.spec.type_word is None:
+            first = read(max(known.type_word.size for known in guessed))
+            refuse_content(first, header, guessed, opened.name)
     except BaseException:
         opened.close()
         raise

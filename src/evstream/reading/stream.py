@@ -28,7 +28,7 @@ from evstream.errors import (
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.decoder import Decoder
-from evstream.reading.listed_text import refuse_text
+from evstream.reading.first_bytes import refuse_content
 from evstream.reading.one_reader import OneReader, started
 from evstream.reading.row_decoder import RowDecoder, RowOutput
 from evstream.reading.section import Section, Sectioned, refuse_other
@@ -85,6 +85,7 @@ class EventStream:
         self.sources: Sequence[Any] = [source]
         self.storage_options = storage_options
         part = source if isinstance(source, Sectioned) else None
+        self._guessed = formats_beside(format) if stream is None else ()
         if part is None:
             format, stream = find_format(format, stream, source)
         else:
@@ -98,10 +99,8 @@ class EventStream:
         if isinstance(source, Sectioned):
             source = source.open_section(timeout)
         elif not isinstance(source, Source):
-            source = Source(
-                source, expand=may_be_compressed(source, bare), timeout=timeout,
-                storage_options=storage_options,
-            )  # fmt: skip
+            expand = may_be_compressed(source, bare)
+            source = Source(source, expand=expand, timeout=timeout, storage_options=storage_options)
         self._source: Source | Section = source
         self.name = self._source.name
         try:
@@ -244,8 +243,9 @@ class EventStream:
             window, decoder, decode = self._window, self._decoder, self._decode
             while True:
                 if window.left:
-                    if window.offset == self.header.size == 0:
-                        refuse_text(window.peek_back(0, window.left), self.header, self.name)
+                    if window.offset == self.header.size:
+                        first = window.peek_back(window.offset, window.left)
+                        refuse_content(first, self.header, self._guessed, self.name)
                     self._trial.judge(strict=self.strict)
                     yield decode(window, False)
                     decoder.refuse()
@@ -264,7 +264,7 @@ class EventStream:
             if self.warns and not self.strict:
                 decoder.checks.finish()
             cause = self._trial.cause_of(error)
-            self._error = without_traceback(cause)  # without its traceback, which leads back here
+            self._error = without_traceback(cause)  # which leads back here
             try:
                 if cause is error:
                     raise

@@ -1,0 +1,58 @@
+"""Detect content of another kind in a file without a type word, by its first bytes.
+
+Any bytes can be ids or random numbers. `1`, newline, `2`, newline is the id 171051569: a list is
+refused if its first bytes are lines of numbers, with or without the name of a column above them.
+And a file that is known by its usual name alone, such as random.bin, is refused if it begins with
+the type word of a stream. A word of source 0 is a small number, such as an id, and shows nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from evstream._support.format import Format
+from evstream.errors import CorruptStreamError, StreamMismatchError
+from evstream.wire.header import StreamHeader
+
+_TEXT = re.compile(
+    rb"(\xef\xbb\xbf)?\s*(\"?[A-Za-z][A-Za-z_ ,\"]*\r?\n)?"
+    rb"([+-]?[0-9]+[ \t,;]*\r?\n)+([+-]?[0-9]*\r?)"
+)
+
+
+def is_text(data: bytes) -> bool:
+    """Whether the first bytes of a list are text."""
+    return len(data) > 1 and _TEXT.fullmatch(data[:512]) is not None
+
+
+def refuse_content(
+    first: bytes, header: StreamHeader, guessed: Iterable[Format], source: str
+) -> None:
+    """Raise an EvstreamError if the bytes after the stream header, which the file may lack, are
+    text or a stream. `guessed` are the formats to look at where the caller names no stream."""
+    if header.size == 0 and is_text(first):
+        raise CorruptStreamError(
+            "this is text", source=source, offset=0,
+            expected=f"a binary list, as `evstream convert --stream {header.stream}"
+            " LIST.csv LIST.bin` makes it",
+        )  # fmt: skip
+    if header.spec.type_word is None:
+        _refuse_type_word(header.to_bytes() + first, header, guessed, source)
+
+
+def _refuse_type_word(
+    start: bytes, header: StreamHeader, guessed: Iterable[Format], source: str
+) -> None:
+    for known in guessed:
+        size = known.type_word.size
+        if not size or len(start) < size:
+            continue
+        numbers = known.type_word.unpack(start[:size])
+        found = known.find_stream(numbers["source"], numbers["aggregation"])
+        if found is not None and numbers["source"]:
+            raise StreamMismatchError(
+                f"the name is that of {header.stream}, but this begins as a {found.name} stream",
+                source=source, offset=0,
+                expected=f"another name, or --stream {found.name} or --stream {header.stream}",
+            )  # fmt: skip
