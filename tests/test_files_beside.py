@@ -20,6 +20,15 @@ from evstream.checking.event_list import LONGEST_LINE, read_event_list
 from evstream.checking.seal import LONGEST, Seal
 from evstream.cli.program import main
 from golden_files import GOLDEN
+from odd_files import (
+    a_dangling_link,
+    a_deep_file,
+    a_device,
+    a_fifo,
+    a_folder,
+    a_link_to_itself,
+    an_empty_file,
+)
 from oracle import encode
 from support import child_environment
 
@@ -32,37 +41,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "a.bin"
 
 
-def a_fifo(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def a_device(path: Path) -> None:
-    path.symlink_to("/dev/zero")
-
-
-def a_folder(path: Path) -> None:
-    path.mkdir()
-
-
-def a_dangling_link(path: Path) -> None:
-    path.symlink_to("nowhere")
-
-
-def a_link_to_itself(path: Path) -> None:
-    path.symlink_to(path.name)
-
-
-def an_empty_file(path: Path) -> None:
-    path.touch()
-
-
 def a_huge_file(path: Path) -> None:
     path.touch()
     os.truncate(path, LONGEST + 1)
-
-
-def a_deep_file(path: Path) -> None:
-    path.write_bytes(b"[" * 1_000_000)
 
 
 def random_bytes(path: Path) -> None:

@@ -20,6 +20,7 @@ from evstream.indexing import builder, indexed_file, span_buffer
 from evstream.indexing.indexed_file import IndexedFile
 from evstream.transport import range_file
 from golden_files import LEGAL, golden_bytes
+from odd_files import a_dangling_link, a_device, a_fifo, a_folder
 from oracle import encode
 
 polars = pytest.importorskip("polars")
@@ -412,22 +413,6 @@ def test_an_index_with_wrong_facts_gives_no_row(facts, small, tmp_path):
         evstream.read_columns(path, EVENTS)
     with IndexedFile(str(path), index, index.header) as file, pytest.raises(StaleIndexError):
         list(file.chunks(np.sort(EVENTS)))
-
-
-def a_fifo(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def a_device(path: Path) -> None:
-    path.symlink_to("/dev/zero")
-
-
-def a_folder(path: Path) -> None:
-    path.mkdir()
-
-
-def a_dangling_link(path: Path) -> None:
-    path.symlink_to("nowhere")
 
 
 def a_huge_file(path: Path) -> None:

@@ -26,7 +26,7 @@ from evstream._support.format import Format
 from evstream.errors import SealError
 from evstream.reading.follower import Follower
 from evstream.transport.range_file import beside, is_url, local_path, shown
-from evstream.transport.sink import Sink
+from evstream.transport.sink import Sink, staged
 from evstream.transport.source import Source
 from evstream.wire.columns import Array, differ, run_starts
 from evstream.wire.header import StreamHeader
@@ -77,13 +77,8 @@ class Seal:
     ) -> Sink:
         """The written seal, which appears when the sink is closed."""
         text = json.dumps({"evstream_seal": VERSION, **asdict(self)})
-        sink = Sink(target, durable=durable, storage_options=storage_options)
-        try:
-            sink.write(memoryview(text.encode() + b"\n"))
-        except BaseException:
-            sink.abort()
-            raise
-        return sink
+        data = text.encode() + b"\n"
+        return staged([data], target, durable=durable, storage_options=storage_options)
 
     @classmethod
     def read(cls, path: str | Path, timeout: float | None = None) -> Seal:

@@ -21,7 +21,7 @@ import numpy as np
 
 from evstream._support.format import Format
 from evstream.errors import StaleIndexError
-from evstream.transport.sink import Sink
+from evstream.transport.sink import Sink, staged
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
@@ -146,14 +146,7 @@ class Index:
         storage_options: Mapping[str, Any] | None = None,
     ) -> Sink:
         """The written index, which appears when the sink is closed."""
-        sink = Sink(target, durable=durable, storage_options=storage_options)
-        try:
-            for piece in self._pieces():
-                sink.write(memoryview(piece))
-        except BaseException:
-            sink.abort()
-            raise
-        return sink
+        return staged(self._pieces(), target, durable=durable, storage_options=storage_options)
 
     def _pieces(self) -> list[bytes]:
         arrays = dict(vars(self.stretches))

@@ -15,7 +15,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -257,6 +257,24 @@ def _writer_of(stream: Any) -> Callable[[memoryview], int | None]:
 
 _OPEN_ALREADY = re.compile(r"/dev/(stdout|stderr)|(?:/dev|/proc/self)/fd/([0-9]+)", re.ASCII)
 """Paths of open descriptors."""
+
+
+def staged(
+    pieces: Iterable[bytes],
+    target: Any,
+    *,
+    durable: bool | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Sink:
+    """A sink that holds all of a small file, which appears when the sink is closed."""
+    sink = Sink(target, durable=durable, storage_options=storage_options)
+    try:
+        for piece in pieces:
+            sink.write(memoryview(piece))
+    except BaseException:
+        sink.abort()
+        raise
+    return sink
 
 
 class SinkFile(io.RawIOBase):
