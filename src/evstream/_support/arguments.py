@@ -74,19 +74,27 @@ def one_line(name: Any) -> str:
     return str(name).replace("\n", "\\n").replace("\r", "\\r")
 
 
-def whole_number(name: str, value: Any, least: int = 0) -> int:
-    """The argument as an int.
-
-    Raises TypeError for what is not a whole number, ValueError for one below `least`.
-    """
+def integer(name: str, value: Any) -> int:
+    """The argument as an int. Raises TypeError for what is not a whole number."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = None
     if number is None:
         raise TypeError(f"{name} is {described(value)}, expected a whole number")
-    if number < least:
-        raise ValueError(f"{name} is {number}, expected {least} or more")
+    return number
+
+
+def whole_number(name: str, value: Any, least: int = 0, most: int | None = None) -> int:
+    """The argument as an int.
+
+    Raises TypeError for what is not a whole number, ValueError for one below `least` or above
+    `most`.
+    """
+    number = integer(name, value)
+    if number < least or (most is not None and number > most):
+        expected = f"{least} or more" if most is None else f"{least} to {most}"
+        raise ValueError(f"{name} is {number}, expected {expected}")
     return number
 
 

@@ -71,9 +71,7 @@ class Options:
         for name in ("max_line", "max_batch", "max_metadata"):
             whole_number(name, getattr(self, name), 1)
         if self.precision is not None:
-            precision = whole_number("precision", self.precision)
-            if precision > MOST_PRECISION:
-                raise ValueError(f"precision is {precision}, expected 0 to {MOST_PRECISION}")
+            whole_number("precision", self.precision, most=MOST_PRECISION)
         refuse_other_options(self.storage_options)
         column_name(self.file)
         if self.compression is not None and not isinstance(self.compression, str):

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from evstream._support.format import bound_format
+from evstream._support.known_formats import stream_header_fields
 from evstream.engines.spark_options import lowered, path_in, storage_options_in, widths_in
 from evstream.extras import import_extra
 from evstream.tables.write import write_arrow
@@ -120,7 +120,7 @@ class StreamWriter(DataSourceArrowWriter):
 
 def _header_in(options: Mapping[str, str]) -> StreamHeader:
     """The stream header that the options name. Raises as evstream.create does."""
-    fields = bound_format().stream_header_fields()
+    fields = stream_header_fields(None)
     values: dict[str, Any] = {
         name: int(options[name.lower()]) for name in fields if name.lower() in options
     }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import described
+from evstream._support.arguments import described, integer
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, stream_header_fields
 from evstream._support.schema import Field, Stream, named_widths
@@ -155,12 +154,7 @@ def _checked(f: Field, value: Any, width: str) -> Any:
         if nearest == 0 and value != 0:
             raise WriteError(f"{f.name} is {value}", expected=f"a number that {width} holds")
         return nearest
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None:
-        raise TypeError(f"{f.name} is {described(value)}, expected a whole number")
+    number = integer(f.name, value)
     limits = np.iinfo(width)
     low = limits.min if f.minimum is None else f.minimum
     if not low <= number <= limits.max:
