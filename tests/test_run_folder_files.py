@@ -65,6 +65,16 @@ def test_a_usual_name_of_the_target_names_the_type(tmp_path: Path) -> None:
         assert back.read_bytes() == path.read_bytes(), name
 
 
+def test_an_exposure_of_zero_stays_in_a_table(tmp_path: Path) -> None:
+    """A summary stream has one exposure per block, and fills the gaps of a SELT; a table has its
+    own in each row."""
+    text = tmp_path / "selt.csv"
+    text.write_text(f"{FILES['selt'][2]}\n1,1,1,0.0,0.0\n1,1,1,5.0,100.0\n")
+    evstream.convert(text, tmp_path / "selt.bin")
+    rows = evstream.read_columns(tmp_path / "selt.bin")
+    assert rows["impacted_exposure"].tolist() == [0.0, 100.0]
+
+
 def test_loss_factors_are_counted_blocks(tmp_path: Path) -> None:
     path = tmp_path / "lossfactors.bin"
     path.write_bytes(struct.pack("<iiiififiiif", 0, 1, 2, 3, 0.5, 4, 0.25, 7, 1, 5, 2.0))

@@ -52,7 +52,10 @@ def stream_names(
 
 
 def has_impacted_exposure(names: Iterable[str], header: StreamHeader) -> bool:
-    """Whether the columns of a table are those of a SELT, whose exposures have gaps."""
+    """Whether a table is a SELT, whose exposures have gaps, for a stream
+    with one exposure per block. A file of such rows has the exposure of each row."""
+    if header.block.entry is None:
+        return False
     titles = set(map(_bare, csv_columns(header).values()))
     return {_IMPACTED, _LOSS} <= titles and any(_bare(name) == _IMPACTED for name in names)
 
