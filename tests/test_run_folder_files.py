@@ -113,6 +113,17 @@ def test_a_stream_with_the_name_of_a_file_is_refused(file: str, tmp_path: Path) 
     assert evstream.read_columns(path, stream="loss")["loss"].tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
+def test_a_part_of_a_file_keeps_the_stream_that_the_caller_named(tmp_path: Path) -> None:
+    """Event ids may have the bytes of a type word; who names the stream type means it."""
+    path = tmp_path / "ids.bin"
+    ids = [*struct.unpack("<ii", bytes.fromhex("010000020a000000")), 3, 4]
+    path.write_bytes(struct.pack("<4i", *ids))
+    planned = evstream.parts(path, 8, stream="event_ids")
+    assert len(planned) == 2
+    for source, options in ((path, {"stream": "event_ids"}), (planned, {})):
+        assert evstream.read_columns(source, **options)["event_id"].tolist() == ids
+
+
 @pytest.mark.parametrize("missing", [1, 19])
 def test_a_size_that_does_not_divide_is_an_error(missing: int, tmp_path: Path) -> None:
     path = tmp_path / "items.bin"

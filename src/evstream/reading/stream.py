@@ -85,11 +85,11 @@ class EventStream:
         self.sources: Sequence[Any] = [source]
         self.storage_options = storage_options
         part = source if isinstance(source, Sectioned) else None
-        self._guessed = formats_beside(format) if stream is None else ()
+        formats = formats_beside(format)
+        self._guessed = formats if stream is None and part is None else ()
         if part is None:
             format, stream = find_format(format, stream, source)
         else:
-            formats_beside(format)
             refuse_other(part.header, stream, widths)
             header = part.header
             stream, widths, format = header.stream, header.widths, header.format
