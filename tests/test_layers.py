@@ -23,7 +23,7 @@ LAYERS = [
     ["indexing"],
     ["partition"],
     ["checking", "aggregation"],
-    ["writing"],
+    ["writing", "explaining"],
     ["compat", "merging"],
     ["tables", "event_stream"],
     ["comparison", "conversion", "dropin", "engines"],

@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from evstream.errors import TruncatedStreamError as TruncatedStreamError
     from evstream.errors import WidthWarning as WidthWarning
     from evstream.errors import WriteError as WriteError
+    from evstream.explaining.explain import Explanation as Explanation
+    from evstream.explaining.explain import explain as explain
     from evstream.indexing.builder import build_index as build_index
     from evstream.indexing.index import Index as Index
     from evstream.indexing.opening import open as open
@@ -110,6 +112,7 @@ _HOME = {
     "EventReader": "compat.event_reader",
     "EventStream": "reading.stream",
     "EvstreamError": "errors",
+    "Explanation": "explaining.explain",
     "Finding": "checking.reports",
     "Format": "_support.format",
     "HoleWarning": "errors",
@@ -147,6 +150,7 @@ _HOME = {
     "compare": "comparison",
     "convert": "conversion.convert",
     "create": "writing.writer",
+    "explain": "explaining.explain",
     "iter_batches": "tables.arrow",
     "map_parts": "partition.threads",
     "merge": "merging",

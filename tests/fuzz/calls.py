@@ -107,6 +107,13 @@ def validate(call: Inputs) -> None:
     repr((report, report.to_json(), report.clean))
 
 
+def explain(call: Inputs) -> None:
+    names = ("at", "event", "records", "stream", "timeout", "format")
+    found = evstream.explain(call.source(), **call.options(*names))
+    assert isinstance(found, evstream.Explanation)
+    repr((found.to_text(color=True), found.to_html(), found.problems))
+
+
 def compare(call: Inputs) -> None:
     a = call.source()
     b = a if isinstance(a, str) and call.once_in(3) else call.source()
@@ -399,6 +406,7 @@ COMMANDS: dict[str, list[str]] = {
                 "parquet", "bin", "--from", "--no-fsync", "--sort", "--max-line", "--max-batch",
                 "--max-metadata", "--compression", "--file-column", "--partition-by", "event_id",
                 "--force", "--amplification-options", "--factor-options"],
+    "explain": ["--at", "--event", "--records", "--format", "html", "--color", "always", "3"],
     "merge": ["--same-event", "merge", "refuse", "--order", "inputs", "--force", "--no-fsync"],
     "diff": ["--absolute", "--relative", "--json", "--first", "--ignore-order", "--zeros"],
 }  # fmt: skip
@@ -536,7 +544,7 @@ Kind = Callable[[Inputs], str | None]
 
 WEIGHTS: list[tuple[Kind, int]] = [
     (open_, 14), (table, 10), (dataframe, 4), (batches, 6), (scan, 2), (aggregate, 6),
-    (validate, 8), (compare, 8),
+    (validate, 8), (compare, 8), (explain, 4),
     (callbacks, 6), (write, 12), (write_table, 6), (merge, 10), (convert, 12), (seal, 3),
     (index, 4), (partition, 4), (header, 3), (event_reader, 8), (documented, 8), (command, 24),
 ]  # fmt: skip

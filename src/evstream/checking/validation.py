@@ -173,8 +173,11 @@ class Validation:
         sealed: Seal | None = None,
         sealer: Sealer | None = None,
         severities: tuple[str, ...] = ("error", "warning"),
+        since: int = 0,
     ) -> None:
+        """`since`: list no place in a stretch that ends before this byte; count all."""
         self._stream = stream
+        self._since = since
         self._sealed, self._sealer = sealed, sealer
         self._first = first
         self._checker = Checker(stream.header, severities, screened=True)
@@ -211,7 +214,8 @@ class Validation:
                 "the event is missing",
             )
 
-    def run(self) -> Report:
+    def run(self, until: int | None = None) -> Report:
+        """Read to the end, or to the end of the stretch that has the byte `until`."""
         spec, report = self._stream.header.spec, self._report
         if spec.deprecated:
             text = f"{spec.name} streams are deprecated: {spec.deprecated}"
@@ -219,6 +223,8 @@ class Validation:
         try:
             for chunk in self._stream.chunks():
                 self.look_at(chunk)
+                if until is not None and self._stream.offset > until:
+                    return report
         except (TruncatedStreamError, CorruptStreamError) as error:
             text = error.problem + (f", expected {error.expected}" if error.expected else "")
             is_second = isinstance(error, SecondStreamError) and self._has_rule("single")
@@ -254,6 +260,9 @@ class Validation:
 
     def _add_places(self, rule: Rule, name: str, mask: Array, chunk: Chunk) -> None:
         columns, checker = chunk.columns, self._checker
+        if self._stream.offset <= self._since:
+            self._count(rule, int(mask.sum()))
+            return
         counted = self._report.counts.get(rule.id, 0)
         for at in np.flatnonzero(mask)[: max(self._first - counted, 0)].tolist():
             sidx = None

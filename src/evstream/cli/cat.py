@@ -8,13 +8,12 @@ to the same value at its width.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 from collections.abc import Iterator
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli.arguments import add_stream_arguments, open_stream
+from evstream.cli.arguments import add_stream_arguments, event_id, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import Output, report, silence
 from evstream.errors import EvstreamError
@@ -37,7 +36,7 @@ def add_parser(commands: Any, format: Format) -> None:
     parser.add_argument(
         "--event",
         metavar="N",
-        type=_event,
+        type=event_id,
         action="append",
         help="print only this event; may be repeated",
     )
@@ -119,15 +118,6 @@ def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Ite
     if left:
         for event in sorted(absent):
             report(f"warning: {stream.name}: event {event} is not in the stream")
-
-
-def _event(text: str) -> int | float:
-    with contextlib.suppress(ValueError):
-        return int(text)
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected an event id") from None
 
 
 def _count(text: str) -> int:

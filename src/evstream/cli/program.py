@@ -45,6 +45,7 @@ Read and check catastrophe-model event streams (loss, gul, summary, cdf).
   evstream convert gul.bin gul.parquet  convert it to a table, or a table to a stream
   evstream merge a.bin b.bin all.bin    merge several streams into one
   evstream diff a.bin b.bin             show where two streams differ
+  evstream explain gul.bin              show its bytes at the first place that is wrong
   evstream demo                         run a model, a summary and a report
 
 FILE may be - for stdin, and may be compressed with gzip or zstd. Commands that take several files
@@ -61,6 +62,7 @@ def main(
         convert,
         demo,
         diff,
+        explain,
         generate,
         index,
         info,
@@ -82,7 +84,7 @@ def main(
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
     )
-    modules = [info, cat, validate, seal, index, convert, merge, diff, warmup]
+    modules = [info, cat, validate, seal, index, convert, merge, diff, explain, warmup]
     for module in [*modules, demo, generate] if own else modules:
         module.add_parser(commands, format)
     options = parser.parse_args(arguments)
