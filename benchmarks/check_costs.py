@@ -16,8 +16,8 @@ import numba
 import numpy as np
 
 import evstream
+from evstream.checking.one_stream import Validation
 from evstream.checking.seal import Sealer
-from evstream.checking.validation import Validation
 from evstream.reading.stream import EventStream
 from evstream.reading.width_trial import FIRST, WidthTrial
 

@@ -123,6 +123,21 @@ def test_findings_do_not_depend_on_where_the_stretches_end(rule, chunk, monkeypa
     assert sorted(map(str, places[0])) == sorted(map(str, places[1]))
 
 
+def test_an_event_that_comes_back_counts_once_in_any_stretches(monkeypatch):
+    """Its blocks are in several stretches."""
+    many = [((1, item), GOOD) for item in range(2, 30)]
+    data = loss(((1, 1), GOOD), ((2, 1), GOOD), *many)
+    original = EventStream.__init__
+
+    def small(self, *arguments, **options):
+        original(self, *arguments, **options | {"chunk": 256})
+
+    monkeypatch.setattr(EventStream, "__init__", small)
+    report = check(data)
+    assert report.counts == {"events-contiguous": 1}
+    assert [finding.offset for finding in report.findings] == [104]
+
+
 @pytest.mark.parametrize("rule", [r for r in BROKEN if layout.RULES[r].check in CHECKS])
 def test_a_rule_needs_no_other_rule(rule, monkeypatch):
     """A rule added to the spec, or left out of it, changes nothing about the others."""

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
-from evstream.reading.stream import EventStream
 from evstream.wire.columns import Array, Chunk
+from evstream.wire.header import StreamHeader
 
 CONTEXT = 8
 """Bytes shown of the place of a finding."""
 
 
+class Stretches(Protocol):
+    """What an EventStream is here."""
+
+    header: StreamHeader
+
+    def peek_back(self, offset: int, size: int) -> bytes:
+        """Bytes of the chunk that was decoded last."""
+
+
 class Places:
     """Where the blocks and entries of a stretch lie in the stream."""
 
-    def __init__(self, stream: EventStream) -> None:
+    def __init__(self, stream: Stretches) -> None:
         header = stream.header
         block = header.block
         self._stream = stream

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from evstream._support.format import Format
+from evstream.checking.one_stream import Validation, broken_rules
 from evstream.checking.reports import Report
 from evstream.checking.seal import Seal, Sealer
-from evstream.checking.validation import Validation, broken_rules
 from evstream.errors import EvstreamError, TruncatedStreamError, WriteError
 from evstream.indexing.builder import IndexBuilder
 from evstream.reading.stream import EventStream

@@ -16,7 +16,6 @@ from evstream.cli.arguments import (
     add_stream_arguments,
     fail,
     jobs_for,
-    open_stream,
 )
 from evstream.cli.progress import Progress
 from evstream.cli.standard import report
@@ -69,16 +68,17 @@ def run_seal(options: argparse.Namespace) -> int:
     """Seal each file that can be; 2 if any cannot."""
     from evstream.partition.threads import in_order
 
-    status, threads, stopped = 0, jobs_for(options.files, options.jobs), Event()
+    status, stopped = 0, Event()
+    at_once, threads = jobs_for(options.files, options.jobs)
 
     def attempt(file: str) -> Exception | None:
         try:
-            _seal(file, options, None if threads == 1 else stopped)
+            _seal(file, options, threads, None if at_once == 1 else stopped)
         except (EvstreamError, OSError) as error:
             return error
         return None
 
-    found = in_order(attempt, options.files, threads, stopped.set)
+    found = in_order(attempt, options.files, at_once, stopped.set)
     for file, failure in zip(options.files, found, strict=True):
         try:
             if failure is not None:
@@ -91,10 +91,10 @@ def run_seal(options: argparse.Namespace) -> int:
     return status
 
 
-def _seal(file: str, options: argparse.Namespace, stopped: Event | None) -> None:
+def _seal(file: str, options: argparse.Namespace, threads: int, stopped: Event | None) -> None:
     """Seal a file; `stopped` is set when others are sealed meanwhile and nobody waits any more."""
-    from evstream.checking.seal import Sealer, refuse_irregular, seal_path
-    from evstream.checking.validation import Validation, broken_rules
+    from evstream.checking.seal import refuse_irregular, seal_path
+    from evstream.checking.sealing import seal_of
 
     if file == "-" or (os.path.exists(file) and not os.path.isfile(file)):
         problem = "not a file: a stream from a pipe is sealed by `evstream tee`"
@@ -102,23 +102,14 @@ def _seal(file: str, options: argparse.Namespace, stopped: Event | None) -> None
     refuse_same_file([file], [seal_path(file)])
     with contextlib.suppress(FileNotFoundError):
         refuse_irregular(seal_path(file))
-    with open_stream(file, options) as stream:
-        header = stream.header
-        name = stream.name
-    sealer = Sealer(name, header)
-    with (
-        open_stream(file, options, tap=sealer.update) as stream,
-        Progress(name, stream.size, alone=stopped is None) as progress,
-    ):
-        validation = Validation(stream, 1, severities=("error",))
-        for chunk in stream.chunks():
-            if stopped is not None and stopped.is_set():
-                return
-            validation.look_at(chunk)
-            progress.update(stream.offset)
-    if (broken := broken_rules(validation.report)) is not None:
-        raise broken
-    sealer.finish().write(seal_path(file), durable=False if options.no_fsync else None)
+    size = os.path.getsize(file) if os.path.isfile(file) else None
+    with Progress(file, size, alone=stopped is None) as progress:
+        seal = seal_of(
+            file, threads, stream=options.stream, widths=dict(options.width), strict=options.strict,
+            timeout=options.timeout, format=options.spec_format, stopped=stopped,
+            progress=progress.update,
+        )  # fmt: skip
+    seal.write(seal_path(file), durable=False if options.no_fsync else None)
 
 
 def run_tee(options: argparse.Namespace) -> int:

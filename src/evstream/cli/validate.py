@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     status = 0
     all_found = validations(
         options.files,
-        jobs_for(options.files, options.jobs),
+        *jobs_for(options.files, options.jobs),
         first=options.first,
         seal=options.seal or True,
         stream=options.stream,

@@ -18,9 +18,9 @@ import numpy as np
 
 from evstream._support.arguments import checked_path, described, whole_number
 from evstream._support.format import Format
+from evstream.checking.one_stream import Validation
 from evstream.checking.places import Places
 from evstream.checking.reports import Finding
-from evstream.checking.validation import Validation
 from evstream.errors import (
     AbsentEventError,
     EvstreamError,

@@ -47,6 +47,7 @@ class PartRead(Generic[T]):
         offset: up to where it was read.
         clean_end, unclosed: as of EventStream, of this part and those before it.
         error: the error that ended it; None at its end.
+        tap: what was shown its bytes; None for nothing.
     """
 
     value: T
@@ -57,6 +58,7 @@ class PartRead(Generic[T]):
     unclosed: TruncatedStreamError | None
     checks: BlockChecks
     error: EvstreamError | OSError | None
+    tap: Any = None
 
 
 def large_parts(
@@ -65,17 +67,19 @@ def large_parts(
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     format: Format | None = None,
+    index: str | None = None,
 ) -> Parts | None:
     """The parts in which to read large files; None where one pass is as good: for pipes,
-    compressed files, URLs, small files, and a file that cannot be cut. Raises as evstream.parts.
+    compressed files, URLs, small files, and a file that cannot be cut; by its index, if `index` is
+    "auto". Raises as evstream.parts.
     """
     if isinstance(source, Parts):
         return None
     paths = sources_of(source) if is_several(source) else [source]
     if not all(map(_is_plain_file, paths)) or sum(map(os.path.getsize, paths)) < SMALL:
         return None
-    planned = parts(paths, PART, stream=stream, widths=widths, format=format, index=None)
-    can_cut = len(paths) > 1 or self_splitting(planned.header)
+    planned = parts(paths, PART, stream=stream, widths=widths, format=format, index=index)
+    can_cut = len(planned) > 1 or self_splitting(planned.header)
     return planned if can_cut else None
 
 
@@ -93,19 +97,29 @@ def read_parts(
     begin: Callable[[EventStream, Section, Part], tuple[T, Iterator[Any]]],
     threads: int,
     strict: bool | None = None,
+    *,
+    warn: bool = True,
+    tap: Callable[[], Any] | None = None,
 ) -> Iterator[PartRead[T]]:
     """What is made of each part, in order; warnings and errors as of one pass.
 
     Args:
         begin: takes an unread stream, where it lies, and the part; returns a value, and an iterator
             that makes it as it is drawn.
+        warn: False suppresses warnings at the end, as for EventStream.
+        tap: makes an object for each part, whose `begin` gets the offset of its first byte, and
+            `update` all its bytes.
     """
     strict = strict_of(strict)
 
     def read(part: Part) -> PartRead[T]:
-        with EventStream(part, strict=strict, warn=False) as stream:
+        seen = None if tap is None else tap()
+        look = None if seen is None else seen.update
+        with EventStream(part, strict=strict, warn=False, tap=look) as stream:
             section = stream.source
             assert isinstance(section, Section)
+            if seen is not None:
+                seen.begin(section.start)
             value, steps = begin(stream, section, part)
             first = section.first_block()
             error: EvstreamError | OSError | None = None
@@ -116,7 +130,7 @@ def read_parts(
                 error = caught
             return PartRead(
                 value, part, first, stream.offset, stream.clean_end, stream.unclosed,
-                stream.checks, error,
+                stream.checks, error, seen,
             )  # fmt: skip
 
     whole: PartRead[T] | None = None
@@ -125,15 +139,15 @@ def read_parts(
             found.checks.follow(whole.checks)
             found.unclosed = found.unclosed or whole.unclosed
             found.clean_end = found.clean_end and whole.clean_end
-        elif whole is not None:
+        elif whole is not None and warn:
             _report(whole, strict)
         whole = found
         yield found
         if found.error is not None:
-            if not strict:
+            if warn and not strict:
                 found.checks.finish()
             raise found.error
-    if whole is not None:
+    if whole is not None and warn:
         _report(whole, strict)
 
 

@@ -202,7 +202,8 @@ def _contiguous(checker: Memory, name: str, events: Array, columns: Columns) -> 
     finished = checker.finished_events.as_set()
     started: set[Any] = set()
     for start, event in zip(starts, runs, strict=True):
-        if event in started or event in finished:
+        goes_on = not started and event == checker.event
+        if not goes_on and (event in started or event in finished):
             bad[start] = True
         started.add(event)
     checker.when_passed(lambda: remember_events(checker, events[starts]))
@@ -300,6 +301,9 @@ CHECKS: dict[str, Check] = {
 
 ONE_BY_ONE = {"positive", "not_negative", "finite", "fraction"}
 """Checks that need nothing but a value."""
+
+IN_LINE = {"consecutive", "once_in_list"}
+"""Checks that compare each block with the one before it, whatever its event."""
 
 OVER_BLOCKS = {"required_special", "reaches_one"}
 """Checks of an entry field that judge whole blocks."""

@@ -16,7 +16,7 @@ from evstream._support.schema import Rule
 from evstream.errors import plain_id
 from evstream.wire.columns import Array, Columns, ids_at
 from evstream.wire.header import StreamHeader
-from evstream.wire.rule_checks import CHECKS, ONE_BY_ONE, OVER_BLOCKS, Check, Memory
+from evstream.wire.rule_checks import CHECKS, IN_LINE, ONE_BY_ONE, OVER_BLOCKS, Check, Memory
 
 if TYPE_CHECKING:
     from evstream.wire.screen import Screen
@@ -92,6 +92,19 @@ class Checker(Memory):
         if self._specials:
             sidx = columns.entry[0][columns.offsets[-2] :]  # special sidx need it there
             self.seen_specials |= self._specials.intersection(sidx[sidx < 0].tolist())
+
+    @property
+    def unique_fields(self) -> list[str]:
+        """Fields whose values must not be twice in an event."""
+        return [name for rule, name, _ in self._checks if rule.check == "unique_in_event"]
+
+    @property
+    def is_joinable(self) -> bool:
+        """Whether `follow` can put together what was found in stretches apart."""
+        header = self.header
+        has_numbers = header.block_columns[header.event_column].kind in "iuS"
+        in_line = {rule.id for rule, _, _ in self._checks if rule.check in IN_LINE}
+        return header.block.entry is not None and has_numbers and not in_line
 
     def column(self, name: str, columns: Columns) -> Array:
         """A column by its field name."""

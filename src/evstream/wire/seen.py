@@ -37,6 +37,23 @@ class Seen:
         if len(self._pieces) == MOST_PIECES:
             self._pieces = [np.concatenate(self._pieces)]
 
+    def join(self, other: Seen) -> None:
+        """Add all of another collection, which is given up."""
+        self._pieces += other._pieces
+        self._set |= other._set
+        if other.highest is not None:
+            highest = other.highest
+            self.highest = highest if self.highest is None else np.maximum(self.highest, highest)
+        if len(self._pieces) >= MOST_PIECES:
+            self._pieces = [np.concatenate(self._pieces)]
+
+    def has_any_of(self, other: Seen) -> bool:
+        """Whether some ids are in both."""
+        ascends = self.highest is not None and all(p.min() > self.highest for p in other._pieces)
+        if ascends and not other._set:
+            return False
+        return not self.as_set().isdisjoint(other.as_set())
+
     def as_set(self) -> set[Any]:
         """All ids; do not change it."""
         for piece in self._pieces:
