@@ -27,7 +27,7 @@ LAYERS = [
     ["compat", "merging"],
     ["tables", "event_stream"],
     ["comparison", "conversion", "dropin", "engines"],
-    ["binding", "include"],
+    ["results", "binding", "include"],
     ["cli"],
     ["console"],
 ]

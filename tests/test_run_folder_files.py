@@ -113,7 +113,7 @@ def test_a_stream_with_the_name_of_a_file_is_refused(file: str, tmp_path: Path) 
     assert evstream.read_columns(path, stream="loss")["loss"].tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
-def test_a_part_of_a_file_keeps_the_stream_that_the_caller_named(tmp_path: Path) -> None:
+def test_a_part_keeps_the_stream_that_the_caller_named(tmp_path: Path) -> None:
     """Event ids may have the bytes of a type word; who names the stream type means it."""
     path = tmp_path / "ids.bin"
     ids = [*struct.unpack("<ii", bytes.fromhex("010000020a000000")), 3, 4]

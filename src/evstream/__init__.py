@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from evstream.partition.parts import parts as parts
     from evstream.partition.threads import map_parts as map_parts
     from evstream.reading.stream import EventStream as EventStream
+    from evstream.results.event_tables import elt as elt
+    from evstream.results.table import ResultTable as ResultTable
     from evstream.tables.arrow import arrow_reader as arrow_reader
     from evstream.tables.arrow import iter_batches as iter_batches
     from evstream.tables.arrow import read_arrow as read_arrow
@@ -125,6 +127,7 @@ _HOME = {
     "Parts": "partition.parts",
     "ReaderError": "errors",
     "Report": "checking.reports",
+    "ResultTable": "results.table",
     "RowsWarning": "errors",
     "Seal": "checking.seal",
     "SealError": "errors",
@@ -150,6 +153,7 @@ _HOME = {
     "compare": "comparison",
     "convert": "conversion.convert",
     "create": "writing.writer",
+    "elt": "results.event_tables",
     "explain": "explaining.explain",
     "iter_batches": "tables.arrow",
     "map_parts": "partition.threads",

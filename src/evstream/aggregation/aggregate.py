@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,9 @@ import numpy as np
 from evstream._support.arguments import list_of_names
 from evstream._support.format import Format
 from evstream.aggregation.partial import Groups, Partial, refuse_text
-from evstream.indexing.files import find_index
 from evstream.indexing.opening import chunks_of
-from evstream.partition.parts import Parts
-from evstream.partition.parts import parts as plan_parts
-from evstream.partition.threads import in_order, threads_of
-from evstream.reading.dataset import is_several
+from evstream.partition.each_part import each_part
 from evstream.reading.ids import Ids, ids_of
-from evstream.reading.section import Sectioned
 from evstream.reading.sources import open_stream
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array, Chunk
@@ -67,38 +61,16 @@ def aggregate(
         ValueError: `by` names a column that blocks do not have.
     """
     options: dict[str, Any] = {"events": events, "sidx": sidx, "strict": strict, "format": format}
-    options |= {"stream": stream, "widths": widths}
-    if not isinstance(sources, Parts) and _is_one(sources, events, format):
-        return partial_aggregate(sources, by, timeout=timeout, **options).table()
-    planned = sources
-    if not _are_parts(sources):
-        planned = plan_parts(sources, stream=stream, widths=widths, format=format)
-        options |= {"stream": None, "widths": None}
-    parts: Iterable[Any] = planned  # type: ignore[assignment]
     groups: Groups | None = None
-    number = threads_of(threads)
-    for partial in in_order(lambda part: partial_aggregate(part, by, **options), parts, number):
+    for partial in each_part(
+        lambda part, **more: partial_aggregate(part, by, **options, **more), sources,
+        threads=threads, events=events, stream=stream, widths=widths, timeout=timeout,
+        format=format,
+    ):  # fmt: skip
         groups = groups or Groups(partial.by, list(partial.sums))
         groups.merge(partial)
     assert groups is not None  # there is a part of every file
     return groups.partial().table()
-
-
-def _are_parts(sources: Any) -> bool:
-    """Whether each item of a source is to be read as it is."""
-    is_list = isinstance(sources, (list, tuple))
-    return isinstance(sources, Parts) or (
-        is_list and any(isinstance(s, Sectioned) for s in sources)
-    )
-
-
-def _is_one(sources: Any, events: Ids, format: Format | None) -> bool:
-    """Whether a source is read as it is: no file, or one whose index shows where the events are."""
-    if is_several(sources):
-        return False
-    if not isinstance(sources, (str, os.PathLike)) or sources == "-":
-        return True
-    return events is not None and find_index(sources, None, format) is not None
 
 
 def partial_aggregate(

@@ -45,6 +45,7 @@ Read and check catastrophe-model event streams (loss, gul, summary, cdf).
   evstream convert gul.bin gul.parquet  convert it to a table, or a table to a stream
   evstream merge a.bin b.bin all.bin    merge several streams into one
   evstream diff a.bin b.bin             show where two streams differ
+  evstream elt summary.bin              print the event loss table of a summary stream
   evstream explain gul.bin              show its bytes at the first place that is wrong
   evstream demo                         run a model, a summary and a report
 
@@ -62,6 +63,7 @@ def main(
         convert,
         demo,
         diff,
+        elt,
         explain,
         generate,
         index,
@@ -85,7 +87,7 @@ def main(
         title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
     )
     modules = [info, cat, validate, seal, index, convert, merge, diff, explain, warmup]
-    for module in [*modules, demo, generate] if own else modules:
+    for module in [*modules, elt, demo, generate] if own else modules:
         module.add_parser(commands, format)
     options = parser.parse_args(arguments)
     if hasattr(options, "files"):

@@ -14,17 +14,18 @@ from evstream._support.format import Format
 from evstream._support.known_formats import find_format, stream_header_fields
 from evstream.conversion import partitions, several_files
 from evstream.conversion.formats import FORMATS, Options, Table, format_of, module_of
+from evstream.conversion.output import compressed
 from evstream.conversion.parallel import ahead
 from evstream.conversion.several_files import Streams, is_opened_here
 from evstream.conversion.stream_file import checked, copy
-from evstream.conversion.table import complete_header, completed, missing_fields
+from evstream.conversion.table import complete_header, missing_fields
 from evstream.errors import EvstreamError, TableError
 from evstream.partition.part import Part
 from evstream.reading.dataset import sources_of
 from evstream.tables.batches import BATCH_ROWS, join_rows
 from evstream.tables.column_names import fill_exposures
 from evstream.tables.file_column import FILE
-from evstream.transport.compression import compression_by_name, compressor, may_be_compressed
+from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourcesLike, TargetLike
 from evstream.transport.range_file import is_url, shown
 from evstream.transport.same_file import refuse_same_file
@@ -162,7 +163,7 @@ def convert(
             sink = Sink(target, durable=options.durable, storage_options=storage)
             stack.enter_context(sink)
         if input_format == output_format == "bin" and not sort and not is_several:
-            with _compressed(SinkFile(sink), target) as out:
+            with compressed(SinkFile(sink), target) as out:
                 copy(opened, out, options, progress)
             return
         table = (
@@ -182,7 +183,7 @@ def convert(
         if keys is not None:
             partitions.write(table, folder, keys, options)
             return
-        with _compressed(SinkFile(sink), target) as out:
+        with compressed(SinkFile(sink), target) as out:
             module_of(output_format).write(table, out, options)
         if infers and output_format == "bin":
             name, option = table.header.samples_field, _option(table.header.samples_field)
@@ -232,17 +233,6 @@ def _expands(source: Any, input_format: str, options: Options) -> bool:
     format, stream = find_format(options.format, options.stream)
     bare = stream is not None and format.stream(stream).type_word is None
     return input_format != "bin" or may_be_compressed(source, bare)
-
-
-@contextmanager
-def _compressed(file: SinkFile, target: TargetLike) -> Generator[Any]:
-    """The file, compressed as the name of the target says."""
-    kind = compression_by_name(target)
-    if kind is None:
-        yield file
-        return
-    with completed(compressor(kind, file)) as out:
-        yield out
 
 
 @contextmanager

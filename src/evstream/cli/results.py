@@ -1,0 +1,61 @@
+"""What the commands of result tables have in common: their input, and where the table goes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, whole_number
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """The summary stream, the output, and the options of streams."""
+    parser.add_argument(
+        "input", metavar="SUMMARY",
+        help="a summary stream, - for stdin; or a pattern or folder of them",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default="-",
+        help="write the table to FILE: .csv, .parquet, .arrow, .jsonl or .bin (default: CSV to"
+        " stdout)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--precision", type=whole_number, metavar="N",
+        help="decimals of floats in CSV (default: the fewest digits that give the same number)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--jobs", metavar="N", type=whole_number,
+        help="threads (default: the cores that this process may use); the output is the same",
+    )  # fmt: skip
+    parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
+    add_stream_arguments(parser)
+
+
+def stream_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The options of the summary stream, as the library names them.
+
+    Raises ValueError for --stream of another type: a result has summary streams alone.
+    """
+    if options.stream not in (None, "summary"):
+        raise ValueError(f"--stream is {options.stream}, expected summary")
+    return {
+        "threads": options.jobs,
+        "widths": dict(options.width),
+        "strict": options.strict,
+        "timeout": options.timeout,
+    }
+
+
+def write(options: argparse.Namespace, header: Any, batches: Iterator[Any]) -> None:
+    """Write the rows where the options say."""
+    from evstream.conversion.formats import Options
+    from evstream.conversion.output import write_rows
+    from evstream.transport.listing import expand_sources, names_several
+    from evstream.transport.same_file import refuse_same_file
+
+    name = options.input
+    refuse_same_file(expand_sources(name) if names_several(name) else [name], [options.output])
+    durable = False if options.no_fsync else None
+    what = Options(precision=options.precision, durable=durable)
+    write_rows(header, batches, options.output, what)
