@@ -198,7 +198,7 @@ class CBlock:
     count_minimum: str | None
     number: int
     widths: CWidths
-    ids: tuple[CField, ...]
+    zeros: tuple[CField, ...]
     reserved: tuple[tuple[CField, str], ...]
     holes: bool
     is_limited: bool
@@ -280,7 +280,7 @@ def header(spec: Spec) -> CHeader:
     blocks = tuple(_block(spec, m, by_name, delimiters, names) for m in plan.block_modules(spec))
     return CHeader(
         has_text=any(f.text for r in by_name.values() for f in r.fields),
-        has_text_ids=any(f.text for b in blocks if b.holes for f in b.ids),
+        has_text_ids=any(f.text for b in blocks if b.holes for f in b.zeros),
         numbers=tuple(_number(dtype) for dtype in TYPES if dtype in dtypes),
         type_word=_number(type_word),
         constants=tuple(
@@ -466,6 +466,7 @@ def _block(
         for field, placed in zip(of_header.fields, module.header.fields, strict=True)
         for value in placed.reserved
     )
+    ids = tuple(f for f in of_header.fields if f.dtype[0] != "f" and f is not count)
     floats = (f for f in (entry.fields if entry else ()) if f.dtype in SMALLEST_NORMAL)
     value = next(floats, None)
     return CBlock(
@@ -478,7 +479,7 @@ def _block(
         count_minimum=next((low for f, low in of_header.minimums if f is count), None),
         number=_block_numbers(spec)[block.name],
         widths=_widths(spec, module.widths),
-        ids=tuple(f for f in of_header.fields if f.dtype[0] != "f" and f is not count),
+        zeros=ids if entry else of_header.fields,
         reserved=reserved,
         holes=any(value == "0" for _, value in reserved),
         is_limited=module.delimiter is not None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from c_programs import WIDTHS, Job, compile_with, program, run
+from generated_packages import write_package
 from oracle import encode
 
 __all__ = ["program"]  # a fixture
@@ -163,6 +164,30 @@ def test_a_hole_is_reported_and_reading_goes_on(tmp_path: Path) -> None:
     cdf = len(a_stream("cdf", [1], None))
     assert ended.stdout == f"hole {len(loss)}\nend\nhole {cdf}\nend\nhole 4\nend\n"
     assert ended.returncode == 0
+
+
+def test_a_record_of_ids_0_is_a_hole_if_all_of_it_is_0(tmp_path: Path) -> None:
+    write_package(Path(__file__).parents[1] / "spec" / "files.yaml", tmp_path, "run_files", ["c"])
+    source, data = tmp_path / "hole.c", struct.pack("<iiiff", 0, 0, 0, 5.0, 1.0) + bytes(20)
+    source.write_text(f"""
+        #include <stdio.h>
+        #include "run_files.h"
+        int main(void)
+        {{
+            static const unsigned char data[] = {{{", ".join(map(str, data))}}};
+            run_files_reader r; run_files_selt_record_f4 row;
+            run_files_begin(&r, RUN_FILES_AT_BLOCK);
+            run_files_feed(&r, data, sizeof data);
+            printf("%d", run_files_next_selt_row_f4(&r, &row) == RUN_FILES_BLOCK);
+            printf("%d", run_files_next_selt_row_f4(&r, &row) == RUN_FILES_HOLE);
+            printf(" reserved %d\\n", (int)r.reserved);
+            return 0;
+        }}
+    """)
+    folder = tmp_path / "run_files" / "include"
+    compile_with("c", source, f"-I{folder}", "-o", tmp_path / "hole")
+    ended = subprocess.run([tmp_path / "hole"], capture_output=True, text=True, check=True)
+    assert ended.stdout == "11 reserved 1\n"
 
 
 def test_a_block_of_id_zero_with_entries_is_no_hole(program: Path, tmp_path: Path) -> None:

@@ -160,6 +160,89 @@ def test_numbers_go_on_over_the_chunks_of_a_file(tmp_path: Path) -> None:
     assert numbers.dtype == np.uint32
 
 
+WITHOUT_IDS = {"coverages", "quantile", "random"}
+"""Records of one float, for which 0 is legal."""
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in WITHOUT_IDS])
+def test_zero_bytes_in_a_file_of_ids_are_a_hole(name: str, tmp_path: Path) -> None:
+    _, record, _, file = FILES[name]
+    path, size = tmp_path / file, struct.calcsize(letters(record, "narrow"))
+    data = bytearray(packed(name, "narrow"))
+    start = len(data) - 4 * size
+    data[start : start + 2 * size] = bytes(2 * size)
+    path.write_bytes(data)
+    said = f"{file}: byte {start}: blocks of zero bytes alone \\(2 in the stream\\)"
+    with pytest.warns(evstream.HoleWarning, match=said):
+        assert len(next(iter(evstream.read_columns(path).values()))) == 5
+    with pytest.raises(evstream.CorruptStreamError, match=f"byte {start}: zero bytes where"):
+        evstream.read_columns(path, strict=True)
+    report = evstream.validate(path)
+    assert report.counts.keys() & {
+        "id-positive",
+        "vulnerability-positive",
+        "return-period-positive",
+    }
+
+
+def holed_items(folder: Path) -> Path:
+    """Of 20 items, numbers 6 to 10 are lost."""
+    path, record = folder / "items.bin", struct.Struct("<iIIiI")
+    lines = [record.pack(*(n,) * 5) if not 6 <= n <= 10 else bytes(20) for n in range(1, 21)]
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def test_every_reader_of_a_file_reports_a_hole(tmp_path: Path) -> None:
+    path = holed_items(tmp_path)
+    said = "items.bin: byte 100: blocks of zero bytes alone"
+    readers = {
+        "events": lambda: list(evstream.open(path)),
+        "chunks": lambda: list(evstream.open(path).chunks()),
+        "batches": lambda: list(evstream.iter_batches(path)),
+        "dataframe": lambda: evstream.read_pandas(path),
+        "query": lambda: evstream.scan_polars(path).collect(),
+        "sums": lambda: evstream.aggregate(path, "coverage_id"),
+        "parts": lambda: evstream.aggregate(evstream.parts(path, 60), "coverage_id"),
+        "a part": lambda: [evstream.read_columns(part) for part in evstream.parts(path, 60)],
+        "a comparison": lambda: evstream.compare(path, path),
+        "a table": lambda: evstream.convert(path, tmp_path / "items.parquet"),
+    }
+    for name, read in readers.items():
+        with pytest.warns(evstream.HoleWarning) as caught:
+            read()
+        assert said in str(caught[0].message), name
+
+
+def test_commands_on_a_file_with_a_hole_end_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(holed_items(tmp_path))
+    for command in (["info"], ["cat"], ["validate"], ["convert"]):
+        more = [str(tmp_path / "items.csv")] if command == ["convert"] else []
+        assert main([*command, path, *more]) == 1, command
+        told = capsys.readouterr()
+        assert "byte 100" in told.out + told.err, command
+    for command in (["seal"], ["info", "--strict"], ["cat", "--strict"]):
+        assert main([*command, path]) == 2, command
+        assert "byte 100" in capsys.readouterr().err, command
+
+
+def test_a_row_of_ids_0_with_a_loss_is_no_hole(tmp_path: Path) -> None:
+    path = tmp_path / "selt.bin"
+    path.write_bytes(struct.pack("<iiiff", 0, 0, 0, 5.0, 0.0) * 2)
+    with pytest.warns(evstream.SuspectWarning, match="byte 0, event_id 0, summary_id 0"):
+        assert evstream.read_columns(path)["loss"].tolist() == [5.0, 5.0]
+
+
+def test_zero_bytes_among_loss_factors_are_a_hole(tmp_path: Path) -> None:
+    path = tmp_path / "lossfactors.bin"
+    path.write_bytes(struct.pack("<iiiif", 0, 1, 1, 3, 0.5) + bytes(16))
+    with pytest.warns(evstream.HoleWarning, match=r"byte 20: .* \(2 in the stream\)"):
+        assert [event.event_id for event in evstream.open(path)] == [1, 0]
+    assert evstream.validate(path).counts["id-positive"] == 2
+
+
 def test_commands_know_files_by_their_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,6 +40,7 @@ def reserved(draft: Draft) -> Problems:
     if not (draft.whole("blocks") and draft.whole("rules")):
         return
     headers = {block.header for block in spec.blocks.values()}
+    counts = {(block.header, block.count) for block in spec.blocks.values()}
     for record in spec.records.values():
         for i, field in enumerate(record.fields):
             if not field.reserved or draft.kind(field) in ("float", "text"):
@@ -49,7 +50,7 @@ def reserved(draft: Draft) -> Problems:
             is_covered = "not_reserved" in checks or (
                 "positive" in checks and max(field.reserved) < 1
             )
-            if record.name not in headers or field.plural is None:
+            if record.name not in headers or (record.name, field.name) in counts:
                 yield draft.problem(path, "only for the ids in the header of a block")
             elif not is_covered:
                 message = f"needs a rule with check 'not_reserved' and field {field.name!r}"

@@ -43,6 +43,7 @@ class BlockChecks:
         self._source = source
         self._openings = Openings(header)
         fields = [f for f in header.column_fields if f.name in header.key_columns]
+        self._record = header.block_dtype
         self._names = [f.name for f in fields]
         self._reserved = [tuple(sorted(f.reserved)) for f in fields]
         self._first_hole: int | None = None
@@ -100,7 +101,7 @@ class BlockChecks:
         closed = blocks - int(is_open) if refused is None else refused[0]
         if not closed:
             return refused
-        hole = self._find_reserved([key[:closed] for key in keys], counts, start_of)
+        hole = self._find_reserved([key[:closed] for key in keys], counts, start_of, buffer, base)
         if hole is not None and self.strict:
             return hole, self._hole(start_of(hole))
         return refused
@@ -152,19 +153,26 @@ class BlockChecks:
         )  # fmt: skip
 
     def _find_reserved(
-        self, keys: list[Array], counts: Callable[[], Array], start_of: Callable[[int], int]
+        self,
+        keys: list[Array],
+        counts: Callable[[], Array],
+        start_of: Callable[[int], int],
+        buffer: Array,
+        base: int,
     ) -> int | None:
         """Count blocks with reserved ids; the index of the first hole among them."""
         suspect: Array | None = None
         for key, reserved in zip(keys, self._reserved, strict=True):
-            if reserved:
-                found = np.isin(key, reserved)
+            for value in reserved:
+                found = key == value
                 suspect = found if suspect is None else suspect | found
         if suspect is None or not suspect.any():
             return None
         holes = suspect & (counts()[: len(suspect)] == 0)
         for key in keys:
             holes &= key == (b"" if key.dtype.kind == "S" else 0)
+        if self._bare and holes.any():
+            holes &= self._are_zeros(buffer[start_of(0) - base :], len(holes))
         others = np.flatnonzero(suspect & ~holes)
         if len(others) and not self.reserved:
             row = int(others[0])
@@ -177,6 +185,13 @@ class BlockChecks:
             self._first_hole = start_of(first)
         self.holes += int(holes.sum())
         return first
+
+    def _are_zeros(self, data: Array, count: int) -> Array:
+        """Which of the first `count` records of `data` are zero bytes alone. Blocks without entries
+        may have floats besides their ids."""
+        size = self._record.itemsize
+        some: Array = np.any(data[: count * size].reshape(count, size), axis=1)
+        return ~some
 
     def follow(self, before: BlockChecks) -> None:
         """Count what was found in the bytes before those that were checked here."""

@@ -54,6 +54,8 @@ class Openings:
         `odd` takes indices of blocks; whether the first entry of each does not start with
         a float.
         """
+        if not len(self.rare) and self.common is None:
+            return np.empty(0, np.int64)
         words = low_words(events)
         found = np.isin(words, self.rare)
         if self.common is not None:
