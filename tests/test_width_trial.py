@@ -222,6 +222,24 @@ def test_narrow_event_ids_read_as_wide_ones_are_warned_of(values: list[int]) -> 
         list(evstream.open(ids(values, "<i4"), "eve", widths=wide, strict=True))
 
 
+@pytest.mark.parametrize("values", [[1, 2], [9, 8], [1 << 30, 3 << 29, 5 << 28, 7]])
+def test_wide_event_ids_that_may_be_two_are_warned_of(values: list[int], tmp_path: Path) -> None:
+    """A single wide id, or large halves: no proof, so not even an error under strict."""
+    path, wide = tmp_path / "ids.bin", {"oasis_int": "i8"}
+    np.array(values, "<i4").tofile(path)
+    options: dict[str, Any] = {"stream": "event_ids", "widths": wide}
+    for read in (
+        lambda: list(evstream.open(path, **options, strict=True)),
+        lambda: evstream.read_columns(path, **options),
+        lambda: evstream.validate(path, **options),
+        lambda: evstream.read_columns(evstream.parts(path, **options)),
+        lambda: evstream.convert(path, tmp_path / "ids.csv", **options),
+    ):
+        with pytest.warns(WidthWarning, match="each event_id may be two that were .* oasis_int=i4"):
+            read()
+    assert main(["info", "--stream", "event_ids", "--width", "oasis_int=i8", str(path)]) == 1
+
+
 @pytest.mark.parametrize(
     ("values", "dtype"),
     [
@@ -229,7 +247,9 @@ def test_narrow_event_ids_read_as_wide_ones_are_warned_of(values: list[int]) -> 
         ([3, 1, 2], "<i4"),
         ([1 << 40, 1 << 41, (1 << 40) + 7], "<i8"),  # halves of 0
         ([(2024 << 32) + 1, (2024 << 32) + 2], "<i8"),  # halves that come twice
-        ([(9 << 32) + 8], "<i8"),
+        ([(9 << 32) + 9], "<i8"),
+        ([1 << 40], "<i8"),
+        ([(9 << 32) - 8], "<i8"),  # a half below 0
         ([1, 2, (7 << 32) + 3, (8 << 32) + 4], "<i8"),
     ],
 )

@@ -8,7 +8,8 @@ these keeps all rules, it is the writer's. A caller who named the widths is only
 as long as the stream can be parsed: a small stream that breaks rules may fit others by chance.
 
 Event ids alone keep the rules at twice their width. Ids that are all too large for the writer's
-width show it, if their halves are distinct and small.
+width show it, if their halves are distinct and small. A single id proves nothing, nor do large
+halves: where all halves are distinct ids, this is a warning.
 
 The kernels are not used: a program may not need those that decode, and those of other widths
 would have to be compiled. To find where blocks end, all entries that may be a delimiter are
@@ -101,7 +102,16 @@ class WidthTrial:
         cut = first.closed < FEW and (failed or (ended and not first.is_whole))
         if not breaks and not cut:
             # What fails after blocks that are as they should be is cut or damaged.
-            fits = half_widths(header, data, ended) if self.is_over and not failed else None
+            fits, is_likely = None, True
+            if self.is_over and not failed:
+                fits, is_likely = half_widths(header, data, ended)
+            if fits is not None and not is_likely:
+                warn(
+                    f"{self._source}: each {header.event_column} may be two that were written with"
+                    f" {_named(fits)}; nothing in the stream shows which",
+                    WidthWarning,
+                )
+                return
         else:
             fits = fitting_widths(header, data, ended, perfect=not breaks)
         if fits is None:
@@ -156,13 +166,16 @@ def fitting_widths(
     return best[0] if len(best) == 1 else None
 
 
-def half_widths(header: StreamHeader, data: bytes, ended: bool) -> dict[str, str] | None:
-    """The widths at which a list of event ids holds twice as many ids, if these are more likely."""
+def half_widths(
+    header: StreamHeader, data: bytes, ended: bool
+) -> tuple[dict[str, str] | None, bool]:
+    """The widths at which a list of event ids holds twice as many ids, or None, and whether these
+    are more likely than those in use, and not just as likely."""
     if header.block.entry is not None:
-        return None
+        return None, True
     events = _Opening(header, data).events
-    if len(events) < _FEW_IDS or events.dtype.kind not in "iu":
-        return None
+    if not len(events) or events.dtype.kind not in "iu":
+        return None, True
     for name, own in _open_widths(header).items():
         for width in header.format.scalars[name].widths:
             other = _with_widths(header, data, {name: width})
@@ -170,12 +183,15 @@ def half_widths(header: StreamHeader, data: bytes, ended: bool) -> dict[str, str
                 continue
             opening = _Opening(other, data)
             too_large = events > np.iinfo(other.block_dtype[0]).max
-            reads = opening.parses and (opening.is_whole or not ended) and opening.says_enough
+            reads = opening.parses and (opening.is_whole or not ended)
             distinct = len(np.unique(opening.events)) == len(opening.events)
-            likely = distinct and too_large.all() and opening.has_likely_events(header)
-            if reads and likely and not _breaks(opening, "error"):
-                return {name: width}
-    return None
+            if reads and distinct and too_large.all() and not _breaks(opening, "error"):
+                is_likely = len(events) >= _FEW_IDS and opening.has_likely_events(header)
+                if is_likely and opening.says_enough:
+                    return {name: width}, True
+                if len(other.block_columns) == 1:
+                    return {name: width}, False
+    return None, True
 
 
 _FEW_IDS = 2
