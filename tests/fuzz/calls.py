@@ -86,6 +86,24 @@ def aggregate(call: Inputs) -> None:
     evstream.aggregate(call.sources(), by, **options)
 
 
+def result(call: Inputs) -> None:
+    source = call.sources() if call.once_in(2) else io.BytesIO(summary_of(call))
+    options = {"threads": 1, **call.options("rates", "quantiles", "strict", "timeout")}
+    kind = call.chance.choice(["melt", "qelt", "selt", "selt", call.odd()])
+    if kind == "qelt" and not call.once_in(4):
+        options["quantiles"] = call.chance.choice([[0.5, 1], call.array()])
+    table = evstream.elt(source, kind, **options)
+    assert isinstance(table, evstream.ResultTable)
+    repr((table, table.rows, table.to_arrow()))
+    table.write(call.target())
+
+
+def summary_of(call: Inputs) -> bytes:
+    """A summary stream, with a few changes or as it is."""
+    streams = [data for data in call.seeds[".bin"] if data[3:4] == b"\3"]
+    return mutated(call.chance, call.chance.choice(streams)) if streams else call.data(".bin")
+
+
 def scan(call: Inputs) -> None:
     import polars as pl
 
@@ -408,6 +426,8 @@ COMMANDS: dict[str, list[str]] = {
                 "parquet", "bin", "--from", "--no-fsync", "--sort", "--max-line", "--max-batch",
                 "--max-metadata", "--compression", "--file-column", "--partition-by", "event_id",
                 "--force", "--amplification-options", "--factor-options"],
+    "elt": ["--table", "qelt", "selt", "--quantiles", "0.5", "--rates", "--output", "elt.bin",
+            "--precision", "2", "--jobs", "--no-fsync"],
     "explain": ["--at", "--event", "--records", "--format", "html", "--color", "always", "3"],
     "merge": ["--same-event", "merge", "refuse", "--order", "inputs", "--force", "--no-fsync"],
     "diff": ["--absolute", "--relative", "--json", "--first", "--ignore-order", "--zeros"],
@@ -546,7 +566,7 @@ Kind = Callable[[Inputs], str | None]
 
 WEIGHTS: list[tuple[Kind, int]] = [
     (open_, 14), (table, 10), (dataframe, 4), (batches, 6), (scan, 2), (aggregate, 6),
-    (validate, 8), (compare, 8), (explain, 4),
+    (validate, 8), (compare, 8), (explain, 4), (result, 6),
     (callbacks, 6), (write, 12), (write_table, 6), (merge, 10), (convert, 12), (seal, 3),
     (index, 4), (partition, 4), (header, 3), (event_reader, 8), (documented, 8), (command, 24),
 ]  # fmt: skip

@@ -54,21 +54,40 @@ def quantiles_of(offsets, sidx, losses, samples, places, table):
     """The loss at each place of the sorted samples of each block, in a row of `table`.
 
     A place is a number from 1 to `samples`; between two samples it lies on the line through them.
-    Returns the first entry that cannot be counted; -1 if all can.
+    Only the samples that a block has are sorted: the others are zeros, between those below zero
+    and those above. Returns the first entry that cannot be counted; -1 if all can.
     """
-    found = np.empty(samples)
+    longest = 0
     for block in range(offsets.shape[0] - 1):
-        found[:] = 0.0
+        longest = max(longest, offsets[block + 1] - offsets[block])
+    room = np.empty(longest)
+    for block in range(offsets.shape[0] - 1):
+        present = below = 0
         for i in range(offsets[block], offsets[block + 1]):
-            if sidx[i] > samples or math.isnan(losses[i]):
+            loss = np.float64(losses[i])
+            if sidx[i] > samples or math.isnan(loss):
                 return i
             if sidx[i] > 0:
-                found[sidx[i] - 1] = losses[i]
+                room[present] = loss
+                present += 1
+                below += 1 if loss < 0 else 0
+        found = room[:present]
         found.sort()
+        zeros = max(samples - present, 0)
         for k in range(places.shape[0]):
             low = int(places[k])
-            loss = found[low - 1]
+            loss = _ranked(found, below, zeros, low)
             if low < samples:
-                loss += (found[low] - loss) * (places[k] - low)
+                loss += (_ranked(found, below, zeros, low + 1) - loss) * (places[k] - low)
             table[block, k] = loss
     return -1
+
+
+@jit
+def _ranked(found, below, zeros, rank):
+    """The loss with a rank from 1, of sorted ones with zeros among them."""
+    if rank <= below:
+        return found[rank - 1]
+    if rank <= below + zeros:
+        return 0.0
+    return found[rank - 1 - zeros]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import described
+from evstream._support.arguments import checked_path, described, integer, real_number
 from evstream.errors import EvstreamError, TableError
 from evstream.tables.rows import read_columns
 from evstream.transport.range_file import shown
@@ -65,10 +65,14 @@ def rates_from(given: Any) -> tuple[Array, Array]:
     if is_path(given):
         pairs = _rates_of_file(given)
     elif isinstance(given, Mapping):
-        pairs = [(int(event), float(rate)) for event, rate in given.items()]
+        pairs = [
+            (integer("an event of rates", event), real_number("a rate", rate))
+            for event, rate in given.items()
+        ]
     else:
         raise TypeError(f"rates is {described(given)}, expected a CSV file or event id -> rate")
-    ids = np.array([event for event, _ in pairs], np.int64)
+    ids = np.array([event for event, _ in pairs if -(2**63) <= event < 2**63], np.int64)
+    pairs = [pair for pair in pairs if -(2**63) <= pair[0] < 2**63]  # no stream has others
     order = np.argsort(ids, kind="stable")
     ids = ids[order]
     twice = np.flatnonzero(ids[1:] == ids[:-1])
@@ -83,8 +87,8 @@ def rates_from(given: Any) -> tuple[Array, Array]:
 def _rates_of_file(file: Any) -> list[tuple[int, float]]:
     """The lines of event_rates.csv, whose columns have the names that oasislmf gives or reads."""
     source, pairs = shown(os.fspath(file)), []
-    with open(file, newline="", encoding="utf-8-sig") as text:
-        lines = csv.reader(text)
+    with open(checked_path(file), newline="", encoding="utf-8-sig", errors="replace") as text:
+        lines = csv.reader(line.replace("\0", "\ufffd") for line in text)
         titles = [title.strip().lower() for title in next(lines, [])]
         places = [
             next((n for n, title in enumerate(titles) if title in names), -1)
