@@ -14,6 +14,7 @@ from .problems import Problem
 
 PASSES: tuple[Callable[[Draft], Problems], ...] = (
     types.scalars,
+    types.dates,
     types.enums,
     types.type_word,
     types.records,
@@ -46,6 +47,8 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     streams.special_fields,
     streams.csv_columns,
     streams.files,
+    streams.variants,
+    streams.variant_values,
     names.stream_names,
     rules.words,
     rules.arguments,

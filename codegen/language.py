@@ -30,7 +30,8 @@ KEYS = {
         "format doc scalars records blocks streams",
         "delimiters rules default_stream enums type_word",
     ),
-    "scalar": _keys("doc widths", "env"),
+    "scalar": _keys("doc widths", "env date"),
+    "date": _keys("unit since"),
     "enum": _keys("doc values", "count"),
     "enum_value": _keys("value constant doc", "aliases parameter"),
     "type_word": _keys("doc fields"),
@@ -41,7 +42,8 @@ KEYS = {
     "block": _keys("doc header", "entry end index row"),
     "end": _keys("", "delimiter count"),
     "stream": _keys(
-        "doc block", "aliases files deprecated source aggregation header special_sidx csv"
+        "doc block",
+        "aliases files deprecated source aggregation header special_sidx csv variant_of where",
     ),
     "stream_special": _keys("doc", "required"),
     "rule": _keys("doc fix severity check", "field limit special_sidx blocks streams"),
@@ -150,6 +152,9 @@ SIZE_END = "_size"
 
 SEVERITIES = ("error", "warning")
 
+# What a number that is a date may count:
+DATE_UNITS = ("day", "minute")
+
 
 @dataclass(frozen=True)
 class RuleCheck:
@@ -173,7 +178,7 @@ CHECKS = {
     "once_in_list": RuleCheck("header", text=True),
     "consecutive": RuleCheck("header"),
     "known_special": RuleCheck("entry"),
-    "at_most": RuleCheck("entry", limit=True),
+    "at_most": RuleCheck("header or entry", limit=True),
     "unique_in_block": RuleCheck("entry"),
     "samples_ascend": RuleCheck("entry"),
     "specials_ascend": RuleCheck("entry"),

@@ -15,6 +15,7 @@ from .draft import Draft
 from .language import COLUMN, FILE, KEBAB, SNAKE, UPPER
 from .model import (
     Block,
+    Date,
     Delimiter,
     Documented,
     Enum,
@@ -93,7 +94,13 @@ class _Loader:
             doc=v.doc(key("doc")),
             widths=v.each(key("widths"), v.word),
             env=v.maybe(key("env"), v.upper),
+            date=v.maybe(key("date"), self.date),
         )
+
+    def date(self, node: Node) -> Date:
+        v = self.values
+        key = v.keys(node, "date")
+        return Date(unit=v.word(key("unit")), since=v.word(key("since")))
 
     def enum(self, name: str, node: Node) -> Enum:
         v = self.values
@@ -208,6 +215,8 @@ class _Loader:
             csv=v.maybe(key("csv"), self.csv) or (),
             aliases=v.each(aliases, v.snake) if (aliases := key("aliases")) is not None else (),
             files=v.maybe(key("files"), lambda n: v.each(n, lambda f: v.name(f, FILE))) or (),
+            variant_of=v.maybe(key("variant_of"), v.word),
+            where=v.maybe(key("where"), self.field_values) or (),
         )
 
     def csv(self, node: Node) -> tuple[tuple[str, str], ...]:

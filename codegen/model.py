@@ -10,6 +10,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Date:
+    """What a number counts that is a date: units ("day", "minute") since a day ("0000-03-01")."""
+
+    unit: str
+    since: str
+
+
+@dataclass(frozen=True)
 class Scalar:
     """A named scalar type, e.g. oasis_int; `widths[0]` is the default."""
 
@@ -17,6 +25,7 @@ class Scalar:
     doc: str
     widths: tuple[str, ...]
     env: str | None
+    date: Date | None
 
     @property
     def is_text(self) -> bool:
@@ -128,7 +137,8 @@ class StreamSpecial:
 class Stream:
     """`source` and `aggregation` are both None for a stream without a type word. `csv` pairs
     columns of rows with their names in CSV, in the order of CSV; empty for wire order and names.
-    `files` are the usual names of files that hold it."""
+    `files` are the usual names of files that hold it. `where` are the values of header fields that
+    show it to be this one of the stream `variant_of` and its variants."""
 
     name: str
     doc: str
@@ -141,6 +151,8 @@ class Stream:
     csv: tuple[tuple[str, str], ...]
     aliases: tuple[str, ...]
     files: tuple[str, ...]
+    variant_of: str | None
+    where: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)

@@ -352,6 +352,33 @@ def stream_plans(spec: Spec) -> Iterator[StreamPlan]:
         yield StreamPlan(stream, values["source"], values["aggregation"], word)
 
 
+DATE_PARTS = {"day": ("year", "month", "day"), "minute": ("year", "month", "day", "hour", "minute")}
+"""Unit of a date -> the columns that CSV has for it."""
+
+
+def csv_titles(stream: Stream, spec: Spec) -> list[str]:
+    """The columns of a CSV file, where they are not those of rows; empty where they are."""
+    block = spec.blocks[stream.block]
+    fields = [
+        field
+        for name in (block.header, block.entry)
+        if name is not None
+        for field in spec.records[name].fields
+        if field.name != block.count
+    ]
+    dates = {f.name: date for f in fields if (date := spec.scalars[f.type].date) is not None}
+    if not stream.csv and not dates:
+        return []
+    titles = stream.csv or tuple((field.name, field.name) for field in fields)
+    return [
+        part
+        for name, title in titles
+        for part in (
+            [f"{title}_{end}" for end in DATE_PARTS[dates[name].unit]] if name in dates else [title]
+        )
+    ]
+
+
 PYTHON_TYPES = {"int": "int", "unsigned": "int", "float": "float", "text": "bytes"}
 """Kind of a width -> the Python type of one value."""
 

@@ -67,6 +67,7 @@ def environment() -> jinja2.Environment:
     )
     env.filters["camel"] = camel
     env.filters["comment"] = comment
+    env.filters["csv_titles"] = plan.csv_titles
     env.filters["json"] = as_json
     env.filters["numpy_dtype"] = plan.numpy_dtype
     env.filters["repr"] = repr

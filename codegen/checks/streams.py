@@ -92,6 +92,61 @@ def files(draft: Draft) -> Problems:
         yield draft.problem(path, f"{name!r} is taken by {first}; a name tells one stream")
 
 
+def variants(draft: Draft) -> Problems:
+    """Variants of a stream begin like it, and have no type word: their headers tell them apart."""
+    spec = draft.spec
+    for stream in spec.streams.values():
+        path = f"streams.{stream.name}"
+        base = spec.streams.get(stream.variant_of or "")
+        if stream.variant_of is None or base is None:
+            if stream.variant_of is not None:
+                yield from draft.unknown(
+                    "streams", "stream", stream.variant_of, f"{path}.variant_of"
+                )
+            continue
+        if base.variant_of is not None or base is stream:
+            yield draft.problem(f"{path}.variant_of", f"{base.name!r} is a variant itself")
+        for one in (base, stream):
+            if not one.where:
+                yield draft.problem(
+                    f"streams.{one.name}", "no where; a stream with variants needs it"
+                )
+        if base.header != stream.header:
+            message = f"must have the header of {base.name!r}, {base.header!r}"
+            yield draft.problem(f"{path}.header", message)
+        if stream.source is not None or base.source is not None:
+            yield draft.problem(f"{path}.variant_of", "only for streams without a type word")
+
+
+def variant_values(draft: Draft) -> Problems:
+    """The values by which a header says which variant it opens: each names one."""
+    spec = draft.spec
+    first: dict[tuple[str, frozenset[tuple[str, int]]], str] = {}
+    for stream in spec.streams.values():
+        path = f"streams.{stream.name}.where"
+        if not stream.where:
+            continue
+        record = spec.records.get(stream.header or "")
+        if record is None:
+            if stream.header is None:
+                yield draft.problem(path, "only for a stream with a header")
+            continue
+        names = [field.name for field in record.fields]
+        for name, value in stream.where:
+            if name not in names:
+                yield draft.problem(f"{path}.{name}", unknown("field", name, names))
+            elif draft.kind(record.field(name)) in ("float", "text"):
+                yield draft.problem(f"{path}.{name}", "only for a field of integers")
+            elif misfit := draft.misfit(record.field(name), value):
+                yield draft.problem(f"{path}.{name}", misfit)
+        base = spec.streams.get(stream.variant_of or "", stream)
+        if base.where and {n for n, _ in base.where} != {n for n, _ in stream.where}:
+            yield draft.problem(path, f"must have the fields of streams.{base.name}.where")
+        taken = first.setdefault((base.name, frozenset(stream.where)), stream.name)
+        if taken != stream.name:
+            yield draft.problem(path, f"these are the values of {taken!r} already")
+
+
 def csv_columns(draft: Draft) -> Problems:
     """A CSV has each column of the rows once, under a name of its own."""
     for stream in draft.spec.streams.values():

@@ -6,6 +6,7 @@ import re
 
 from ..draft import Draft, Problems, repeated
 from ..language import (
+    DATE_UNITS,
     LONGEST_TEXT,
     MAX_COMBINATIONS,
     SPECIAL_SIDX,
@@ -38,6 +39,33 @@ def scalars(draft: Draft) -> Problems:
     if combinations > MAX_COMBINATIONS:
         message = f"{combinations} combinations of widths; at most {MAX_COMBINATIONS} are generated"
         yield draft.problem("scalars", message)
+
+
+def dates(draft: Draft) -> Problems:
+    """A date is a whole number of units since a day that there was."""
+    for scalar in draft.spec.scalars.values():
+        if scalar.date is None:
+            continue
+        path = f"scalars.{scalar.name}.date"
+        kinds = {width.kind for width in map(width_of, scalar.widths) if width is not None}
+        if kinds - {"int", "unsigned"}:
+            yield draft.problem(path, "only for a scalar of integers")
+        if scalar.date.unit not in DATE_UNITS:
+            message = unknown("unit", scalar.date.unit, DATE_UNITS)
+            yield draft.problem(f"{path}.unit", message)
+        if not _is_day(scalar.date.since):
+            message = f'there is no day {scalar.date.since!r}; legal: "YYYY-MM-DD"'
+            yield draft.problem(f"{path}.since", message)
+
+
+def _is_day(text: str) -> bool:
+    """Whether the Gregorian calendar, continued before its beginning, has this day."""
+    if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
+        return False
+    year, month, day = map(int, text.split("-"))
+    is_leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    days = (31, 29 if is_leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    return 1 <= month <= 12 and 1 <= day <= days[month - 1]
 
 
 def _unknown_width(width: str) -> str:

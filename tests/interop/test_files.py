@@ -44,3 +44,29 @@ def test_a_file_is_the_same_by_both_converters(name: str, tmp_path: Path) -> Non
 
     reference(f"csvtobin {name} -i ours.csv -o theirs.bin", tmp_path, "f4")
     assert (tmp_path / "theirs.bin").read_bytes() == ours.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "layout"),
+    [(1, "<iii"), (3, "<iiq"), (0, "<iii")],
+    ids=["days", "minutes", "numbers"],
+)
+def test_occurrences_have_the_same_dates(options: int, layout: str, tmp_path: Path) -> None:
+    """All days of four centuries but a few, every 11th; the calendar repeats after them."""
+    unit = 1440 if options == 3 else 1
+    days = range(700_000, 846_200, 11)
+    rows = [(1 + n % 5, 1 + n % 9, day * unit + n % unit) for n, day in enumerate(days)]
+    ours = tmp_path / "ours.bin"
+    packed = b"".join(struct.pack(layout, *row) for row in rows)
+    ours.write_bytes(struct.pack("<ii", options, 9) + packed)
+    evstream.convert(ours, tmp_path / "ours.csv", stream="occurrence")
+    reference("bintocsv occurrence -i ours.bin -o theirs.csv", tmp_path, "f4")
+    assert (tmp_path / "theirs.csv").read_bytes() == (tmp_path / "ours.csv").read_bytes()
+
+    flag = {1: "", 3: "-G", 0: "-D"}[options]
+    reference(f"csvtobin occurrence -P 9 {flag} -i ours.csv -o theirs.bin", tmp_path, "f4")
+    assert (tmp_path / "theirs.bin").read_bytes() == ours.read_bytes()
+    evstream.convert(
+        tmp_path / "theirs.csv", tmp_path / "back.bin", stream="occurrence", no_of_periods=9
+    )
+    assert (tmp_path / "back.bin").read_bytes() == ours.read_bytes()

@@ -71,6 +71,24 @@ class Format:
         also = f" (or {', '.join(aliases)})" if aliases else ""
         raise ValueError(f"no stream type {name!r}, expected {', '.join(self.streams)}{also}")
 
+    def variants(self, name: str) -> tuple[Stream, ...]:
+        """The stream type of this name, and those that a file of it may turn out to be."""
+        found = self.stream(name)
+        others = (s for s in self.streams.values() if s.variant_of == found.name)
+        return found, *others
+
+    def variant(self, name: str, values: Mapping[str, Any]) -> Stream | None:
+        """The one of `variants` that a stream header with these values opens, as far as they are
+        given; None if there is none."""
+        for stream in self.variants(name):
+            if all(values.get(field, value) == value for field, value in stream.where):
+                return stream
+        return None
+
+    def is_variant(self, name: str, asked: str) -> bool:
+        """Whether a stream of the type `name` is what a caller asks for who says `asked`."""
+        return any(stream.name == name for stream in self.variants(asked))
+
     def find_stream(self, source: int, aggregation: int) -> Stream | None:
         """The stream type with this source and aggregation type; None if there is none."""
         for stream in self.streams.values():

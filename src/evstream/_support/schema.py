@@ -13,13 +13,23 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Date:
+    """What a number counts that is a date: units ("day", "minute") since a day ("0000-03-01")."""
+
+    unit: str
+    since: str
+
+
+@dataclass(frozen=True)
 class Scalar:
-    """A named scalar type: `widths[0]` is the default, `env` the variable that chooses."""
+    """A named scalar type: `widths[0]` is the default, `env` the variable that chooses; `date` is
+    what it counts if tables have it as a date."""
 
     name: str
     doc: str
     widths: tuple[str, ...]
     env: str | None
+    date: Date | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,8 @@ class Special:
 class Stream:
     """A stream type; `type_word` is None for a stream without one. `csv` pairs the
     columns of rows with their names in CSV, in the order of CSV; empty for wire order and names.
-    `files` are the usual names of files that hold it."""
+    `files` are the usual names of files that hold it. `where` are the values of header fields that
+    show a file to be this one of the stream `variant_of` and its variants."""
 
     name: str
     doc: str
@@ -84,6 +95,8 @@ class Stream:
     csv: tuple[tuple[str, str], ...] = ()
     aliases: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    variant_of: str | None = None
+    where: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -62,20 +62,20 @@ def _print(options: argparse.Namespace, output: Output) -> None:
     from evstream.conversion.parallel import in_order
     from evstream.text.json import json_lines
     from evstream.text.rows import RowPrinter
-    from evstream.wire.columns import csv_columns
+    from evstream.wire.dates import TextDates
 
     with (
         open_stream(options.file, options) as stream,
         Progress(stream.name, stream.size) as progress,
     ):
-        titles, dtypes = csv_columns(stream.header), stream.header.row_columns
         if options.format == "jsonl":
             for rows in _pieces(stream, options, progress):
                 output.write(json_lines(rows, stream.name))
             return
-        printer = RowPrinter({name: dtypes[name] for name in titles}, source=stream.name)
-        output.write(",".join(titles.values()) + "\n")
-        pieces = _pieces(stream, options, progress)
+        dates = TextDates(stream.header)
+        printer = RowPrinter(dates.dtypes, source=stream.name)
+        output.write(",".join(dates.titles.values()) + "\n")
+        pieces = (dates.split(rows) for rows in _pieces(stream, options, progress))
         # Several at once; but what comes through a pipe is printed before the next is waited for.
         several = in_order(printer.text, pieces) if stream.size is not None else (
             (rows, printer.text(rows)) for rows in pieces

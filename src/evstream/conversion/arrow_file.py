@@ -45,7 +45,8 @@ def read(source: Source, options: Options) -> Table:
         carried = carried_header(reader.schema, options, source.name)
         given = column_names(reader.schema, source.name)
         names = given if carried else stream_names(given, options.format, options.stream)
-        header = carried or guess_header(names, options, source.name)
+        schema = reader.schema
+        header = carried or guess_header(names, options, source.name, schema=schema)
     except BaseException:
         copy.close()
         raise

@@ -18,7 +18,8 @@ from evstream.tables.column_names import has_impacted_exposure, stream_names
 from evstream.text.rows import RowParser, RowPrinter
 from evstream.transport.environment import strict_of
 from evstream.transport.source import Source
-from evstream.wire.columns import csv_columns
+from evstream.wire.columns import Array
+from evstream.wire.dates import TextDates
 
 
 def read(source: Source, options: Options) -> Table:
@@ -33,14 +34,19 @@ def read(source: Source, options: Options) -> Table:
     given = _values(text, 1, source.name)
     if len(given) == 1:
         _refuse_other_delimiters(text, source.name)
-    names = stream_names(given, options.format, options.stream)
-    header = guess_header(names, options, source.name)
-    dtypes = header.row_columns
+    names = stream_names(given, options.format, options.stream, in_text=True)
+    header = guess_header(names, options, source.name, in_text=True)
+    dates = TextDates(header)
     columns = text_columns(header, names, source.name)
-    parser = RowParser(names, dtypes, lambda line, at: _row(line, at, columns, source.name))
+    parser = RowParser(names, dates.dtypes, lambda line, at: _row(line, at, columns, source.name))
     if rest:
         blocks = chain([memoryview(rest)], blocks)
-    parsed = in_order(lambda block: parser.rows(*block), numbered(blocks, 2))
+
+    def parse(block: tuple[memoryview, int]) -> dict[str, Array]:
+        rows = parser.rows(*block)
+        return rows if dates.is_plain else dates.joined(rows, block[1], source.name)
+
+    parsed = in_order(parse, numbered(blocks, 2))
     batches = guard.watch_end((rows for _, rows in parsed), strict=strict_of(options.strict))
     gaps = has_impacted_exposure(given, header)
     return Table(header, batches, source.name, False, first_line=2, exposure_gaps=gaps)
@@ -50,10 +56,10 @@ def write(table: Table, out: Any, options: Options) -> None:
     """A header line and a line per row; floats as short as they read back, or with a fixed
     number of decimals, rounded as printf does."""
 
-    columns, dtypes = csv_columns(table.header), table.header.row_columns
-    printer = RowPrinter({n: dtypes[n] for n in columns}, options.precision, table.name)
-    out.write(",".join(columns.values()).encode() + b"\n")
-    for _, text in in_order(printer.text, table.batches):
+    dates = TextDates(table.header)
+    printer = RowPrinter(dates.dtypes, options.precision, table.name)
+    out.write(",".join(dates.titles.values()).encode() + b"\n")
+    for _, text in in_order(lambda rows: printer.text(dates.split(rows)), table.batches):
         out.write(text)
 
 

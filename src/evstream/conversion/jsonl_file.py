@@ -50,7 +50,7 @@ def read(source: Source, options: Options) -> Table:
 def _without_rows(source: Source, options: Options) -> Table:
     if options.stream is None:
         raise TableError("the file is empty", source=source.name, expected="an object, or --stream")
-    (header,) = streams_of(options.format, options.stream)
+    header, *_ = streams_of(options.format, options.stream)
     names = list(header.row_columns)
     return Table(guess_header(names, options, source.name), iter(()), source.name, False)
 
@@ -63,7 +63,7 @@ def write(table: Table, out: Any, options: Options) -> None:
     in it.
     """
     from_arrow = import_extra("polars").from_arrow
-    schema = arrow_schema(table.header)
+    schema = arrow_schema(table.header, dates=False)
     for rows in table.batches:
         if all(np.isfinite(c).all() for c in rows.values() if not is_text(c.dtype)):
             text = io.BytesIO()
@@ -80,7 +80,7 @@ def _parser(
     which takes what is odd and says exactly what is wrong and where."""
     pa = import_arrow()
     bare = StreamHeader(header.stream, {}, header.widths, header.format)
-    schema = arrow_schema(bare)  # its types; the values are not checked yet
+    schema = arrow_schema(bare, dates=False)  # its types; the values are not checked yet
     dtypes = header.row_columns
     own = dict(zip(given, names, strict=True))
     has_text = any(map(is_text, dtypes.values()))

@@ -56,7 +56,7 @@ def read(source: Source, options: Options) -> Table:
         carried = carried_header(found, options, source.name)
         given = column_names(found, source.name)
         names = given if carried else stream_names(given, options.format, options.stream)
-        header = carried or guess_header(names, options, source.name)
+        header = carried or guess_header(names, options, source.name, schema=found)
     except BaseException:
         copy.close()
         raise

@@ -18,12 +18,13 @@ from evstream.conversion.line_guard import MAX_LINE
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import header_of
-from evstream.tables.arrow_columns import values_of
-from evstream.tables.column_names import streams_of
+from evstream.tables.arrow_columns import fits_dates, values_of
+from evstream.tables.column_names import streams_of, titles_of
 from evstream.tables.file_column import FileColumn, column_name
 from evstream.text.limits import MOST_PRECISION
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
+from evstream.wire.dates import date_columns
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
 from evstream.writing.conversion import cast, legal_range, lost, may_be_rounded
@@ -130,24 +131,47 @@ class Table:
         return {"row": row} if self.first_line is None else {"line": self.first_line + row}
 
 
-def guess_header(names: list[str], options: Options, source: str) -> StreamHeader:
+def guess_header(
+    names: list[str],
+    options: Options,
+    source: str,
+    *,
+    in_text: bool = False,
+    schema: pa.Schema | None = None,
+) -> StreamHeader:
     """The header that columns of these names allow, without what only a header can say.
+
+    Args:
+        in_text: whether they are those of CSV, where a date is several columns.
+        schema: of the columns under their own names: its dates tell variants of a stream apart.
 
     Raises TableError for columns that no stream has, and for options that the stream does
     not have.
     """
     legal: dict[str, None] = {}
     for known in streams_of(options.format, options.stream):
+        columns = titles_of(known, in_text=in_text)
         if options.stream or known.format is find_format(options.format, None)[0]:
-            legal[", ".join(known.row_columns)] = None
-        if sorted(known.row_columns) == sorted(names):
+            legal[", ".join(columns)] = None
+        if sorted(columns) == sorted(names) and _may_be(known, names, options, schema):
             widths = known.format.choose_widths(options.widths)
-            header = StreamHeader(known.stream, dict(options.values), widths, known.format)
+            values = {**dict(known.spec.where), **options.values}
+            header = StreamHeader(known.stream, values, widths, known.format)
             for name in options.values.keys() - set(header_fields(header)):
                 raise TableError(f"a {header.stream} stream has no {name}", source=source)
             return header
     found = ", ".join(name or "''" for name in names)
     raise TableError(f"the columns are {found}", source=source, expected=" or ".join(legal))
+
+
+def _may_be(
+    known: StreamHeader, names: list[str], options: Options, schema: pa.Schema | None
+) -> bool:
+    """Whether a table can be this one of the variants of a stream."""
+    where = known.spec.where
+    if any(options.values.get(name, value) != value for name, value in where):
+        return False
+    return not where or schema is None or fits_dates(schema, names, date_columns(known))
 
 
 def column_names(schema: pa.Schema, source: str) -> list[str]:
@@ -172,7 +196,8 @@ def carried_header(schema: pa.Schema, options: Options, source: str) -> StreamHe
     said = {"stream": options.stream, **options.values, **options.widths}
     facts = {"stream": header.stream, **header.values, **header.widths}
     for name, value in said.items():
-        if value is not None and value != facts.get(name):
+        is_said = name == "stream" and value and header.format.is_variant(header.stream, value)
+        if value is not None and value != facts.get(name) and not is_said:
             raise TableError(
                 f"the file says {name} {facts.get(name)}", source=source, expected=f"{value}"
             )
@@ -206,10 +231,10 @@ def conform(
 
     Raises TableError for a missing value and one that the type of its column does not hold.
     """
-    rows = {}
+    rows, dates = {}, date_columns(header)
     for name, dtype in header.row_columns.items():
         column = batch.column(batch.schema.get_field_index(name))
-        values = values_of(column, dtype, first_row, name, source)
+        values = values_of(column, dtype, first_row, name, source, dates.get(name))
         rows[name] = (
             values if values.dtype == dtype else _exactly(values, dtype, first_row, name, source)
         )

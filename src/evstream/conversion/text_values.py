@@ -18,6 +18,7 @@ from evstream._support.schema import Scalar
 from evstream._support.texts import is_text, refusal
 from evstream.errors import TableError
 from evstream.text.exact import NUMBER, WHOLE, nearest
+from evstream.wire.dates import TextDates
 from evstream.wire.header import StreamHeader
 from evstream.writing.conversion import legal_range, row_scalars
 
@@ -96,8 +97,9 @@ class TextColumn:
 
 def text_columns(header: StreamHeader, names: Iterable[str], source: str) -> dict[str, TextColumn]:
     """The columns of a file by name, in its order."""
-    dtypes, scalars = header.row_columns, row_scalars(header)
-    return {name: TextColumn(name, dtypes[name], scalars[name], source) for name in names}
+    dtypes, scalars = {**TextDates(header).dtypes, **header.row_columns}, row_scalars(header)
+    part = Scalar("", "", ("i8",), None)  # of a date in CSV
+    return {name: TextColumn(name, dtypes[name], scalars.get(name, part), source) for name in names}
 
 
 def held(value: Any, dtype: np.dtype[Any]) -> Any:

@@ -139,7 +139,7 @@ def refuse_other(
     header: StreamHeader, stream: str | None, widths: Mapping[str, str] | None
 ) -> None:
     """Raise StreamMismatchError if a part is to be read as another stream than it was planned."""
-    if stream is not None and header.format.stream(stream).name != header.stream:
+    if stream is not None and not header.format.is_variant(header.stream, stream):
         raise StreamMismatchError(
             f"the part is of a {header.stream} stream", expected=f"a {stream} stream"
         )

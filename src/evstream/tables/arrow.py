@@ -14,6 +14,7 @@ import numpy as np
 
 from evstream._support.arguments import whole_number
 from evstream._support.format import Format
+from evstream._support.schema import Date
 from evstream._support.texts import bytes_of, is_text, refuse_illegal
 from evstream.errors import TableError, WriteError
 from evstream.extras import import_arrow
@@ -26,6 +27,7 @@ from evstream.tables.file_column import FileColumn
 from evstream.tables.rows import iter_rows
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array
+from evstream.wire.dates import date_columns, dates_of
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
 
@@ -40,12 +42,20 @@ FINAL_DELIMITER = b"evstream.final_delimiter"
 """Metadata of what was written at the end: "false" for a stream without its last delimiter."""
 
 
-def arrow_schema(header: StreamHeader, file: str | None = None) -> pa.Schema:
+SINCE = b"evstream.since"
+"""Metadata of a column of dates: the day that is 0 in the file."""
+
+
+def arrow_schema(header: StreamHeader, file: str | None = None, *, dates: bool = True) -> pa.Schema:
     """The columns of the stream, with its header in the metadata if all of it is known. `file` is
-    the name of a column that says which file a row comes from."""
+    the name of a column that says which file a row comes from; without `dates` they are numbers,
+    as in the file."""
     pa = import_arrow()
+    counted = date_columns(header) if dates else {}
     fields = [
-        pa.field(name, arrow_type(dtype), nullable=False)
+        date_field(name, counted[name])
+        if name in counted
+        else pa.field(name, arrow_type(dtype), nullable=False)
         for name, dtype in header.row_columns.items()
     ]
     if file is not None:
@@ -60,6 +70,22 @@ def arrow_schema(header: StreamHeader, file: str | None = None) -> pa.Schema:
         "spec": header.format.digest,
     }
     return pa.schema(fields, {METADATA: json.dumps(facts).encode()})
+
+
+def date_field(name: str, date: Date) -> pa.Field:
+    """A column of dates, which knows what its numbers count from."""
+    pa = import_arrow()
+    kind = pa.date32() if date.unit == "day" else pa.timestamp("ms")
+    return pa.field(name, kind, nullable=False, metadata={SINCE: date.since.encode()})
+
+
+def dates_column(column: Array, field: pa.Field, source: str | None) -> Array:
+    """Numbers of a file as the numbers of a column of dates."""
+    pa = import_arrow()
+    is_day = pa.types.is_date32(field.type)
+    date = Date("day" if is_day else "minute", field.metadata[SINCE].decode())
+    numbers = dates_of(column, date, field.name, source).view(np.int64)
+    return numbers.astype(np.int32) if is_day else numbers
 
 
 def arrow_type(dtype: np.dtype[Any]) -> pa.DataType:
@@ -101,6 +127,8 @@ def batch_of(
             continue
         # pa.array(column) would import pandas first, where it is installed: a fifth of a second.
         column = np.ascontiguousarray(rows[field.name])
+        if SINCE in (field.metadata or {}):
+            column = dates_column(column, field, source)
         if is_text(column.dtype):
             columns.append(strings_of(column, field.name, source))
             continue

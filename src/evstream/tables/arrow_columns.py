@@ -6,15 +6,18 @@ columns without any value, and each of these in a dictionary or run-end encoding
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evstream._support.schema import Date
 from evstream._support.texts import is_text, refusal
 from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import numbers_of
 from evstream.wire.columns import Array
+from evstream.wire.dates import numbers_of_dates
 from evstream.writing.conversion import legal_range
 
 if TYPE_CHECKING:
@@ -39,13 +42,49 @@ def is_string(kind: pa.DataType) -> bool:
     return pa.types.is_fixed_size_binary(kind) or str(kind) in names or pa.types.is_null(kind)
 
 
-def values_of(
-    column: pa.Array, dtype: np.dtype[Any], row: int, name: str, source: str | None = None
-) -> Array:
-    """A column of a table on its way to `dtype`: numbers as they are, text at its size.
+def is_date(kind: pa.DataType) -> bool:
+    """Whether a column of this type is made of dates."""
+    pa = import_arrow()
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
-    Raises TableError as `plain_numbers` does, and for text that does not fit.
+
+def fits_dates(schema: pa.Schema, names: Sequence[str], dates: Mapping[str, Date]) -> bool:
+    """Whether the columns of dates in a table, whose columns are called `names`, are these dates:
+    days for days, times for minutes. A number may be any."""
+    pa = import_arrow()
+    for field, name in zip(schema, names, strict=True):
+        if is_date(field.type):
+            unit = "minute" if pa.types.is_timestamp(field.type) else "day"
+            if name not in dates or dates[name].unit != unit:
+                return False
+    return True
+
+
+def values_of(
+    column: pa.Array,
+    dtype: np.dtype[Any],
+    row: int,
+    name: str,
+    source: str | None = None,
+    date: Date | None = None,
+) -> Array:
+    """A column of a table on its way to `dtype`: numbers as they are, text at its size, dates as
+    the numbers that a file has for them, if `date` says what they count.
+
+    Raises TableError as `plain_numbers` does, and for text that does not fit, dates with a time
+    zone, and those that the file does not hold.
     """
+    if date is not None and is_date(column.type):
+        if getattr(column.type, "tz", None) is not None:
+            raise TableError(
+                f"the column is of type {column.type}", source=source, column=name,
+                expected="dates without a time zone",
+            )  # fmt: skip
+        if column.null_count:
+            at = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+            raise TableError("a value is missing", source=source, row=row + at, column=name)
+        dates = column.to_numpy(zero_copy_only=False)
+        return numbers_of_dates(dates, date, dtype, name, row, source)
     if not is_text(dtype):
         return numbers_of(plain_numbers(column, dtype, row, name, source))
     if not is_string(column.type):

@@ -19,6 +19,7 @@ from evstream._support.known_formats import find_format, formats_beside
 from evstream.errors import TableError
 from evstream.tables.batches import join_rows
 from evstream.wire.columns import Array, csv_columns, plain
+from evstream.wire.dates import TextDates
 from evstream.wire.header import StreamHeader
 
 if TYPE_CHECKING:
@@ -35,9 +36,14 @@ HELD_ROWS = 1 << 24
 
 
 def stream_names(
-    names: Iterable[str], format: Format | None = None, stream: str | None = None
+    names: Iterable[str],
+    format: Format | None = None,
+    stream: str | None = None,
+    *,
+    in_text: bool = False,
 ) -> list[str]:
-    """The names as a stream has them; a name that no stream has stays as it is.
+    """The names as a stream has them; a name that no stream has stays as it is. `in_text` is for
+    CSV, where a date is several columns.
 
     What one stream calls a column in CSV may be a column of its own in another. So the names are
     those of the one stream that has all of them, of `stream` if it is given; only if there is
@@ -45,7 +51,7 @@ def stream_names(
     """
     given = list(names)
     for known in streams_of(format, stream):
-        if (found := _all_of(known, given)) is not None:
+        if (found := _all_of(known, given, in_text)) is not None:
             return found
     format, _ = find_format(format, stream)
     return [_known(format).get(_bare(name), name.strip()) for name in given]
@@ -60,15 +66,23 @@ def has_impacted_exposure(names: Iterable[str], header: StreamHeader) -> bool:
     return {_IMPACTED, _LOSS} <= titles and any(_bare(name) == _IMPACTED for name in names)
 
 
-def _all_of(header: StreamHeader, given: Sequence[str]) -> list[str] | None:
+def titles_of(header: StreamHeader, *, in_text: bool) -> Mapping[str, str]:
+    """The columns of a table of the stream -> the names that the tools of the field have for them;
+    `in_text` for those of CSV, where a date is several columns."""
+    return TextDates(header).titles if in_text else csv_columns(header)
+
+
+def _all_of(header: StreamHeader, given: Sequence[str], in_text: bool) -> list[str] | None:
     """The columns of a stream, in the order of their given names; None unless these are all."""
-    titles = {title: name for name, title in csv_columns(header).items()}
+    columns = titles_of(header, in_text=in_text)
+    titles = {title: name for name, title in columns.items()}
     stripped = [name.strip() for name in given]
+    bare = _names_of(columns)
     for found in (
         [titles.get(name, "") for name in stripped],
-        [_names_of(header).get(_bare(name), "") for name in given],
+        [bare.get(_bare(name), "") for name in given],
     ):
-        if sorted(found) == sorted(header.row_columns):
+        if sorted(found) == sorted(columns):
             return found
     return None
 
@@ -81,17 +95,17 @@ def streams_of(format: Format | None, stream: str | None) -> list[StreamHeader]:
     """The streams that a table may become, those that are not deprecated first."""
     if stream is not None:
         format, stream = find_format(format, stream)
-        return [StreamHeader(str(stream), format=format)]
+        return [StreamHeader(s.name, format=format) for s in format.variants(str(stream))]
     streams = [(known, s) for known in formats_beside(format) for s in known.streams.values()]
     streams.sort(key=lambda pair: pair[1].deprecated is not None)
     return [StreamHeader(s.name, format=known) for known, s in streams]
 
 
-def _names_of(header: StreamHeader) -> dict[str, str]:
+def _names_of(columns: Mapping[str, str]) -> dict[str, str]:
     """Bare name -> column of one stream; its own names before those that others have for them."""
-    own = {_bare(name): name for name in header.row_columns}
-    titles = {_bare(title): name for name, title in csv_columns(header).items()}
-    others = {bare: name for bare, name in _OTHER_NAMES.items() if name in header.row_columns}
+    own = {_bare(name): name for name in columns}
+    titles = {_bare(title): name for name, title in columns.items()}
+    others = {bare: name for bare, name in _OTHER_NAMES.items() if name in columns}
     return {**titles, **others, **own}
 
 
@@ -99,7 +113,8 @@ def _names_of(header: StreamHeader) -> dict[str, str]:
 def _known(format: Format) -> Mapping[str, str]:
     headers = [h for h in streams_of(format, None) if h.format is format]
     own = {_bare(name): name for header in headers for name in header.row_columns}
-    others = {bare: name for header in headers for bare, name in _names_of(header).items()}
+    named = (_names_of(csv_columns(header)) for header in headers)
+    others = {bare: name for names in named for bare, name in names.items()}
     return {**others, **own}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from evstream._support.format import Format
+from evstream._support.schema import Date
 from evstream._support.texts import is_text
 from evstream.errors import EvstreamError
 from evstream.extras import import_extra
@@ -23,13 +24,16 @@ from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
 from evstream.tables.arrow import arrow_schema, read_arrow, strings_of
 from evstream.tables.file_column import FileColumn
-from evstream.tables.rows import named_rows, read_columns, watched_chunks
+from evstream.tables.rows import named_rows, watched_chunks, whole_rows
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.range_file import is_url, local_path, shown
 from evstream.wire.columns import Array, Chunk, keep_blocks, row_count
+from evstream.wire.dates import date_columns, dates_of
 
 CHUNK = 1 << 22
 """Bytes of a scan that become one frame: enough to hide what a call of Polars costs."""
+
+NO_DATES: Mapping[str, Date] = {}
 
 if TYPE_CHECKING:
     import pandas
@@ -87,27 +91,26 @@ def read_pandas(
     """Read a whole stream into a pandas.DataFrame; arguments as for evstream.read_columns."""
     pd = import_extra("pandas")
     name = shown(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else None
-    columns = read_columns(
-        source,
-        events,
-        sidx,
-        file=file,
-        stream=stream,
-        widths=widths,
-        strict=strict,
-        timeout=timeout,
-        verify=verify,
-        format=format,
-    )
-    return pd.DataFrame(readable(columns, name), copy=False)
+    with open_stream(
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
+    ) as opened:
+        dates, files = date_columns(opened.header), FileColumn(file, opened.header)
+        columns = files.named(whole_rows(opened, events, sidx, files))
+    return pd.DataFrame(readable(columns, name, dates), copy=False)
 
 
-def readable(columns: Mapping[str, Array], source: str | None) -> dict[str, Any]:
-    """Columns as a dataframe takes them: text as str. Raises TableError for other bytes."""
-    return {
-        name: strings_of(column, name, source).to_pylist() if is_text(column.dtype) else column
-        for name, column in columns.items()
-    }
+def readable(
+    columns: Mapping[str, Array], source: str | None, dates: Mapping[str, Date] = NO_DATES
+) -> dict[str, Any]:
+    """Columns as a dataframe takes them: text as str, numbers of `dates` as dates. Raises
+    TableError for other bytes, and a date that tables do not hold."""
+
+    def made(name: str, column: Array) -> Any:
+        if name in dates:
+            return dates_of(column, dates[name], name, source)
+        return strings_of(column, name, source).to_pylist() if is_text(column.dtype) else column
+
+    return {name: made(name, column) for name, column in columns.items()}
 
 
 def scan_polars(
@@ -189,7 +192,7 @@ class _Scan:
     ) -> Iterator[DataFrame]:
         """The frames that Polars asks for: of the first `n_rows` rows those that pass."""
         pl = import_extra("polars")
-        names = list(self._header.row_columns)
+        names, dates = list(self._header.row_columns), date_columns(self._header)
         files = FileColumn(self._file, self._header)
         wanted = list(self.schema) if with_columns is None else with_columns
         of_blocks, of_rows = None, predicate
@@ -203,7 +206,7 @@ class _Scan:
                 kept = chunk
                 if of_blocks is not None:
                     columns = dict(zip(names, chunk.columns.block, strict=False))
-                    blocks = pl.DataFrame(readable(columns, self._name))
+                    blocks = pl.DataFrame(readable(columns, self._name, dates))
                     passed = blocks.select(of_blocks).to_series().fill_null(False).to_numpy()
                     if not passed.any():
                         continue
@@ -211,7 +214,7 @@ class _Scan:
                 # Without a column the number of rows has to be said.
                 count = row_count(kept.columns)
                 frame = pl.DataFrame(
-                    readable(named_rows(self._header, kept, made), self._name) or None,
+                    readable(named_rows(self._header, kept, made), self._name, dates) or None,
                     height=None if made else count,
                 )
                 if files.name in used:

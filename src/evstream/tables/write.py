@@ -16,12 +16,13 @@ from evstream._support.known_formats import find_format
 from evstream._support.texts import is_text
 from evstream.errors import TableError
 from evstream.tables.arrow import FINAL_DELIMITER, header_of
-from evstream.tables.arrow_columns import is_numeric, is_string, values_of
+from evstream.tables.arrow_columns import is_date, is_numeric, is_string, values_of
 from evstream.tables.batches import write_batches
 from evstream.tables.column_names import fill_exposures, has_impacted_exposure, stream_names
 from evstream.tables.inputs import as_table, batches_of
 from evstream.transport.endpoints import TargetLike
 from evstream.wire.columns import Array
+from evstream.wire.dates import date_columns
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import build_header
 from evstream.writing.writer import Writer
@@ -67,9 +68,7 @@ def write_arrow(
     """
     table = as_table(table)
     carried = header_of(table.schema, format=format)
-    values: dict[str, Any] = (
-        dict(carried.values) if carried and stream in {None, carried.stream} else {}
-    )
+    values: dict[str, Any] = dict(carried.values) if carried and _is_of(carried, stream) else {}
     values |= {name: value for name, value in header_fields.items() if value is not None}
     name = stream if stream is not None else carried.stream if carried else None
     format, name = find_format(format, name, target)
@@ -87,6 +86,13 @@ def write_arrow(
             out.leave_open()
 
 
+def _is_of(carried: StreamHeader, stream: str | None) -> bool:
+    """Whether a table of this header is of the stream that the caller names."""
+    known = carried.format
+    is_known = stream is not None and known.has_stream(stream)
+    return stream is None or (is_known and known.is_variant(carried.stream, stream))
+
+
 def _columns_of(header: StreamHeader, schema: pa.Schema) -> dict[str, int]:
     """The columns of the stream -> their places in a table, by name.
 
@@ -96,7 +102,7 @@ def _columns_of(header: StreamHeader, schema: pa.Schema) -> dict[str, int]:
     names = header.row_columns
     given = list(schema.names)
     known = stream_names(given, header.format, header.stream)
-    places = {}
+    places, dates = {}, date_columns(header)
     for name in names:
         found = [i for i, column in enumerate(given) if column == name]
         found = found or [i for i, column in enumerate(known) if column == name]
@@ -105,7 +111,7 @@ def _columns_of(header: StreamHeader, schema: pa.Schema) -> dict[str, int]:
             raise TableError(problem, expected=f"columns {', '.join(names)}")
         kind = schema.field(found[0]).type
         wanted = ("text", is_string) if is_text(names[name]) else ("numbers", is_numeric)
-        if not wanted[1](kind):
+        if not wanted[1](kind) and not (name in dates and is_date(kind)):
             raise TableError(f"of type {kind}", column=name, expected=wanted[0])
         places[name] = found[0]
     return places
@@ -115,13 +121,15 @@ def _converted(
     header: StreamHeader, batches: Iterable[RecordBatch], places: Mapping[str, int]
 ) -> Iterator[dict[str, Array]]:
     """The rows of each batch, without the columns that the stream does not have."""
-    dtypes = header.row_columns
+    dtypes, dates = header.row_columns, date_columns(header)
     first = 0
     for batch in batches:
         if batch.num_rows:
             rows = {}
             for name, place in places.items():
-                rows[name] = values_of(batch.column(place), dtypes[name], first, name)
+                rows[name] = values_of(
+                    batch.column(place), dtypes[name], first, name, date=dates.get(name)
+                )
                 if rows[name].dtype.kind == "f" and dtypes[name].kind != "f":
                     missing = np.isnan(rows[name])
                     if missing.any():  # how pandas says it

@@ -84,6 +84,15 @@ def read_header(
         record = np.frombuffer(rest, dtype)[0]
         values = {name: _value_of(record, name, len(word), source) for name in dtype.names or ()}
         _check_minimums(format.fields[found.header], values, len(word), source)
+        variant = format.variant(found.name, values)
+        if variant is None:
+            field = found.where[0][0]
+            raise StreamHeaderError(
+                " and ".join(f"{name} is {values[name]}" for name, _ in found.where),
+                source=source, offset=len(word) + int(record.dtype.fields[field][1]),
+                expected=_variants(format, found),
+            )  # fmt: skip
+        found = variant
     named = named_widths(format.scalars, widths) if named is None else named
     return StreamHeader(found.name, values, chosen, format, named)
 
@@ -104,6 +113,12 @@ def build_header(
     if stream is None:
         raise TypeError(f"no stream type, expected {', '.join(format.streams)}")
     spec = format.stream(stream)
+    given = {name: value for name, value in values.items() if value is not None}
+    variant = format.variant(spec.name, given)
+    if variant is None:
+        problem = " and ".join(f"{name} is {described(given[name])}" for name, _ in spec.where)
+        raise WriteError(problem, expected=_variants(format, spec))
+    spec, values = variant, {**values, **dict(variant.where)}
     chosen = format.choose_widths(widths)
     fields = format.fields[spec.header] if spec.header else ()
     legal = [f.name for f in fields]
@@ -117,6 +132,15 @@ def build_header(
             raise TypeError(f"a {spec.name} stream needs {f.name}")
         checked[f.name] = _checked(f, value, chosen[f.scalar])
     return StreamHeader(spec.name, checked, chosen, format)
+
+
+def _variants(format: Format, stream: Stream) -> str:
+    """The values of a stream header that open a stream of this type."""
+    known = [
+        f"{', '.join(f'{name} {value}' for name, value in one.where)} ({one.name})"
+        for one in format.variants(stream.name)
+    ]
+    return " or ".join(known)
 
 
 def _value_of(record: Any, name: str, start: int, source: str) -> Any:
