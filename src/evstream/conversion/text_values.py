@@ -29,13 +29,13 @@ class TextColumn:
     not of its kind or that it does not hold.
 
     Attributes:
-        name, dtype, scalar: of the column.
+        name, dtype, scalar: of the column; the parts of a date have no scalar.
         source: name of the file.
     """
 
     name: str
     dtype: np.dtype[Any]
-    scalar: Scalar
+    scalar: Scalar | None
     source: str
 
     def of_text(self, value: str, line: int) -> Any:
@@ -84,6 +84,8 @@ class TextColumn:
 
     def _wider(self, value: Any) -> str:
         """The option that would make room for a number, if there is one."""
+        if self.scalar is None:
+            return ""
         wider = self.scalar.widths[-1]
         is_wider = np.dtype(wider).itemsize > self.dtype.itemsize
         fits = is_wider and held(value, np.dtype(wider)) is not None
@@ -98,8 +100,7 @@ class TextColumn:
 def text_columns(header: StreamHeader, names: Iterable[str], source: str) -> dict[str, TextColumn]:
     """The columns of a file by name, in its order."""
     dtypes, scalars = {**TextDates(header).dtypes, **header.row_columns}, row_scalars(header)
-    part = Scalar("", "", ("i8",), None)  # of a date in CSV
-    return {name: TextColumn(name, dtypes[name], scalars.get(name, part), source) for name in names}
+    return {name: TextColumn(name, dtypes[name], scalars.get(name), source) for name in names}
 
 
 def held(value: Any, dtype: np.dtype[Any]) -> Any:
