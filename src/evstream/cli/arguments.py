@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import difflib
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from evstream.cli import standard
 from evstream.transport.range_file import shown as shown_source
@@ -13,7 +15,27 @@ from evstream.transport.range_file import shown as shown_source
 NO_FSYNC = "do not wait until files are on the disk: faster, but not safe against a power cut"
 
 
-class CommandParser(argparse.ArgumentParser):
+class SuggestingParser(argparse.ArgumentParser):
+    """A parser whose error names the word that is nearest to an unknown one."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the error, and exit with 2."""
+        super().error(message + self._suggestion(message))
+
+    def _suggestion(self, message: str) -> str:
+        unknown = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (-\S*)", message)
+        if unknown is None:
+            return ""
+        word = unknown[1] if unknown[2] is None else unknown[2].partition("=")[0]
+        known: list[str] = list(self._option_string_actions)
+        if unknown[2] is None:
+            choices = re.findall(r"[\w.+-]+", message.partition("choose from")[2])
+            known = [one for one in choices if one != word]
+        nearest = difflib.get_close_matches(word, known, 1, 0.6)
+        return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+class CommandParser(SuggestingParser):
     """The arguments of one command; options may stand between its files."""
 
     _is_mixing = False
@@ -21,9 +43,21 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse, as `parse_known_intermixed_args` does, which calls this method in its turn. It
+        """Parse; refuse what is left, with the usage of this command."""
+        if self._is_mixing:
+            return super().parse_known_args(args, namespace)
+        parsed, rest = self._mixed(args, namespace)
+        if rest:
+            options = [argument for argument in rest if argument.startswith("-")]
+            self.error(f"unrecognized arguments: {' '.join(options or rest)}")
+        return parsed, rest
+
+    def _mixed(
+        self, args: Sequence[str] | None, namespace: argparse.Namespace | None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As `parse_known_intermixed_args` does, which calls `parse_known_args` in its turn. It
         loses `--`, after which a file name may begin with a hyphen."""
-        if self._is_mixing or "--" in (args or ()):
+        if "--" in (args or ()):
             return super().parse_known_args(args, namespace)
         self._is_mixing = True
         try:

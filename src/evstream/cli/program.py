@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import os
 import stat
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,8 @@ from typing import Any
 from evstream import process
 from evstream._support.format import Format, bound_format
 from evstream.cli import standard
-from evstream.cli.arguments import CommandParser, fail
+from evstream.cli.arguments import fail
+from evstream.cli.parser import make_parser
 from evstream.errors import (
     AggregationWarning,
     CacheWarning,
@@ -34,62 +36,17 @@ from evstream.transport.compression import MAGIC_SIZE, compression
 from evstream.transport.listing import expand_sources, names_several
 from evstream.transport.same_file import refuse_same_file
 
-_DESCRIPTION = """\
-Read and check catastrophe-model event streams (loss, gul, summary, cdf).
-
-  evstream info gul.bin                 print its header, its counts, and whether it ends cleanly
-  evstream cat gul.bin --head 20        print its records as CSV
-  evstream validate gul.bin             check every rule of the format
-  evstream seal gul.bin                 write a seal, which shows later whether it is complete
-  evstream index gul.bin                write an index, by which its events are found quickly
-  evstream convert gul.bin gul.parquet  convert it to a table, or a table to a stream
-  evstream merge a.bin b.bin all.bin    merge several streams into one
-  evstream diff a.bin b.bin             show where two streams differ
-  evstream elt summary.bin              print the event loss table of a summary stream
-  evstream explain gul.bin              show its bytes at the first place that is wrong
-  evstream demo                         run a model, a summary and a report
-
-FILE may be - for stdin, and may be compressed with gzip or zstd. Commands that take several files
-take patterns ('out/*.bin') and folders as well.
-"""
-
 
 def main(
     arguments: Sequence[str] | None = None, *, alone: bool = False, format: Format | None = None
 ) -> int:
     """Run one command on streams of a format; the exit status."""
-    from evstream.cli import (
-        cat,
-        convert,
-        demo,
-        diff,
-        elt,
-        explain,
-        generate,
-        index,
-        info,
-        merge,
-        seal,
-        validate,
-        warmup,
-    )  # fmt: skip
-
-    format = format or bound_format()
-    own = format is bound_format()
-    parser = argparse.ArgumentParser(
-        prog="evstream" if own else f"python -m {format.package.rpartition('.')[0]}",
-        description=_DESCRIPTION if own else format.doc,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(spec_format=format)
-    parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(
-        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
-    )
-    modules = [info, cat, validate, seal, index, convert, merge, diff, explain, warmup]
-    for module in [*modules, elt, demo, generate] if own else modules:
-        module.add_parser(commands, format)
-    options = parser.parse_args(arguments)
+    parser = make_parser(format or bound_format())
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if not given:
+        standard.print_text(parser.format_help().rstrip())
+        return 0
+    options = parser.parse_args(given)
     if hasattr(options, "files"):
         options.files = [file for name in options.files for file in _expanded(name)]
     if alone and _are_small(getattr(options, "files", [])):
@@ -188,9 +145,3 @@ def _are_small(files: Sequence[str]) -> bool:
 
 _SMALL = 1 << 16
 """Bytes of streams; each takes about a microsecond then."""
-
-
-def _version() -> str:
-    import evstream
-
-    return f"evstream {evstream.__version__}"

@@ -1,0 +1,69 @@
+"""The commands and their arguments."""
+
+from __future__ import annotations
+
+import argparse
+
+from evstream._support.format import Format, bound_format
+from evstream.cli.arguments import CommandParser, SuggestingParser
+
+_DESCRIPTION = """\
+Read and check catastrophe-model event streams (loss, gul, summary, cdf).
+
+  evstream info gul.bin                 print its header, its counts, and whether it ends cleanly
+  evstream cat gul.bin --head 20        print its records as CSV
+  evstream validate gul.bin             check every rule of the format
+  evstream seal gul.bin                 write a seal, which shows later whether it is complete
+  evstream index gul.bin                write an index, by which its events are found quickly
+  evstream convert gul.bin gul.parquet  convert it to a table, or a table to a stream
+  evstream merge a.bin b.bin all.bin    merge several streams into one
+  evstream diff a.bin b.bin             show where two streams differ
+  evstream elt summary.bin              print the event loss table of a summary stream
+  evstream explain gul.bin              show its bytes at the first place that is wrong
+  evstream demo                         run a model, a summary and a report
+
+FILE may be - for stdin, and may be compressed with gzip or zstd. Commands that take several files
+take patterns ('out/*.bin') and folders as well.
+"""
+
+
+def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands for the streams of a format."""
+    from evstream.cli import (
+        cat,
+        convert,
+        demo,
+        diff,
+        elt,
+        explain,
+        generate,
+        index,
+        info,
+        merge,
+        seal,
+        validate,
+        warmup,
+    )  # fmt: skip
+
+    format = format or bound_format()
+    own = format is bound_format()
+    parser = SuggestingParser(
+        prog="evstream" if own else f"python -m {format.package.rpartition('.')[0]}",
+        description=_DESCRIPTION if own else format.doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(spec_format=format)
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
+    )
+    modules = [info, cat, validate, seal, index, convert, merge, diff, explain, warmup]
+    for module in [*modules, elt, demo, generate] if own else modules:
+        module.add_parser(commands, format)
+    return parser
+
+
+def _version() -> str:
+    import evstream
+
+    return f"evstream {evstream.__version__}"
