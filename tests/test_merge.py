@@ -9,8 +9,9 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -404,6 +405,77 @@ def test_a_hole_in_an_input_is_copied_with_a_warning(pair: list[Path], tmp_path:
     assert b"warning" in ended.stderr
     assert len(out.read_bytes()) == sum(path.stat().st_size for path in pair) - 8
     assert run("--strict", *pair, out).returncode == 2
+
+
+@pytest.fixture
+def fifos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[list[Path], list[int]]]:
+    """Two FIFOs with a stream header, the first with events 1 to 300 as well, more than is read at
+    once; and their ends to write."""
+    monkeypatch.setattr("evstream.merging.MEMORY", 1 << 13)
+    paths = [tmp_path / "first", tmp_path / "second"]
+    writers = []
+    for path, events in zip(paths, (range(1, 301), []), strict=True):
+        os.mkfifo(path)
+        writers.append(os.open(path, os.O_RDWR))
+        os.write(writers[-1], stream_of("loss", events))
+    yield paths, writers
+    for writer in writers:
+        os.close(writer)
+
+
+@pytest.mark.parametrize("timeout", [0.05, 0.2])
+def test_a_stalled_merge_names_both_fifos(
+    fifos: tuple[list[Path], list[int]], timeout: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evstream.merging.pipes.PATIENCE", 0.1)
+    (first, second), _ = fifos
+    expected = (
+        rf"second: byte 8: no data received for {timeout} s, while .*first has [0-9,]+ bytes;"
+        " a program that feeds all in turn waits"
+    )
+    with pytest.raises(evstream.StallError, match=expected) as caught:
+        merged([second, first], order="ids", timeout=timeout)
+    assert (caught.value.source, caught.value.offset) == (str(second), 8)
+
+
+def test_a_merge_that_waits_says_for_whom(
+    fifos: tuple[list[Path], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evstream.merging.pipes.PATIENCE", 0.05)
+    (first, second), writers = fifos
+    said = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        os.write(writers[1], stream_of("loss", [301])[8:])
+        nowhere = os.open(os.devnull, os.O_RDONLY)
+        for writer in writers:
+            os.dup2(nowhere, writer)  # the FIFOs end here
+        os.close(nowhere)
+
+    blocks = decode(merged([second, first], say=say)).blocks
+    assert [block[1] for block in blocks] == [*range(1, 302)]
+    assert len(said) == 1
+    assert "second: no data received for 0.05 s, while" in said[0]
+
+
+def test_fifos_may_be_opened_in_any_order(tmp_path: Path) -> None:
+    paths = [tmp_path / "first", tmp_path / "second"]
+    for path in paths:
+        os.mkfifo(path)
+
+    def feed() -> None:
+        with open(paths[1], "wb", 0) as second, open(paths[0], "wb", 0) as first:
+            first.write(stream_of("loss", [1, 3]))
+            second.write(stream_of("loss", [2, 4]))
+
+    thread = threading.Thread(target=feed, daemon=True)
+    thread.start()
+    blocks = decode(merged(paths)).blocks
+    thread.join()
+    assert [block[1] for block in blocks] == [1, 2, 3, 4]
 
 
 def test_a_forgotten_output_keeps_the_last_input(tmp_path: Path) -> None:

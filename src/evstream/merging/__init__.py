@@ -21,6 +21,7 @@ from evstream.errors import EvstreamError
 from evstream.merging.event_ids import EventIds
 from evstream.merging.first_look import first_look, refuse_twice
 from evstream.merging.inputs import Input, ReadOptions
+from evstream.merging.pipes import Pipes
 from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.same_file import refuse_same_file
 from evstream.wire.columns import differ
@@ -57,7 +58,8 @@ def merge(
     Args:
         sources: two or more of what evstream.open takes, each read once, regular files twice.
             Any number of paths: a regular file is open only while it is read. Pipes and FIFOs must
-            not be fed by one program in turn: it would wait for one while another is read.
+            not be fed by one program in turn: it would wait for one to be read while the merge
+            waits for another. With a `timeout` the StallError names both.
         target: as for evstream.create; never one of the sources.
         same_event: "refuse" an event that is in two sources, or "merge" its blocks, those of
             the first source first. A block that is in both is refused always; in lists of
@@ -67,7 +69,8 @@ def merge(
             regular file whose ids do not ascend.
         stream, widths, strict, timeout, format: as for evstream.open.
         seal, durable: as for evstream.create.
-        say: gets one sentence where "auto" chooses "inputs".
+        say: gets one sentence where "auto" chooses "inputs", and one where a pipe has had no data
+            for 10 s while others have some.
 
     Raises:
         StreamMismatchError: two stream headers differ.
@@ -90,7 +93,8 @@ def merge(
     options = ReadOptions(stream, widths, strict, timeout, format)
     chunk = min(max(MEMORY // len(given), 1 << 12), 1 << 20)
     with ExitStack() as stack:
-        inputs = [stack.enter_context(Input(source, options, chunk)) for source in given]
+        pipes = Pipes(timeout, say, stack)
+        inputs = [stack.enter_context(Input(source, options, chunk, pipes)) for source in given]
         header, obstacle = first_look(inputs, check_order=order == "auto")
         by_id = order == "ids" or (order == "auto" and obstacle is None)
         if order == "auto" and obstacle is not None and len(inputs) > 1:

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format
+from evstream._support.known_formats import find_format
 from evstream.errors import CorruptStreamError, plain_id
 from evstream.merging.event_ids import descent_in
+from evstream.merging.pipes import Pipes
 from evstream.reading.stream import EventStream
+from evstream.transport.compression import may_be_compressed
 from evstream.transport.range_file import local_path
 from evstream.transport.reopened_file import ReopenedFile
 from evstream.transport.source import CHUNK
@@ -45,10 +48,11 @@ class Input:
         must_ascend: raise CorruptStreamError where an event id is not above the one before.
     """
 
-    def __init__(self, source: Any, options: ReadOptions, chunk: int) -> None:
+    def __init__(self, source: Any, options: ReadOptions, chunk: int, pipes: Pipes) -> None:
         self.must_ascend = False
         source = local_path(source)
         self._path = os.fspath(source) if _is_regular_file(source) else None
+        self._pipes, self._file = pipes, pipes.opened(source) if self._path is None else None
         self._source, self._options, self._chunk = source, options, chunk
         self._first_event: Any = None
         self._is_known = False  # whether a first look has found the first event
@@ -65,8 +69,6 @@ class Input:
         self._last: Any = None
         self._ended = False
         self.name = self._path or ""
-        if self._path is None:
-            self._open()
 
     def look(self, check_order: bool) -> tuple[StreamHeader, str | None]:
         """The stream header, and where the event ids do not ascend, None if they do.
@@ -74,6 +76,8 @@ class Input:
         A regular file is read for that, from beginning to end with `check_order`; of others
         only the header is known before they are merged.
         """
+        if self._path is None:
+            self._open()
         if self._stream is not None:
             return self._stream.header, None
         with self._opened(CHUNK, warn=False) as stream:
@@ -245,7 +249,13 @@ class Input:
 
     def _opened(self, chunk: int, **more: Any) -> EventStream:
         options = self._options
-        source = self._source if self._path is None else ReopenedFile(self._path)
+        source: Any
+        if self._path is not None:
+            source = ReopenedFile(self._path)
+        else:
+            format, name = find_format(options.format, options.stream, self._source)
+            bare = name is not None and format.stream(name).type_word is None
+            source = self._pipes.source(self._file, may_be_compressed(self._source, bare))
         return EventStream(
             source, options.stream, widths=options.widths, strict=options.strict,
             timeout=options.timeout, format=options.format, chunk=chunk, **more,

@@ -10,6 +10,7 @@ import io
 import os
 import select
 import stat
+import sys
 from collections.abc import Iterable
 
 from evstream._support.arguments import real_number
@@ -64,6 +65,18 @@ def widen_pipe(descriptor: int) -> None:
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
     except (ImportError, AttributeError, OSError):
         pass  # not on Linux, or the user's limit of pipe memory is reached
+
+
+def bytes_waiting(descriptor: int) -> int:
+    """Bytes that a pipe or socket holds; 0 where the system does not say."""
+    try:
+        import fcntl
+        import termios
+
+        found = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+    except (ImportError, AttributeError, OSError, ValueError):
+        return 0
+    return int.from_bytes(found, sys.byteorder)
 
 
 def take_buffered(stream: io.BufferedReader, descriptor: int) -> bytes:

@@ -236,11 +236,21 @@ class Source:
         waits = self._descriptor is not None and is_waitable(self._descriptor)
         if self._descriptor is None or not waits or idle > MOST_IDLE:
             raise BlockingIOError(f"{self.name} has no data and nothing to wait on")
-        if not wait_readable([self._descriptor], self._timeout):
+        if not self._has_data():
             problem, offset = f"no data received for {self._timeout:g} s", self._count
             if self._expander is not None:
                 problem += f", after {self._count} compressed bytes"
+            problem += self._meanwhile()
             raise StallError(problem, source=self.name, offset=None if self._expander else offset)
+
+    def _has_data(self) -> bool:
+        """Wait for bytes or the end; False after the timeout."""
+        assert self._descriptor is not None
+        return bool(wait_readable([self._descriptor], self._timeout))
+
+    def _meanwhile(self) -> str:
+        """What a StallError says of the time that it waited."""
+        return ""
 
 
 def open_without_waiting(path: str, flags: int) -> int:
