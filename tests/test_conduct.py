@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import evstream
 from documented import row_parser
 from evstream import ReaderError, SkippedEventWarning
-from evstream.compat.feed import learn
+from evstream.compat.feed import feed_of, learn
 from evstream.compat.known_stream import KnownStream
 from evstream.event_stream import EventReader, read_stream_info
+from evstream.reading.block_tracker import BlockTracker
 from evstream.wire.header import StreamHeader
 
 BLOCK = 8 + 3 * 8
@@ -71,6 +73,41 @@ def test_code_of_other_widths_is_an_error(integer: str, real: str) -> None:
     with pytest.raises(ReaderError, match="read_buffer of Rows yields") as caught:
         list(Rows().read_streams([source]))
     assert caught.value.offset < 500
+
+
+def test_event_ends_are_searched_by_the_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[int] = []
+    ends_after = BlockTracker.ends_after
+
+    def counted(tracker: BlockTracker, offset: int) -> tuple[list[int], list[int]]:
+        searches.append(offset)
+        return ends_after(tracker, offset)
+
+    monkeypatch.setattr(BlockTracker, "ends_after", counted)
+    target = io.BytesIO()
+    with evstream.create(target, "loss", len_sample=1) as out:
+        out.write_columns(np.arange(1, 5001), 1, 1, 2.5)
+    reader = Rows(6000)
+    reader.buffer_size = 65536
+    target.seek(0)
+    assert read(reader, target) == list(range(1, 5001))
+    assert len(searches) <= 6
+
+
+def test_an_end_is_next_if_no_other_was_passed() -> None:
+    source = stream()
+    read_stream_info(source)
+    feed = feed_of(source)
+    feed.readinto(memoryview(bytearray(4096)))
+    first, second, third = (8 + BLOCK * sum(event <= n for event, _ in EVENTS) for n in (1, 2, 3))
+    assert feed.ends.is_next(8, 1, first)
+    assert feed.ends.is_next(first, 2, second)
+    assert not feed.ends.is_next(first, 2, third)
+    assert not feed.ends.is_next(first, 1, second)
+    assert feed.ends.is_ahead(second)
+    assert not feed.ends.is_next(first, 3, third)  # event 2 ended in between
+    assert feed.ends.is_next(second, 3, third)
+    feed.give_back(memoryview(b""), 0, 0)
 
 
 class Drops(Rows):

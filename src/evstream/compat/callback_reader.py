@@ -149,7 +149,8 @@ class CallbackReader(EventReader):
         self._records = [walk[0] for walk in self._walks]
 
     def _check_yield(self, feed: Feed, event_id: int, cursor: int) -> None:
-        """Do nothing: the loop around the callbacks is generated and cannot go astray."""
+        """Check nothing: the loop around the callbacks is generated and cannot go astray."""
+        feed.yields.offset, feed.yields.at_end = feed.base + cursor, True
 
     def read_buffer(
         self, byte_mv: Any, cursor: int, valid_buff: int, event_id: int, item_id: int,

@@ -26,14 +26,12 @@ def failure(reader: Any, error: Exception, window: ParseWindow) -> ReaderError:
     )  # fmt: skip
 
 
-def check_move(reader: Any, feed: Feed, before: int, cursor: int, end: int) -> None:
-    """Raise ReaderError where read_buffer moved the cursor out of what it was given."""
-    if before <= cursor <= end:
-        return
+def wrong_move(reader: Any, feed: Feed, before: int, cursor: int, end: int) -> ReaderError:
+    """The error to raise when read_buffer moved the cursor out of what it was given."""
     problem = f"moved the cursor back by {before - cursor} bytes, which would be read twice"
     if cursor > end:
         problem = f"moved the cursor {cursor - end} bytes past the end of the data"
-    raise ReaderError(
+    return ReaderError(
         f"read_buffer of {type(reader).__name__} {problem}",
         source=feed.name, offset=feed.base + before,
     )  # fmt: skip
@@ -49,9 +47,9 @@ def check_yield(reader: Any, feed: Feed, event_id: int, cursor: int) -> None:
     if tracker is None or not tracker.has_blocks:
         return
     first, before = yields.offset, yields.event_id
-    yields.offset, yields.event_id = last, event_id
-    if tracker.is_whole_event(event_id, first, last):
-        yields.every_event = True
+    yields.offset, yields.event_id, yields.at_end = last, event_id, False
+    if feed.ends.is_next(first, event_id, last):  # the quick answer for most events
+        yields.every_event = yields.at_end = True
         return
     passed = tracker.events_between(first, last)
     if event_id and event_id not in passed:

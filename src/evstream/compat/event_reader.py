@@ -19,17 +19,17 @@ import selectors
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from evstream.compat.conduct import check_move, check_yield, failure
-from evstream.compat.feed import Feed, feed_of, forget
+from evstream.compat.conduct import check_yield, failure, wrong_move
+from evstream.compat.feed import Feed, feed_of
 from evstream.compat.parse_window import ParseWindow
 from evstream.compat.registration import (
-    has_event,
+    Opened,
     missing_arguments,
-    refill,
     register,
     register_wide,
     registered,
     takes,
+    window_of,
 )
 from evstream.compat.selector import InputSelector
 from evstream.compat.stream_input import wait_for_input
@@ -103,35 +103,37 @@ class EventReader:
         feeds = [data["feed"] for data in stream_data]
         self._take_up(feeds)
         inputs = [feed.input for feed in feeds]
-        left_out = missing_arguments(self)
         for feed in feeds:
             feed.input.others, feed.input.timeout = inputs, timeout
             if feed.tracker is not None:
                 feed.tracker.checks.strict = strict_of(self.strict)
-        under_way: dict[str, Any] | None = None
+        opened = [self._opened(key, main_selector) for key in main_selector.get_map().values()]
+        windows = [one.window for one in opened]
+        is_inherited = type(self).read_event is EventReader.read_event
+        has_own = not is_inherited or "read_event" in self.__dict__
+        read = self._read_by_override if has_own else self._read_window
+        under_way: ParseWindow | None = None
         try:
-            while main_selector.get_map():
-                keys = list(main_selector.get_map().values())
-                startable = [key for key in keys if has_event(**key.data)]
+            while opened:
+                startable = [one for one in opened if one.window.has_event()]
                 if not startable:
-                    self._read_some(keys)
-                for key in startable:
-                    key.data["feed"].input.check_process()
-                    under_way = data = key.data  # read_event itself gives back after an error
-                    if left_out:
-                        data = {name: data[name] for name in data if name not in left_out}
-                    event = self.read_event(key.fileobj, main_selector, **data)
-                    if event is not None:
-                        event_id, key.data["cursor"], key.data["valid_buff"] = event
+                    self._read_some([one.window for one in opened])
+                for one in startable:
+                    one.window.feed.input.check_process()
+                    under_way = one.window  # after an error, it was given back
+                    event_id = read(one)
                     under_way = None
-                    if event is not None:
+                    if event_id is not None:
                         self.event_read_log(event_id)
                         self.finalize_event()
                         yield event_id
+                    if one.is_over:
+                        opened.remove(one)
         finally:
+            for window in windows:
+                if window is not under_way:
+                    window.give_back()
             for data, feed in zip(stream_data, feeds, strict=True):
-                if data is not under_way:
-                    feed.give_back(data["mv"], data["cursor"], data["valid_buff"])
                 feed.input.others = ()
                 data["stream_selector"].close()
             main_selector.close()
@@ -182,12 +184,42 @@ class EventReader:
             feed = feed or data.get("feed") or feed_of(stream_in)
             file_idx = data.get("file_idx", 0) if file_idx is None else file_idx
         window = ParseWindow(feed, mv, byte_mv, cursor, valid_buff)
+        data = {"stream_selector": stream_selector}
+        event_id = self._read_window(
+            Opened(stream_in, main_selector, data, window, self._more_arguments(file_idx))
+        )
+        return None if event_id is None else (event_id, window.cursor, window.valid)
+
+    def _opened(self, key: selectors.SelectorKey, main_selector: selectors.BaseSelector) -> Opened:
+        """A registered stream, to be read."""
+        more = self._more_arguments(key.data.get("file_idx", 0))
+        return Opened(key.fileobj, main_selector, key.data, window_of(key.data), more)
+
+    def _more_arguments(self, file_idx: int) -> dict[str, Any]:
+        return {"file_idx": file_idx} if takes(self, "read_buffer", "file_idx") else {}
+
+    def _read_by_override(self, one: Opened) -> int | None:
+        """Read one event by the read_event of a subclass; its id, None at the end."""
+        data, window = one.data, one.window
+        left_out = missing_arguments(self)
+        arguments = {name: data[name] for name in data if name not in left_out}
+        event = self.read_event(one.stream, one.main_selector, **arguments)
+        one.is_over = not registered(one.main_selector, one.stream)
+        if event is None:
+            return None
+        event_id, window.cursor, window.valid = event
+        data["cursor"], data["valid_buff"] = window.cursor, window.valid
+        return event_id
+
+    def _read_window(self, one: Opened) -> int | None:
+        """Read one event; its id, None at the end. The stream is over with its last event."""
+        window = one.window
+        feed = window.feed
+        window.has_moved = False
         try:
-            if not self._parse_event(window, file_idx):
+            if not self._parse_event(window, one.more):
                 feed.check_end(window.valid - window.cursor, strict_of(self.strict))
-                forget(stream_in)
-                stream_selector.close()
-                main_selector.unregister(stream_in)
+                one.close()
                 has_blocks = feed.tracker is not None and feed.tracker.has_blocks
                 if not window.event_id and not (has_blocks and window.has_moved):
                     return None
@@ -198,70 +230,81 @@ class EventReader:
             if isinstance(error, EvstreamError):
                 self._log_error(error)
             raise
-        return window.event_id, window.cursor, window.valid
+        return window.event_id
 
-    def _parse_event(self, window: ParseWindow, file_idx: int) -> bool:
-        """Parse and read on until read_buffer yields; False at the end of the stream."""
-        window.event_id, window.item_id = window.feed.resume_ids(window.cursor)
-        more = {"file_idx": file_idx} if takes(self, "read_buffer", "file_idx") else {}
+    def _parse_event(self, window: ParseWindow, more: dict[str, Any]) -> bool:
+        """Parse and read on until read_buffer yields; False at the end of the stream.
+
+        This runs for each part of a window, with a cold cache after read_buffer: what is not
+        needed for every part is elsewhere.
+        """
+        feed, byte_mv, size, read = window.feed, window.byte_mv, self.buffer_size, self.read_buffer
+        is_wide = len(byte_mv) > size  # a part of it is a window that starts at 0
+        event_id, item_id = window.event_id, window.item_id = feed.resume_ids(window.cursor)
         while True:
-            while window.cursor < window.valid:
-                end = min(window.valid, window.cursor + self.buffer_size)
-                if self._parse_part(window, end, more):
-                    return True
-                if end == window.valid:
+            before, valid = window.cursor, window.valid
+            while before < valid:
+                end = min(before + size, valid)
+                start = feed.part = before if is_wide else 0
+                try:
+                    taken, event_id, item_id, yield_event = read(
+                        byte_mv[before:end] if is_wide else byte_mv,
+                        before - start, end - start, event_id, item_id, **more,
+                    )  # fmt: skip
+                    window.event_id, window.item_id = event_id, item_id
+                    cursor = start + int(taken)
+                    int(event_id), int(item_id), bool(yield_event)
+                except (EvstreamError, MemoryError):
+                    raise
+                except Exception as error:
+                    raise failure(self, error, window) from error
+                window.cursor = cursor
+                if not before < cursor <= end or yield_event:
+                    if self._judge_part(window, before, end, bool(yield_event)):
+                        return True
+                else:
+                    window.has_moved, feed.yields.idle = True, 0
+                if end == valid:
                     break
+                before = cursor
             if not window.refill():
                 return False
 
-    def _parse_part(self, window: ParseWindow, end: int, more: dict[str, Any]) -> bool:
-        """Have read_buffer parse up to `end`; whether it yields an event."""
-        feed, before = window.feed, window.cursor
-        start, part = 0, window.byte_mv
-        if len(part) > self.buffer_size:  # a part of it is a window that starts at 0
-            start, part = before, part[before:end]
-        feed.part = start
-        try:
-            taken, window.event_id, window.item_id, yield_event = self.read_buffer(
-                part, before - start, end - start, window.event_id, window.item_id, **more
-            )
-            taken, yield_event = int(taken), bool(yield_event)
-            int(window.event_id), int(window.item_id)
-        except (EvstreamError, MemoryError):
-            raise
-        except Exception as error:
-            raise failure(self, error, window) from error
-        window.cursor = cursor = start + taken
-        check_move(self, feed, before, cursor, end)
+    def _judge_part(self, window: ParseWindow, before: int, end: int, yield_event: bool) -> bool:
+        """Check what read_buffer did from `before` on; whether it yields an event."""
+        feed, cursor = window.feed, window.cursor
+        if not before <= cursor <= end:
+            raise wrong_move(self, feed, before, cursor, end)
         # A yield that took nothing is a full output, or a subclass that yields per buffer and
         # wants more bytes: the second in a row means the latter.
-        yields = feed.yields
         if cursor > before:
-            window.has_moved, yields.idle = True, 0
+            window.has_moved, feed.yields.idle = True, 0
         elif yield_event:
-            yields.idle += 1
-        if yield_event and yields.idle < 2:
+            feed.yields.idle += 1
+        if yield_event and feed.yields.idle < 2:
             self._check_yield(feed, int(window.event_id), cursor)
             return True
-        if cursor == before and end - cursor >= self.buffer_size:
+        if end - cursor >= self.buffer_size:
             raise ReaderError(
                 f"read_buffer takes nothing of a full window of {end - cursor} bytes",
                 source=feed.name, offset=feed.base + cursor,
             )  # fmt: skip
         return False
 
-    def _read_some(self, keys: Sequence[selectors.SelectorKey]) -> None:
+    def _read_some(self, windows: Sequence[ParseWindow]) -> None:
         """Wait until some stream has input, and read it into its window."""
-        feeds: list[Feed] = [key.data["feed"] for key in keys]
+        inputs = [window.feed.input for window in windows]
+        timeout = inputs[0].timeout
         try:
-            ready = [key for key, feed in zip(keys, feeds, strict=True) if feed.input.has_input]
+            ready = [window for window in windows if window.feed.input.has_input]
+            if not ready and len(windows) == 1 and timeout is None and windows[0].feed.tracker:
+                ready = list(windows)  # the read itself can wait
             if not ready:
-                inputs = [feed.input for feed in feeds]
-                found = set(wait_for_input(inputs, inputs[0].timeout))
-                ready = [key for key in keys if key.data["feed"].input.descriptor in found]
-            for key in ready:
-                if key.data["feed"].tracker is not None:  # else read_event will read
-                    refill(key.data)
+                found = set(wait_for_input(inputs, timeout))
+                ready = [window for window in windows if window.feed.input.descriptor in found]
+            for window in ready:
+                if window.feed.tracker is not None:  # else reading an event will read
+                    window.refill()
         except EvstreamError as error:
             self._log_error(error)
             raise

@@ -37,13 +37,47 @@ class Yields:
     Attributes:
         offset, event_id: stream offset and event of the last one.
         every_event: whether each event so far was yielded at its end.
+        at_end: whether the last one was.
         idle: how many in a row took no byte.
     """
 
     offset: int
     event_id: int = 0
     every_event: bool = False
+    at_end: bool = False
     idle: int = 0
+
+
+class EventEnds:
+    """The next ends of events in the window, a number of them at once: to search the table of the
+    tracker for each event would cost more than most events."""
+
+    def __init__(self) -> None:
+        self.tracker: BlockTracker | None = None
+        self._offsets: list[int] = []
+        self._events: list[Any] = []
+        self._at = 0
+        self._passed = 0
+
+    def is_ahead(self, offset: int) -> bool:
+        """Whether an event is known to end after `offset`, which rises from call to call."""
+        offsets, at = self._offsets, self._at
+        while at < len(offsets) and offsets[at] <= offset:
+            self._passed = offsets[at]
+            at += 1
+        if at == len(offsets) and self.tracker is not None:
+            self._offsets, self._events = self.tracker.ends_after(offset)
+            self._at, self._passed = 0, offset
+            return bool(self._offsets)
+        self._at = at
+        return at < len(offsets)
+
+    def is_next(self, first: int, event: Any, last: int) -> bool:
+        """Whether `last` is the next end of an event after `first`, and the one of `event`. If
+        `first` is lower than offsets before, the answer may be False for a next end."""
+        if not self.is_ahead(first) or self._passed > first:
+            return False
+        return bool(self._offsets[self._at] == last and self._events[self._at] == event)
 
 
 class Feed:
@@ -60,6 +94,7 @@ class Feed:
         tracker: None when the stream's header was not read here, or when it is not known whether
             the stream stands between header and blocks.
         yields: the events that read_buffer yielded.
+        ends: the ends of events that the tracker knows.
         walk: state of the block that a CallbackReader is inside of.
         refused: error of a CallbackReader that goes no further.
 
@@ -73,6 +108,7 @@ class Feed:
         self.base = self.body = self.part = 0
         self.lent = False
         self.tracker: BlockTracker | None = None
+        self.ends = EventEnds()
         if (known := KNOWN.get(stream)) is not None:
             self._begin(known)
         self.input.offset = self.received = self.base
@@ -100,6 +136,7 @@ class Feed:
         self.body = known.offset + known.left
         if known.header is not None and taken in {0, known.left}:
             self.tracker = BlockTracker(known.header, self.name, self.base, self.body - self.base)
+            self.ends.tracker = self.tracker
 
     def readinto(self, view: memoryview) -> int:
         """Read into `view`, waiting for at least one byte; 0 at the end. The bytes of a corrupt
@@ -143,6 +180,8 @@ class Feed:
         if self._interrupted is not None:
             kept, self._interrupted = self._interrupted, None
             return kept
+        if self.yields.at_end and self.yields.offset == self.base + cursor:
+            return 0, 0
         ids = self.tracker.ids_at(self.base + cursor) if self.tracker else {}
         event_id, item_id, *_ = [*ids.values(), 0, 0]
         return event_id, item_id

@@ -1,10 +1,11 @@
-"""The window of one stream while `read_event` parses it."""
+"""The window of one stream, which `read_event` parses."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from evstream.compat.feed import Feed
+from evstream.transport.polling import wait_readable
 
 
 class ParseWindow:
@@ -14,7 +15,7 @@ class ParseWindow:
         feed: the progress of the stream; `feed.base` is the stream offset of the window.
         mv, byte_mv: the window, as memoryview and as int8 array.
         event_id, item_id: where `cursor` is, 0 when a block header comes next.
-        has_moved: whether read_buffer has taken a byte.
+        has_moved: whether read_buffer has taken a byte of this event.
     """
 
     __slots__ = ("byte_mv", "cursor", "event_id", "feed", "has_moved", "item_id", "mv", "valid")
@@ -30,6 +31,17 @@ class ParseWindow:
         self.has_moved = False
         self.event_id = self.item_id = 0
 
+    def has_event(self) -> bool:
+        """Whether to start on an event: reading it will not wait, or waiting first is of no
+        use."""
+        feed, cursor = self.feed, self.cursor
+        one = feed.input
+        if one.descriptor is None or one.ended or self.valid - cursor == len(self.mv):
+            return True
+        if feed.tracker is None:
+            return one.has_input or bool(wait_readable([one.descriptor], 0))
+        return feed.ends.is_ahead(feed.base + cursor)
+
     def refill(self) -> int:
         """Move the rest, usually less than a record, to the front and read on after it; the
         number of bytes read, 0 at the end of the stream."""
@@ -42,7 +54,11 @@ class ParseWindow:
         self.valid += size
         return size
 
+    def give_back(self) -> None:
+        """Give the rest back to the feed."""
+        self.feed.give_back(self.mv, self.cursor, self.valid)
+
     def interrupt(self) -> None:
         """Give the rest back to the feed, with the ids that parsing has reached."""
-        self.feed.give_back(self.mv, self.cursor, self.valid)
+        self.give_back()
         self.feed.interrupt(self.event_id, self.item_id)

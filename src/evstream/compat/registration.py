@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from evstream.compat.feed import Feed, feed_of
+from evstream.compat.feed import feed_of, forget
 from evstream.compat.parse_window import ParseWindow
 from evstream.compat.selector import InputSelector
-from evstream.transport.polling import wait_readable
 
 READ_SIZE = 1 << 19
 """Bytes of a stream that are read at once: several windows, which still fit in the cache."""
@@ -57,25 +56,45 @@ def register_wide(
     return register(InputSelector, streams_in, max(size, smallest))
 
 
-def has_event(mv: memoryview, cursor: int, valid_buff: int, feed: Feed, **_: Any) -> bool:
-    """Whether to start on an event: reading it will not wait, or waiting first is of no use."""
-    one = feed.input
-    if one.descriptor is None or one.ended or valid_buff - cursor == len(mv):
-        return True
-    if feed.tracker is None:
-        return one.has_input or bool(wait_readable([one.descriptor], 0))
-    return feed.tracker.event_ends_after(feed.base + cursor)
+class Opened:
+    """A stream while `read_streams` reads it.
+
+    Attributes:
+        stream, main_selector, data, window: as registered.
+        more: keyword arguments for read_buffer.
+        is_over: whether its last event was read.
+    """
+
+    __slots__ = ("data", "is_over", "main_selector", "more", "stream", "window")
+
+    def __init__(
+        self,
+        stream: Any,
+        main_selector: selectors.BaseSelector,
+        data: dict[str, Any],
+        window: ParseWindow,
+        more: dict[str, Any],
+    ) -> None:
+        self.stream = stream
+        self.main_selector = main_selector
+        self.data = data
+        self.window = window
+        self.more = more
+        self.is_over = False
+
+    def close(self) -> None:
+        """Take the stream, which has ended, out of the main selector."""
+        self.is_over = True
+        forget(self.stream)
+        self.data["stream_selector"].close()
+        self.main_selector.unregister(self.stream)
 
 
-def refill(data: dict[str, Any]) -> None:
-    """Read on into the window of a registered stream."""
-    window = ParseWindow(
+def window_of(data: dict[str, Any]) -> ParseWindow:
+    """The window of a registered stream."""
+    return ParseWindow(
         data["feed"], data["mv"], data["byte_mv"], data["cursor"], data["valid_buff"]
     )
-    try:
-        window.refill()
-    finally:
-        data["cursor"], data["valid_buff"] = window.cursor, window.valid
 
 
 def registered(main_selector: selectors.BaseSelector, stream_in: Any) -> dict[str, Any]:

@@ -25,6 +25,9 @@ from evstream.wire.columns import Array, differ, plain, run_starts
 from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_states
 
+AT_ONCE = 1024
+"""Blocks that are searched at once for the ends of events."""
+
 
 class EndedBlocks(NamedTuple):
     """Blocks that ended: the event of each, the stream offset of its start, and its number of
@@ -109,14 +112,15 @@ class BlockTracker:
         new = size // smallest + 3
         if self._rows + new <= len(self._columns[0]):
             return
-        first, last = self._row_at(keep)[0], self._rows
+        last = self._rows  # keep the block at `keep`, too, or the one before it
+        first = max(int(self._columns[-2][:last].searchsorted(keep, "right")) - 1, 0)
         kept = self._rows = max(last - first, 0)
         columns = self._columns
         if first > 0:
             self._dropped_event = plain(columns[0][first - 1])
-        if 2 * kept + new > len(columns[0]):  # twice, so as not to move them at each call
+        if 2 * kept + new > len(columns[0]):  # and more, so as not to move them at each call
             dtypes = [self.state.dtype[f"{n}_"] for n in self._keys] + [np.dtype(np.int64)] * 2
-            self._columns = [np.empty(2 * kept + new, dtype) for dtype in dtypes]
+            self._columns = [np.empty(2 * kept + new + new // 4, dtype) for dtype in dtypes]
         for column, old in zip(self._columns, columns, strict=True):
             column[:kept] = old[first:last]
 
@@ -228,33 +232,30 @@ class BlockTracker:
             return block_ids(self.header, self.state)
         return {}
 
-    def event_ends_after(self, offset: int) -> bool:
-        """Whether another event starts after the block at `offset`."""
-        row, _ = self._row_at(offset)
-        if row >= self._rows:
-            return False
-        events = self._columns[0][row : self._rows]
-        last = self.open_event if self.is_open else events[-1]
-        return bool(differ(last, events[0]) or differ(events, events[0]).any())
-
-    def is_whole_event(self, event: Any, first: int, last: int) -> bool:
-        """Whether the blocks at `first` and before `last` are of this event, and the next one
-        begins at `last`; the quick answer for most events."""
+    def ends_after(self, offset: int) -> tuple[list[int], list[Any]]:
+        """Where events end after `offset`: stream offsets of blocks that belong to another event
+        than the one before, and the event before. Those of a number of blocks only, but at least
+        one if any is known."""
         starts, events = self._columns[-2][: self._rows], self._columns[0]
-        begin, end = np.searchsorted(starts, (first, last)).tolist()
-        return bool(
-            begin < end < self._rows
-            and starts[end] == last
-            and not differ(events[begin], event)
-            and not differ(event, events[end - 1])
-        )
+        first = max(int(starts.searchsorted(offset, "right")), 1)  # the first that may begin one
+        for row in range(first, self._rows, AT_ONCE):
+            some = events[row - 1 : min(row + AT_ONCE, self._rows)]
+            rows = differ(some[1:], some[:-1]).nonzero()[0]
+            if len(rows):
+                return starts[rows + row].tolist(), some[rows].tolist()
+        start = int(self.state["start"])
+        if self._rows and self.is_open and start > offset:
+            last = events[self._rows - 1]
+            if differ(self.open_event, last):
+                return [start], [plain(last)]
+        return [], []
 
     def events_between(self, first: int, last: int) -> list[Any]:
         """Event ids of the blocks that begin before `last` and are not over by `first`, and of the
         one before them; of those that are no longer in the table only the last."""
         starts = self._columns[-2][: self._rows]
-        begin = int(np.searchsorted(starts, first)) - 1
-        events = self._columns[0][max(begin, 0) : int(np.searchsorted(starts, last))]
+        begin = int(starts.searchsorted(first)) - 1
+        events = self._columns[0][max(begin, 0) : int(starts.searchsorted(last))]
         found: list[Any] = events[run_starts(events)].tolist()
         if begin < 0 and self._dropped_event is not None:
             found.insert(0, self._dropped_event)
@@ -278,7 +279,7 @@ class BlockTracker:
         """The row of the block that holds `offset` or is the next after it, and whether
         `offset` lies inside of it, after its header."""
         starts, entries = self._columns[-2][: self._rows], self._columns[-1]
-        row = int(np.searchsorted(starts, offset, side="right")) - 1
+        row = int(starts.searchsorted(offset, side="right")) - 1
         if row < 0 or starts[row] == offset:
             return max(row, 0), False
         body = int(starts[row]) + self._header_size

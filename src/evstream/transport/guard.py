@@ -76,6 +76,8 @@ class Guard:
         self._descriptor = descriptor
         self._state = None if descriptor is None else FileState.of(descriptor)
         self.is_file = self._state is not None
+        state = self._state
+        self._unchanged = state and (state.size, state.modified, state.inode, state.device)
         self.size = None if self._state is None else self._state.size
 
     def check_process(self) -> None:
@@ -90,7 +92,10 @@ class Guard:
     def check_file(self, offset: int | None = None) -> None:
         """Raise ChangedSourceError if a regular file was changed since it was opened; `offset` is
         the byte that reading has reached."""
-        if self._state is not None and self._descriptor is not None:
+        if self._state is None or self._descriptor is None:
+            return
+        now = os.fstat(self._descriptor)  # compared as they are, since this follows each read
+        if (now.st_size, now.st_mtime_ns, now.st_ino, now.st_dev) != self._unchanged:
             refuse_change(self._state, FileState.of(self._descriptor), self._name, offset)
 
 
