@@ -12,7 +12,7 @@ import pytest
 
 import evstream
 from evstream import StreamMismatchError
-from evstream.aggregation import partial as partial_module
+from evstream.aggregation import keys as keys_module
 from golden_files import LEGAL, golden_bytes
 from oracle import encode
 
@@ -115,7 +115,7 @@ def test_partials_merge_and_pickle(path):
 
 
 def test_groups_of_any_number_keep_their_sums(monkeypatch):
-    monkeypatch.setattr(partial_module, "_FIRST", 2)
+    monkeypatch.setattr(keys_module, "FIRST", 2)
     events = np.random.default_rng(3).integers(1, 2**31 - 1, 5000).tolist()
     blocks = [((event, item), [(1, float(item))]) for event in events for item in (1, 2)]
     data = encode("loss", {"len_sample": 1}, blocks)

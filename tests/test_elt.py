@@ -17,6 +17,8 @@ from evstream import CorruptStreamError, EvstreamError, StreamMismatchError, Tab
 from evstream.reading.stream import EventStream
 from evstream.results.summaries import whole_blocks
 from oracle import encode
+from result_cases import is_close, rows_of
+from result_cases import stream_of as any_stream
 from support import run_main
 
 SAMPLES = 4
@@ -33,16 +35,7 @@ BLOCKS: list[oracle.Block] = [
 
 
 def stream_of(blocks: Any = BLOCKS, samples: int = SAMPLES, **options: Any) -> bytes:
-    return encode("summary", {"len_sample": samples, "summary_set_id": 1}, blocks, **options)
-
-
-def rows_of(table: evstream.ResultTable) -> list[tuple[float, ...]]:
-    return list(zip(*(column.tolist() for column in table.values()), strict=True))
-
-
-def is_close(found: list[tuple[float, ...]], expected: list[tuple[float, ...]]) -> bool:
-    shape = len(found), len(expected)
-    return shape[0] == shape[1] and np.allclose(found, expected, rtol=1e-6, atol=0, equal_nan=True)
+    return any_stream(blocks, samples, **options)
 
 
 def elt(source: Any = None, table: str = "melt", **options: Any) -> list[tuple[float, ...]]:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from evstream.errors import TableError as TableError
     from evstream.errors import TruncatedStreamError as TruncatedStreamError
     from evstream.errors import WidthWarning as WidthWarning
+    from evstream.errors import WithoutPeriodWarning as WithoutPeriodWarning
     from evstream.errors import WriteError as WriteError
     from evstream.explaining.explain import Explanation as Explanation
     from evstream.explaining.explain import explain as explain
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from evstream.partition.parts import parts as parts
     from evstream.partition.threads import map_parts as map_parts
     from evstream.reading.stream import EventStream as EventStream
+    from evstream.results.average import aal as aal
     from evstream.results.event_tables import elt as elt
     from evstream.results.table import ResultTable as ResultTable
     from evstream.tables.arrow import arrow_reader as arrow_reader
@@ -145,8 +147,10 @@ _HOME = {
     "TargetLike": "transport.endpoints",
     "TruncatedStreamError": "errors",
     "WidthWarning": "errors",
+    "WithoutPeriodWarning": "errors",
     "WriteError": "errors",
     "Writer": "writing.writer",
+    "aal": "results.average",
     "aggregate": "aggregation.aggregate",
     "arrow_reader": "tables.arrow",
     "build_index": "indexing.builder",

@@ -231,6 +231,11 @@ class CacheWarning(UserWarning):
     """Compiled kernels cannot be read from or written to the disk; they are compiled again."""
 
 
+class WithoutPeriodWarning(UserWarning):
+    """Events of a summary stream are in no period of the occurrence file: a result that is made
+    of periods leaves them out."""
+
+
 def warn(text: str, category: type[Warning]) -> None:
     """Warn at the line of the program that called the package, and warn each time: two streams
     without a name have the same text, and the second one is as bad as the first."""

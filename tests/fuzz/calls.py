@@ -89,6 +89,17 @@ def aggregate(call: Inputs) -> None:
 def result(call: Inputs) -> None:
     source = call.sources() if call.once_in(2) else io.BytesIO(summary_of(call))
     options = {"threads": 1, **call.options("rates", "quantiles", "strict", "timeout")}
+    if call.once_in(2):
+        more = call.options("periods", "confidence")
+        with open(call.name(".bin"), "wb") as file:
+            file.write(mutated(call.chance, OCCURRENCES))
+        occurrence = call.files[-1] if not call.once_in(8) else call.odd()
+        kind = call.chance.choice(["aal", "aalmeanonly", "alct", call.odd()])
+        given = {
+            name: value for name, value in options.items() if name not in ("rates", "quantiles")
+        }
+        evstream.aal(source, occurrence, kind, **given, **more)
+        return
     kind = call.chance.choice(["melt", "qelt", "selt", "selt", call.odd()])
     if kind == "qelt" and not call.once_in(4):
         options["quantiles"] = call.chance.choice([[0.5, 1], call.array()])
@@ -96,6 +107,10 @@ def result(call: Inputs) -> None:
     assert isinstance(table, evstream.ResultTable)
     repr((table, table.rows, table.to_arrow()))
     table.write(call.target())
+
+
+OCCURRENCES = np.array([1, 9, 1, 1, 7, 1, 4, 7, 2, 9, 7, 3, 2, 7], "<i4").tobytes()
+"""A file of occurrences: its header, and the period and the day of some events."""
 
 
 def summary_of(call: Inputs) -> bytes:
@@ -426,6 +441,8 @@ COMMANDS: dict[str, list[str]] = {
                 "parquet", "bin", "--from", "--no-fsync", "--sort", "--max-line", "--max-batch",
                 "--max-metadata", "--compression", "--file-column", "--partition-by", "event_id",
                 "--force", "--amplification-options", "--factor-options"],
+    "aal": ["--table", "alct", "--occurrence", "--periods", "--confidence", "0.9", "--output",
+            "aal.bin", "--precision", "--jobs", "1", "--no-fsync"],
     "elt": ["--table", "qelt", "selt", "--quantiles", "0.5", "--rates", "--output", "elt.bin",
             "--precision", "2", "--jobs", "--no-fsync"],
     "explain": ["--at", "--event", "--records", "--format", "html", "--color", "always", "3"],

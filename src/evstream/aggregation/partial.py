@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from evstream._support.texts import is_text
-from evstream.aggregation.kernels import add_all, add_range, add_some, count_some, find_groups
+from evstream.aggregation.kernels import add_all, add_range, add_some, count_some
+from evstream.aggregation.keys import KeyTable
 from evstream.errors import StreamMismatchError
 from evstream.wire.columns import Array, Columns
 
@@ -67,34 +68,25 @@ class Groups:
 
     def __init__(self, by: Mapping[str, np.dtype[Any]], values: list[str]) -> None:
         self._by, self._values = dict(by), values
-        self._clear(_FIRST)
+        self._table = KeyTable(len(self._by))
+        self._counts: Array = np.zeros(0, np.int64)
+        self._sums: dict[str, Array] = {name: np.zeros(0) for name in values}
+        self._maxima: dict[str, Array] = {name: np.zeros(0) for name in values}
+        self._make_room()
 
-    def _clear(self, groups: int) -> None:
-        """Make room for so many groups."""
-        self._used = 0
-        self._slots: Array = np.full(2 * groups, -1, np.int64)
-        self._keys: Array = np.empty((groups, len(self._by)), np.int64)
-        self._counts: Array = np.zeros(groups, np.int64)
-        self._sums: dict[str, Array] = {name: np.zeros(groups) for name in self._values}
-        self._maxima: dict[str, Array] = {n: np.full(groups, -np.inf) for n in self._values}
-
-    def _grow(self) -> None:
-        """Make room for more groups; those that are there keep their numbers."""
-        known = self.partial()
-        self._clear(4 * len(self._keys))
-        self.merge(known)
+    def _make_room(self) -> None:
+        """Room for as many groups as there are keys; those that are there stay."""
+        more = self._table.room - len(self._counts)
+        if more:
+            self._counts = np.append(self._counts, np.zeros(more, np.int64))
+            for name in self._values:
+                self._sums[name] = np.append(self._sums[name], np.zeros(more))
+                self._maxima[name] = np.append(self._maxima[name], np.full(more, -np.inf))
 
     def _groups_of(self, keys: Array) -> Array:
         """The number of the group of each key."""
-        groups = np.empty(len(keys), np.int64)
-        done = 0
-        while done < len(keys):
-            homes = _homes(keys, len(self._slots))
-            done, self._used = map(int, find_groups(
-                keys, homes, self._slots, self._keys, self._used, groups, done
-            ))  # fmt: skip
-            if done < len(keys):
-                self._grow()
+        groups = self._table.groups_of(keys)
+        self._make_room()
         return groups
 
     def add(
@@ -163,29 +155,12 @@ class Groups:
 
     def partial(self) -> Partial:
         """What is known now."""
-        used = self._used
+        used = self._table.used
         return Partial(
-            self._by, self._keys[:used].copy(), self._counts[:used].copy(),
+            self._by, self._table.keys.copy(), self._counts[:used].copy(),
             {name: sums[:used].copy() for name, sums in self._sums.items()},
             {name: maxima[:used].copy() for name, maxima in self._maxima.items()},
         )  # fmt: skip
-
-
-_FIRST = 1 << 10
-"""Groups to make room for at first."""
-
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-"""An odd number whose bits are mixed: ids that follow one another spread over the table."""
-
-
-def _homes(keys: Array, size: int) -> Array:
-    """The slot of a table where the search for each key begins; `size` is a power of two."""
-    mixed = np.zeros(len(keys), np.uint64)
-    for column in keys.T:
-        mixed = (mixed ^ np.ascontiguousarray(column).view(np.uint64)) * _MULTIPLIER
-        mixed ^= mixed >> np.uint64(32)
-    homes: Array = (mixed & np.uint64(size - 1)).astype(np.int64)
-    return homes
 
 
 def _numbers_of(column: Array) -> Array:

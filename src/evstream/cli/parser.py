@@ -19,6 +19,8 @@ Read and check catastrophe-model event streams (loss, gul, summary, cdf).
   evstream merge a.bin b.bin all.bin    merge several streams into one
   evstream diff a.bin b.bin             show where two streams differ
   evstream elt summary.bin              print the event loss table of a summary stream
+  evstream aal summary.bin --occurrence occurrence.bin
+                                        print the average annual loss of its summaries
   evstream explain gul.bin              show its bytes at the first place that is wrong
   evstream demo                         run a model, a summary and a report
 
@@ -30,6 +32,7 @@ take patterns ('out/*.bin') and folders as well.
 def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
     """The parser of all commands for the streams of a format."""
     from evstream.cli import (
+        aal,
         cat,
         convert,
         demo,
@@ -58,7 +61,7 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
     )
     modules = [info, cat, validate, seal, index, convert, merge, diff, explain, warmup]
-    for module in [*modules, elt, demo, generate] if own else modules:
+    for module in [*modules, elt, aal, demo, generate] if own else modules:
         module.add_parser(commands, format)
     return parser
 

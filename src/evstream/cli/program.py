@@ -31,6 +31,7 @@ from evstream.errors import (
     RowsWarning,
     SuspectWarning,
     WidthWarning,
+    WithoutPeriodWarning,
 )
 from evstream.transport.compression import MAGIC_SIZE, compression
 from evstream.transport.listing import expand_sources, names_several
@@ -67,6 +68,7 @@ def main(
             MissingDelimiterWarning,
             RowsWarning,
             SuspectWarning,
+            WithoutPeriodWarning,
         ):
             warnings.simplefilter("always", category)
         status = _run(options)

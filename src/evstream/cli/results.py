@@ -59,3 +59,19 @@ def write(options: argparse.Namespace, header: Any, batches: Iterator[Any]) -> N
     durable = False if options.no_fsync else None
     what = Options(precision=options.precision, durable=durable)
     write_rows(header, batches, options.output, what)
+
+
+def add_periods(parser: argparse.ArgumentParser) -> None:
+    """The files that say in which periods events are, and what those weigh."""
+    parser.add_argument(
+        "--occurrence", metavar="FILE", required=True,
+        help="occurrence.bin: in which periods the events are",
+    )  # fmt: skip
+    parser.add_argument(
+        "--periods", metavar="FILE", help="periods.bin: what the periods weigh (default: the same)"
+    )
+
+
+def write_table(options: argparse.Namespace, table: Any) -> None:
+    """Write a whole table where the options say."""
+    write(options, table.header, iter([dict(table)]))
