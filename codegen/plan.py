@@ -20,9 +20,6 @@ Widths = dict[str, str]
 BOUNDS = {"at_most", "known_special"}
 """Checks of rules that a reader with callbacks makes before it calls one."""
 
-CACHE_LINE = 64
-"""Bytes, of the processors that streams are read on."""
-
 
 def numpy_dtype(width: str) -> str:
     """'<i4' for i4, 'S8' for s8."""
@@ -111,11 +108,6 @@ class BlockModule:
         assert self.entry is not None
         assert self.delimiter is not None
         return self.entry.fields.index(self.delimiter.field)
-
-    @property
-    def cache_line(self) -> int:
-        """Bytes of entries that are looked at in one go."""
-        return CACHE_LINE
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,30 @@ def test_marks_are_found_as_in_plain_python(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
+def test_plain_lines_are_those_of_plain_python(name: str) -> None:
+    index = MARKED.get(name, 0)
+    entry, buffer = stream_of(LAYOUTS[name], index)
+    dtype = np.dtype(LAYOUTS[name][index]).type
+
+    def call(buffer, at, entry, low, high):  # type: ignore[no-untyped-def]
+        unmarked = entries.is_plain(buffer, at, entry, index, MARK, ())
+        bounded = entries.is_plain(buffer, at, entry, index, None, (low, high))
+        return unmarked, bounded, entries.is_plain(buffer, at, entry, index, MARK, (low, high))
+
+    compiled = numba.njit(call)
+    jit(call)
+    size = sum(number.itemsize for number in entry)
+    line = int(entries.entries_in_line(entry))
+    results = set()
+    for low, high in ((0, LIMIT), (0, LIMIT + 1), (61, 127), (62 + line, 127)):
+        for k in range(3 * line):
+            args = buffer, np.uint64(k * size), entry, dtype(low), dtype(high)
+            assert compiled(*args) == call(*args)
+            results.add(call(*args))
+    assert all(len(set(column)) == 2 for column in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize("lines", [1, 4])
 def test_lines_are_copied_as_in_plain_python(name: str, lines: int) -> None:
     entry, buffer = stream_of(LAYOUTS[name], 0)

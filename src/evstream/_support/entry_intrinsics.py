@@ -8,6 +8,7 @@ loaded one by one.
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from evstream._support.entries import (
     fill_entries,
     find_marks,
     first_bit,
+    is_plain,
     is_quiet,
     likely,
     up_to_first,
@@ -33,6 +35,8 @@ from evstream._support.entry_vectors import (
     Entry,
     bits_of,
     compare_line,
+    is_equal,
+    is_outside,
     plus,
     repeated,
     store_all,
@@ -69,6 +73,31 @@ def _is_quiet(tc, buffer, at, entry, index, mark, limit, lines):
 
     words = types.int64, types.int64
     return types.boolean(buffer, types.uint64, entry, index, *words, lines), generate
+
+
+@intrinsic(prefer_literal=True)
+def _is_plain(tc, buffer, at, entry, index, mark, limits):
+    layout, place = Entry(entry), index.literal_value
+    number = layout.numbers[place]
+    bounds = types.Tuple([number] * len(limits.types))
+
+    def generate(context, builder, signature, args):
+        given = signature.args[0], args[0]
+        anything: Any = ir.Constant(ir.IntType(1), 0)
+        for values in layout.load_narrow(context, builder, given, args[1], place):
+            tests = []
+            if not isinstance(mark, types.NoneType):
+                tests.append(is_equal(builder, number, values, mark.literal_value))
+            if limits.types:
+                low, high = (builder.extract_value(args[5], k) for k in range(2))
+                tests.append(is_outside(builder, number, values, low, high))
+            found = reduce(builder.or_, tests)
+            bits = builder.bitcast(found, ir.IntType(found.type.count))
+            is_found = builder.icmp_unsigned("!=", bits, bits.type(0))
+            anything = builder.or_(anything, is_found)
+        return builder.not_(anything)
+
+    return types.boolean(buffer, types.uint64, entry, index, mark, bounds), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -180,6 +209,21 @@ def _is_quiet_overload(buffer, at, entry, index, mark, limit, lines):
     def unchecked(buffer, at, entry, index, mark, limit, lines):
         words = np.int64(mark), np.int64(limit)
         return _is_quiet(buffer, np.uint64(at), entry, place, words[0], words[1], count)
+
+    return checked if config.BOUNDSCHECK else unchecked
+
+
+@overload(is_plain, prefer_literal=True)
+def _is_plain_overload(buffer, at, entry, index, mark, limits):
+    place, size = index.literal_value, _line_size(entry)
+
+    def checked(buffer, at, entry, index, mark, limits):
+        if at + size > buffer.shape[0]:
+            raise IndexError("load outside the buffer")
+        return _is_plain(buffer, np.uint64(at), entry, place, mark, limits)
+
+    def unchecked(buffer, at, entry, index, mark, limits):
+        return _is_plain(buffer, np.uint64(at), entry, place, mark, limits)
 
     return checked if config.BOUNDSCHECK else unchecked
 

@@ -16,6 +16,12 @@ I32, I64 = ir.IntType(32), ir.IntType(64)
 WIDEST = 64
 """Bytes of the largest vector that one store writes."""
 
+NARROW = 32
+"""Bytes of a vector whose use does not keep a processor from other work with floats."""
+
+GROUP_BYTES = 16
+"""Bytes within which a processor picks numbers from two vectors at once."""
+
 
 class Entry:
     """The layout of an entry, from the types of its fields.
@@ -45,8 +51,14 @@ class Entry:
 
     def load_line(self, context: Any, builder: Any, buffer: Any, at: Any, index: int) -> Any:
         """The vector that spans the line at offset `at`."""
-        kind = context.get_data_type(self.numbers[index])
-        vector = ir.VectorType(kind, self.line * self.size // self.sizes[index])
+        count = self.line * self.size // self.sizes[index]
+        return self.load_numbers(context, builder, buffer, at, index, count)
+
+    def load_numbers(
+        self, context: Any, builder: Any, buffer: Any, at: Any, index: int, count: int
+    ) -> Any:
+        """A vector of `count` numbers like the field from offset `at` on, of whatever fields."""
+        vector = ir.VectorType(context.get_data_type(self.numbers[index]), count)
         value = builder.load(_address(context, builder, buffer[0], buffer[1], at, vector))
         value.align = 1
         return value
@@ -72,6 +84,39 @@ class Entry:
             value = self.load_one(context, builder, buffer, at, index, lane)
             values = builder.insert_element(values, value, I32(lane))
         return values
+
+    def load_narrow(
+        self, context: Any, builder: Any, buffer: Any, at: Any, index: int
+    ) -> list[Any]:
+        """The field in the entries of the line at offset `at`, in any order, as vectors of at most
+        NARROW bytes."""
+        if not self.is_vector(index):
+            return [self.load_field(context, builder, buffer, at, index)]
+        size = self.sizes[index]
+        step, first = self.size // size, self.offsets[index] // size
+        count, most = self.line * step, NARROW // size
+        found = []
+        for start in range(0, count, 2 * most):
+            pair, lanes = [], []
+            for place in range(start, min(start + 2 * most, count), most):
+                width = min(most, count - place)
+                numbers = plus(builder, at, place * size)
+                pair.append(self.load_numbers(context, builder, buffer, numbers, index, width))
+                lanes.append([n for n in range(width) if (place + n) % step == first])
+            found += both_picked(builder, pair, lanes, GROUP_BYTES // size)
+        return found
+
+
+def both_picked(builder: Any, pair: list[Any], lanes: list[list[int]], group: int) -> list[Any]:
+    """Some lanes of one vector or two, in one vector if these are of one type. What is in the same
+    `group` lanes of both comes together, since this is what processors do in one step."""
+    if len(pair) < 2 or pair[0].type != pair[1].type:
+        return [picked(builder, v, own) for v, own in zip(pair, lanes, strict=True) if own]
+    places = [(lane // group, k, lane) for k, own in enumerate(lanes) for lane in own]
+    mask = [lane + k * pair[0].type.count for _, k, lane in sorted(places)]
+    if not mask:
+        return []
+    return [builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(I32, len(mask)), mask))]
 
 
 def plus(builder: Any, number: Any, more: int) -> Any:
@@ -102,6 +147,23 @@ def compare(builder: Any, number: Any, values: Any, mark: Any, limit: Any) -> tu
     mark, limit = (repeated(builder, value, count) for value in (mark, limit))
     above = builder.icmp_signed if number.signed else builder.icmp_unsigned
     return builder.icmp_signed("==", values, mark), above(">", values, limit)
+
+
+def is_outside(builder: Any, number: Any, values: Any, low: Any, high: Any) -> Any:
+    """Whether each value of a vector is below `low` or above `high`, which are of its type."""
+    low, high = (repeated(builder, value, values.type.count) for value in (low, high))
+    if isinstance(number, types.Float):
+        test: Any = builder.fcmp_ordered
+    else:
+        test = builder.icmp_signed if number.signed else builder.icmp_unsigned
+    return builder.or_(test("<", values, low), test(">", values, high))
+
+
+def is_equal(builder: Any, number: Any, values: Any, mark: int) -> Any:
+    """Whether each value of a vector is this number."""
+    marks = ir.Constant(values.type, [mark] * values.type.count)
+    test = builder.fcmp_ordered if isinstance(number, types.Float) else builder.icmp_signed
+    return test("==", values, marks)
 
 
 def bits_of(builder: Any, entry: Entry, index: int, found: Any) -> Any:

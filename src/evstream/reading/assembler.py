@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -47,29 +47,27 @@ class EventAssembler:
         self._parts: list[_Part] = []
 
     def push(self, chunk: Chunk) -> Iterator[Event]:
-        """Take the next chunk; yields the events that are complete after it."""
+        """Take the next chunk; returns the events that are complete after it."""
         columns, continues = chunk.columns, chunk.continues
         ids = columns.block[0]
         if not len(ids):
-            return
+            return iter(())
+        spanning: list[Event] = []
         if self._parts and not continues and differ(self._last_id, ids[0]):
-            yield self._complete()
+            spanning.append(self._complete())
         edges = [*run_starts(ids).tolist(), len(ids)]
         if self._parts and len(edges) > 2:
             self._parts.append(_Part(columns, 0, edges[1], continues))
-            yield self._complete()
+            spanning.append(self._complete())
             continues = False
             edges = edges[1:]
-        # One event at a time: a list of events would keep the garbage collector busy.
-        make, header = self._event_class, self._header
-        for first, last in pairwise(edges[:-1]):
-            yield make(header, columns, first, last)
         self._parts.append(_Part(columns, edges[-2], edges[-1], continues))
+        # One event at a time: a list of events would keep the garbage collector busy.
+        return chain(spanning, self._event_class.between(self._header, columns, edges[:-1]))
 
     def finish(self) -> Iterator[Event]:
-        """Yields the last event, at the end of the stream."""
-        if self._parts:
-            yield self._complete()
+        """The last event, at the end of the stream."""
+        return iter([self._complete()] if self._parts else ())
 
     @property
     def event_key(self) -> Any:

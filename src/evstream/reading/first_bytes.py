@@ -21,9 +21,13 @@ _TEXT = re.compile(
 )
 
 
+LOOKED_AT = 512
+"""Bytes after the stream header that show what the content is."""
+
+
 def is_text(data: bytes) -> bool:
     """Whether the first bytes of a list are text."""
-    return len(data) > 1 and _TEXT.fullmatch(data[:512]) is not None
+    return len(data) > 1 and _TEXT.fullmatch(data[:LOOKED_AT]) is not None
 
 
 def refuse_content(

@@ -28,7 +28,7 @@ from evstream.errors import (
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.decoder import Decoder
-from evstream.reading.first_bytes import refuse_content
+from evstream.reading.first_bytes import LOOKED_AT, refuse_content
 from evstream.reading.one_reader import OneReader, started
 from evstream.reading.row_decoder import RowDecoder, RowOutput
 from evstream.reading.section import Section, Sectioned, refuse_other
@@ -244,7 +244,7 @@ class EventStream:
             while True:
                 if window.left:
                     if window.offset == self.header.size:
-                        first = window.peek_back(window.offset, window.left)
+                        first = window.peek_back(window.offset, min(window.left, LOOKED_AT))
                         refuse_content(first, self.header, self._guessed, self.name)
                     self._trial.judge(strict=self.strict)
                     yield decode(window, False)

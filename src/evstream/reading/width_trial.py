@@ -97,7 +97,7 @@ class WidthTrial:
         if self.is_over:
             self._data.clear()
         ended = ended and size < FIRST
-        first = _Opening(header, data).first(FEW)
+        first = _Opening(header, data, FEW + 1).first(FEW)
         breaks = not first.parses or (bool(first.counts) and _breaks(first, "error"))
         cut = first.closed < FEW and (failed or (ended and not first.is_whole))
         if not breaks and not cut:
@@ -221,7 +221,8 @@ def _breaks(opening: _Opening, severity: str) -> bool:
 
 
 class _Opening:
-    """The blocks of the first bytes of a stream: `starts` of their headers, `counts` of entries.
+    """The blocks of the first bytes of a stream, at most so many if a number is given: `starts` of
+    their headers, `counts` of entries.
 
     Attributes:
         parses: whether no count is negative.
@@ -229,8 +230,8 @@ class _Opening:
         is_whole: whether the stream may end here.
     """
 
-    def __init__(self, header: StreamHeader, data: bytes) -> None:
-        self.header, self._data = header, data
+    def __init__(self, header: StreamHeader, data: bytes, blocks: int | None = None) -> None:
+        self.header, self._data, self._most = header, data, blocks
         self._size, self._entry = header.block_dtype.itemsize, header.entry_size
         self._ends: dict[int, list[int]] = {}
         self.starts: list[int] = []
@@ -241,7 +242,7 @@ class _Opening:
     def _walk(self) -> bool:
         at, size, entry, end = self.header.size, self._size, self._entry, len(self._data)
         closing = entry if self.header.block.delimiter else 0
-        while at + size <= end:
+        while at + size <= end and len(self.starts) != self._most:
             body = at + size
             stop = self._end_of_entries(body)
             if stop < body:

@@ -6,6 +6,7 @@ An event owns its memory, so a list of events stays valid after the stream has g
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -49,6 +50,20 @@ class Event:
         self.columns = columns
         self._first = first
         self._last = last
+
+    @classmethod
+    def between(cls, header: StreamHeader, columns: Columns, edges: list[int]) -> Iterator[Event]:
+        """The events between each edge and the next, in blocks of `columns`. A call of `__init__`
+        would cost as much as all the rest of a small event."""
+        make, first = cls.__new__, edges[0]
+        for last in edges[1:]:
+            event = make(cls)
+            event.header = header
+            event.columns = columns
+            event._first = first
+            event._last = last
+            yield event
+            first = last
 
     if TYPE_CHECKING:
 
