@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dask
 import numpy as np
@@ -116,6 +117,24 @@ def test_an_unknown_column_is_named(gul: Path):
         evstream.dask.read(gul, ["los"])
     with pytest.raises(TypeError, match="parts and other things"):
         evstream.dask.read([*evstream.parts(gul), gul])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("by_event", np.zeros(2), r"by_event is array.*, expected True or False"),
+        ("sidx", Path("x"), r"sidx is .*, expected"),
+        ("sidx", [1.5], r"sidx is .*, expected"),
+        ("events", "a", r"events is 'a', expected"),
+    ],
+)
+def test_arguments_of_dask_that_are_not_legal_are_named(
+    gul: Path, name: str, value: Any, expected: str
+):
+    with pytest.raises((TypeError, ValueError), match=expected):
+        evstream.dask.read(gul, **{name: value})
+    with pytest.raises(TypeError, match="function is 5, expected a function"):
+        evstream.dask.map_parts(5, gul)
 
 
 def test_dask_is_named_where_it_is_missing(gul: Path, monkeypatch: pytest.MonkeyPatch):

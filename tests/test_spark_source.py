@@ -178,6 +178,14 @@ def test_a_failed_job_leaves_nothing(tmp_path: Path):
     assert os.listdir(tmp_path / "out") == []
 
 
+@pytest.mark.parametrize("text", ["x", "", "0x1", "1_0", "1.5", "9" * 30])
+def test_a_header_field_that_is_not_a_number_is_named(tmp_path: Path, text: str):
+    options = {"path": str(tmp_path / "out"), "stream": "loss", "len_sample": text}
+    with pytest.raises(ValueError, match=f"len_sample is '{text}', expected a whole number"):
+        StreamWriter(options, overwrite=False)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_header_that_is_not_complete_is_refused(tmp_path: Path):
     with pytest.raises(TypeError, match="len_sample"):
         StreamWriter({"path": str(tmp_path), "stream": "loss"}, False)

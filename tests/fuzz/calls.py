@@ -286,6 +286,91 @@ def convert(call: Inputs) -> None:
     evstream.convert(call.sources(), call.target(), **options)
 
 
+# Engines
+
+
+def dask(call: Inputs) -> str | None:
+    """A dataframe of Dask, computed in this thread."""
+    if not has("dask.dataframe"):
+        return "left out"
+    names = ("events", "sidx", "size", "storage_options", "stream", "format", "columns", "by_event")
+    options = call.options(*names)
+    if call.once_in(3):
+        options["by_event"] = True
+    if call.once_in(3):
+        options["size"] = call.chance.choice([1, 50, "1 KiB"])
+    if call.once_in(4):
+        tasks = evstream.dask.map_parts(evstream.read_columns, call.sources())
+        for task in tasks:
+            task.compute(scheduler="synchronous")
+        return None
+    sources = call.sources()
+    if call.once_in(4):
+        sources = evstream.parts(sources, size=50, whole=call.chance.choice(["event", "block"]))
+    evstream.dask.read(sources, **options).compute(scheduler="synchronous")
+    return None
+
+
+def spark(call: Inputs) -> str | None:
+    """The data source that Spark calls, in Python alone: a session would take seconds."""
+    if not has("pyspark.sql.datasource"):
+        return "left out"
+    from pyspark.sql.datasource import EqualTo, In
+
+    from evstream.engines.spark_source import EvstreamSource
+
+    texts = {
+        "events": ["1", "1-3", "", "a", "3-1", "-1", "1,", "9" * 30],
+        "sidx": ["-1", "1-10,-1", "x", "9" * 30],
+        "size": ["1", "50", "1 KiB", "0", "", "nan"],
+        "whole": ["event", "block", "x"],
+        "stream": [*STREAMS, "x", ""],
+        "widths": ["oasis_float=f8", "oasis_float=f8,oasis_int=i8", "x=f4", "", "=", "oasis_int"],
+        "pushdown": ["true", "True", "", "x"],
+        "storage.key": ["x"],
+        "len_sample": ["3", "x", "", "-1", "9" * 30],
+        "summary_set_id": ["1", "0x1"],
+    }
+    options = {name: call.chance.choice(texts[name]) for name in texts if call.once_in(8)}
+    if not call.once_in(50):
+        options["path"] = call.chance.choice([call.file(), call.file(), "*.bin", ".", "nowhere"])
+    source = EvstreamSource(options)
+    if call.once_in(3):
+        writing = {"stream": "loss", "len_sample": "3", **options, "path": "made"}
+        writer = EvstreamSource(writing).writer(source.schema(), call.once_in(2))
+        writer.commit([writer.write(iter(record_batches(call)))])
+        return None
+    reader = source.reader(source.schema())
+    if hasattr(reader, "pushFilters"):
+        wanted = [EqualTo(("event_id",), call.odd()), In(("sidx",), (1, call.odd()))]
+        list(reader.pushFilters(wanted))
+    for partition in reader.partitions():
+        for _ in reader.read(pickle.loads(pickle.dumps(partition))):
+            pass
+    return None
+
+
+def record_batches(call: Inputs) -> list[Any]:
+    """Batches of rows of a loss stream, most of them wrong."""
+    import pyarrow as pa
+
+    columns = {name: call.array() for name in ("event_id", "item_id", "sidx", "loss")}
+    try:
+        return list(pa.table(columns).to_batches())
+    except Exception:  # arrays that Arrow does not take
+        return []
+
+
+@cache
+def has(module: str) -> bool:
+    """Whether a library is installed."""
+    try:
+        __import__(module)
+    except ImportError:
+        return False
+    return True
+
+
 # Objects
 
 
@@ -586,7 +671,8 @@ WEIGHTS: list[tuple[Kind, int]] = [
     (open_, 14), (table, 10), (dataframe, 4), (batches, 6), (scan, 2), (aggregate, 6),
     (validate, 8), (compare, 8), (explain, 4), (result, 6),
     (callbacks, 6), (write, 12), (write_table, 6), (merge, 10), (convert, 12), (seal, 3),
-    (index, 4), (partition, 4), (header, 3), (event_reader, 8), (documented, 8), (command, 24),
+    (index, 4), (partition, 4), (dask, 2), (spark, 4),
+    (header, 3), (event_reader, 8), (documented, 8), (command, 24),
 ]  # fmt: skip
 KINDS: list[Kind] = [kind for kind, weight in WEIGHTS for _ in range(weight)]
 
@@ -598,6 +684,9 @@ def load() -> None:
     import polars  # noqa: F401
     import pyarrow.parquet  # noqa: F401
     import zstandard  # noqa: F401
+
+    for module in ("dask.dataframe", "pyspark.sql.datasource", "pyspark.sql.types"):
+        has(module)
 
     from evstream.cli import generate, warmup
     from evstream.conversion import arrow_file, csv_file, jsonl_file, parquet_file  # noqa: F401

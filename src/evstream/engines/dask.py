@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evstream._support.arguments import list_of_names
+from evstream._support.arguments import flag, list_of_names
+from evstream._support.arguments import function as checked_function
 from evstream._support.format import Format
 from evstream.engines.part_rows import EMPTY, columns_of, first_event, planned, refuse_unknown
 from evstream.errors import CorruptStreamError
 from evstream.extras import import_extra
 from evstream.partition.part import EVENTS, Part
 from evstream.partition.parts import SIZE
-from evstream.reading.ids import Ids
+from evstream.reading.ids import Ids, ids_of
 from evstream.tables.dataframes import readable
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array
@@ -63,6 +64,7 @@ def read(
     """
     dd = import_extra("dask.dataframe")
     pd = import_extra("pandas")
+    by_event = flag("by_event", by_event)
     whole = EVENTS if by_event else "block"
     header, several = planned(
         parts, events, size=size, whole=whole, storage_options=storage_options, stream=stream,
@@ -89,11 +91,11 @@ def read(
 def map_parts(function: Callable[[Part], Any], parts: SourcesLike) -> list[Delayed]:
     """A dask.delayed for each part, which calls `function` with it; for kernels of your own.
 
-    `parts` are from evstream.parts, or what that takes.
+    `parts` are from evstream.parts, or what that takes. Raises TypeError if `function` is not one.
     """
     delayed = import_extra("dask.delayed").delayed
     _, several = planned(parts)
-    task = delayed(function)
+    task = delayed(checked_function("function", function))
     return [task(part) for part in several]
 
 
@@ -155,6 +157,7 @@ def _check_order(events: Array, limit: Any, part: Part) -> None:
 
 
 def _plain_ids(ids: Ids) -> Any:
-    if ids is None or isinstance(ids, (int, float, range)):
+    if isinstance(ids, range):
         return ids
-    return [getattr(one, "item", lambda one=one: one)() for one in ids]
+    found = ids_of("sidx", ids)
+    return None if found is None else found.tolist()

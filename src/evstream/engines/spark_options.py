@@ -41,6 +41,13 @@ def widths_in(options: Mapping[str, str]) -> dict[str, str] | None:
     return {name.strip(): width.strip() for name, _, width in pairs}
 
 
+def number_in(text: str, name: str) -> int:
+    """A whole number from a text."""
+    if re.fullmatch(r" *[+-]?[0-9]{1,19} *", text, re.ASCII) is None:
+        raise ValueError(f"{name} is {text!r}, expected a whole number")
+    return int(text)
+
+
 def ids_in(text: str | None, name: str) -> list[int] | None:
     """Whole numbers from a text such as "1-10,15,-1"; None for None."""
     if text is None:

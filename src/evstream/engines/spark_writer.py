@@ -17,7 +17,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from evstream._support.known_formats import stream_header_fields
-from evstream.engines.spark_options import lowered, path_in, storage_options_in, widths_in
+from evstream.engines.spark_options import (
+    lowered,
+    number_in,
+    path_in,
+    storage_options_in,
+    widths_in,
+)
 from evstream.extras import import_extra
 from evstream.tables.write import write_arrow
 from evstream.transport.listing import STREAM_ENDINGS
@@ -122,6 +128,6 @@ def _header_in(options: Mapping[str, str]) -> StreamHeader:
     """The stream header that the options name. Raises as evstream.create does."""
     fields = stream_header_fields(None)
     values: dict[str, Any] = {
-        name: int(options[name.lower()]) for name in fields if name.lower() in options
+        name: number_in(options[name.lower()], name) for name in fields if name.lower() in options
     }
     return build_header(options.get("stream"), values, widths_in(options))
