@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ import oracle
 from evstream import RowsWarning, TableError
 from evstream.cli.program import main
 from evstream.conversion.formats import Options
+from evstream.conversion.text_file import read_blocks
 from golden_files import (
     CORPUS,
     GOLDEN,
@@ -234,3 +236,49 @@ def test_missing_header_fields_are_reported_by_name(tmp_path: Path) -> None:
         assert [event.loss.tolist() for event in opened] == [[2.5]]
     with pytest.raises(TypeError, match="convert takes no length"):
         evstream.convert(table, stream, length=7)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("bin", "csv"), ("bin", "jsonl"), ("bin", "parquet"), ("csv", "bin"), ("jsonl", "bin")],
+)
+def test_a_converted_file_does_not_depend_on_threads(
+    source: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evstream.conversion.several_files.BATCH_ROWS", 100)
+    monkeypatch.setattr("evstream.conversion.stream_file.BATCH_ROWS", 100)
+    monkeypatch.setattr(read_blocks, "__defaults__", (1000,))
+    stream, given = tmp_path / "a.bin", tmp_path / f"given.{source}"
+    with evstream.create(stream, "loss", len_sample=50, durable=False) as out:
+        for event in range(1, 30):
+            out.write_event(event, [1, 2], np.arange(100.0).reshape(2, 50), mean=3.0, tiv=9.0)
+    said = [] if source == "bin" else ["--len-sample", "50"]
+    if source != "bin":
+        evstream.convert(stream, given, durable=False)
+    else:
+        given.write_bytes(stream.read_bytes())
+    found = []
+    for jobs in ("1", "3"):
+        made = tmp_path / f"{jobs}.{target}"
+        assert main(["convert", "--no-fsync", "--jobs", jobs, *said, str(given), str(made)]) == 0
+        found.append(made.read_bytes())
+    assert found[0] == found[1]
+    if target == "bin":
+        assert found[0] == stream.read_bytes()
+
+
+def test_one_thread_converts_without_another(tmp_path: Path) -> None:
+    """--jobs 1 is for machines where each process has one core."""
+    stream = tmp_path / "a.bin"
+    with evstream.create(stream, "loss", len_sample=1, durable=False) as out:
+        out.write_event(1, [1], [[1.0]])
+    threads: list[threading.Thread] = []
+    start = threading.Thread.start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda t: threads.append(t) or start(t))
+        evstream.convert(stream, tmp_path / "a.csv", durable=False, threads=1)
+        assert threads == []
+        evstream.convert(stream, tmp_path / "a.csv", durable=False, threads=2)
+        assert threads != []
+    with pytest.raises(ValueError, match="threads is 0"):
+        evstream.convert(stream, tmp_path / "a.csv", threads=0)

@@ -143,6 +143,20 @@ def test_partitions_take_turns(streams: Path, tmp_path: Path, monkeypatch: pytes
     assert rows_of(pq.read_table(target)) == rows_of(evstream.read_arrow(streams))
 
 
+def test_partitions_do_not_depend_on_threads(streams: Path, tmp_path: Path, monkeypatch):
+    """Nor on how many files are open and rows wait."""
+    monkeypatch.setattr("evstream.conversion.partitions.WAITING_ROWS", 10)
+    monkeypatch.setattr("evstream.conversion.partitions.DIVIDED_ROWS", 4)
+    monkeypatch.setattr("evstream.conversion.partitions.OPEN_FILES", 3)
+    found = []
+    for threads in (1, 3):
+        target = tmp_path / f"by {threads}"
+        convert(streams, target, "event_id", threads=threads)
+        found.append({name: (target / name).read_bytes() for name in files(target)})
+    assert found[0] == found[1]
+    assert len(found[0]) > 3
+
+
 def test_ids_in_order_make_a_file_each(streams: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(several_files, "BATCH_ROWS", 16)
     monkeypatch.setattr(partitions, "DIVIDED_ROWS", 16)

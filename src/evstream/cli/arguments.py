@@ -110,12 +110,12 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> None:
-    """--jobs, for commands that read large files, or several, by several threads."""
+    """--jobs, for commands that work by several threads."""
     parser.add_argument(
         "--jobs",
         metavar="N",
         type=whole_number,
-        help="threads that read large files (default: the cores that this process may use); the"
+        help="threads to use for large files (default: the cores that this process may use); the"
         " output is the same",
     )
 

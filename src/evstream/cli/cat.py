@@ -77,7 +77,7 @@ def _print(options: argparse.Namespace, output: Output) -> None:
         output.write(",".join(dates.titles.values()) + "\n")
         pieces = (dates.split(rows) for rows in _pieces(stream, options, progress))
         # Several at once; but what comes through a pipe is printed before the next is waited for.
-        several = in_order(printer.text, pieces) if stream.size is not None else (
+        several = in_order(printer.text, pieces, None) if stream.size is not None else (
             (rows, printer.text(rows)) for rows in pieces
         )  # fmt: skip
         for _, text in several:

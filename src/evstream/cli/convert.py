@@ -10,7 +10,14 @@ from typing import Any
 from evstream._support.format import Format
 from evstream._support.known_formats import stream_header_fields
 from evstream._support.schema import Field
-from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, number, shown, whole_number
+from evstream.cli.arguments import (
+    NO_FSYNC,
+    add_jobs,
+    add_stream_arguments,
+    number,
+    shown,
+    whole_number,
+)
 from evstream.cli.progress import Progress
 from evstream.cli.standard import report
 from evstream.text.limits import MOST_PRECISION
@@ -90,6 +97,7 @@ def add_parser(commands: Any, format: Format) -> None:
     parser.add_argument(
         "--force", action="store_true", help="with --partition-by: replace the folder OUT"
     )
+    add_jobs(parser)
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
@@ -119,6 +127,7 @@ def run(options: argparse.Namespace) -> int:
         file=options.file_column,
         **_limits(options),
         durable=False if options.no_fsync else None,
+        threads=options.jobs,
     )
     prints = options.output == "-"
     with Progress(shown(options.input), _size(options.input), prints=prints) as progress:

@@ -61,6 +61,7 @@ def convert(
     file: bool | str | None = None,
     partition_by: str | Sequence[str] | None = None,
     force: bool = False,
+    threads: int | None = None,
     storage_options: Mapping[str, Any] | None = None,
     format: Format | None = None,
     **header_fields: float | str | None,
@@ -94,6 +95,8 @@ def convert(
             ("summary_id", "file") or for so many ids of it ("event_id:1000"); a list for folders
             in folders. The target is its path; it appears when it is complete.
         force: replace such a folder.
+        threads: how many convert rows, which are written in their order, so that the file is the
+            same; None for the number of cores that this process may use.
         storage_options: of the object stores of URLs.
         **header_fields: any field of a stream header, e.g. len_sample=100.
         options: all of the above, from `stream` on, in one object; arguments that are given
@@ -110,6 +113,7 @@ def convert(
         "precision": precision, "compression": compression, "durable": durable,
         "max_line": max_line, "max_batch": max_batch, "max_metadata": max_metadata,
         "format": format, "file": file, "storage_options": storage_options,
+        "threads": threads,
     }  # fmt: skip
     options = _with(Options() if options is None else options, named, header_fields)
     is_several = is_opened_here(source)
@@ -177,7 +181,9 @@ def convert(
             say(note)
         _refuse_unknown(table, output_format)
         table.is_sorted = sort
-        batches = stack.enter_context(_in_thread(_prepared(table, output_format), opened))
+        batches = stack.enter_context(
+            _in_thread(_prepared(table, output_format), opened, options.threads)
+        )
         table.batches = _watched(batches, opened, progress)
         infers = not table.carried and table.header.samples_field in missing_fields(table.header)
         if keys is not None:
@@ -236,10 +242,12 @@ def _expands(source: Any, input_format: str, options: Options) -> bool:
 
 
 @contextmanager
-def _in_thread(batches: Iterator[Rows], source: Source) -> Generator[Iterator[Rows]]:
+def _in_thread(
+    batches: Iterator[Rows], source: Source, threads: int | None
+) -> Generator[Iterator[Rows]]:
     """The batches, read and decoded while others are written; not from a pipe, since a thread
     that waits for one cannot be ended."""
-    if source.size is None:
+    if source.size is None or threads == 1:
         yield batches
         return
     with closing(ahead(batches)) as drawn:

@@ -46,7 +46,7 @@ def read(source: Source, options: Options) -> Table:
         rows = parser.rows(*block)
         return rows if dates.is_plain else dates.joined(rows, block[1], source.name)
 
-    parsed = in_order(parse, numbered(blocks, 2))
+    parsed = in_order(parse, numbered(blocks, 2), options.threads)
     batches = guard.watch_end((rows for _, rows in parsed), strict=strict_of(options.strict))
     gaps = has_impacted_exposure(given, header)
     return Table(header, batches, source.name, False, first_line=2, exposure_gaps=gaps)
@@ -59,7 +59,11 @@ def write(table: Table, out: Any, options: Options) -> None:
     dates = TextDates(table.header)
     printer = RowPrinter(dates.dtypes, options.precision, table.name)
     out.write(",".join(dates.titles.values()).encode() + b"\n")
-    for _, text in in_order(lambda rows: printer.text(dates.split(rows)), table.batches):
+
+    def lines(rows: dict[str, Array]) -> Any:
+        return printer.text(dates.split(rows))
+
+    for _, text in in_order(lines, table.batches, options.threads):
         out.write(text)
 
 

@@ -42,7 +42,8 @@ def read(source: Source, options: Options) -> Table:
     names = stream_names(given, options.format, options.stream)
     header = guess_header(names, options, source.name)
     parse = _parser(header, given, names, source.name)
-    batches = (rows for _, rows in in_order(parse, numbered(chain([first], blocks), 1)))
+    numbers = numbered(chain([first], blocks), 1)
+    batches = (rows for _, rows in in_order(parse, numbers, options.threads))
     gaps = has_impacted_exposure(given, header)
     return Table(header, batches, source.name, False, first_line=1, exposure_gaps=gaps)
 
@@ -64,13 +65,16 @@ def write(table: Table, out: Any, options: Options) -> None:
     """
     from_arrow = import_extra("polars").from_arrow
     schema = arrow_schema(table.header, dates=False)
-    for rows in table.batches:
+
+    def lines(rows: dict[str, Array]) -> Any:
         if all(np.isfinite(c).all() for c in rows.values() if not is_text(c.dtype)):
             text = io.BytesIO()
             from_arrow(batch_of(schema, rows, table.name)).write_ndjson(text)
-            out.write(text.getbuffer())
-        else:  # polars would write null
-            out.write(json_lines(rows, table.name).encode())
+            return text.getbuffer()
+        return json_lines(rows, table.name).encode()  # polars would write null
+
+    for _, text in in_order(lines, table.batches, options.threads):
+        out.write(text)
 
 
 def _parser(

@@ -11,21 +11,26 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from evstream.partition.threads import usable_cores
+from evstream.partition.threads import threads_of
 
 A = TypeVar("A")
 B = TypeVar("B")
 
-WORKERS = min(4, usable_cores())
 
-
-def in_order(function: Callable[[A], B], items: Iterable[A]) -> Generator[tuple[A, B]]:
-    """Each item with function(item), some of them at once. Items are drawn in this thread,
-    so that a pipe which has nothing to say holds up no other part. Where drawing fails, those
-    before are given first."""
+def in_order(
+    function: Callable[[A], B], items: Iterable[A], threads: int | None
+) -> Generator[tuple[A, B]]:
+    """Each item with function(item), by so many threads, or as many as there are cores. Items are
+    drawn in this thread, so that a pipe which has nothing to say holds up no other part. Where
+    drawing fails, those before are given first."""
+    workers = threads_of(threads)
+    if workers == 1:
+        for item in items:
+            yield item, function(item)
+        return
     waiting: deque[tuple[A, Future[B]]] = deque()
     drawn, failure = iter(items), None
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         try:
             while failure is None:
                 try:
@@ -34,7 +39,7 @@ def in_order(function: Callable[[A], B], items: Iterable[A]) -> Generator[tuple[
                     failure = error
                     break
                 waiting.append((item, pool.submit(function, item)))
-                if len(waiting) > WORKERS:
+                if len(waiting) > workers:
                     done, result = waiting.popleft()
                     yield done, result.result()
             while waiting:

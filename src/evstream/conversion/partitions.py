@@ -20,6 +20,7 @@ from urllib.parse import quote_from_bytes
 import numpy as np
 
 from evstream._support.arguments import list_of_names
+from evstream.conversion.parallel import in_order
 from evstream.conversion.parquet_file import LARGEST_GROUP_ROWS, new_writer
 from evstream.conversion.table import Options, Table
 from evstream.errors import EvstreamError
@@ -212,15 +213,17 @@ class _Dataset:
         self._counts[values] += batch.num_rows
         self._rows += batch.num_rows
         if self._rows >= WAITING_ROWS:
+            left, chosen = self._rows, []
             for largest in sorted(self._counts, key=lambda v: -self._counts[v]):
-                self._write_out(largest)
-                if self._rows <= WAITING_ROWS // 2:
+                chosen.append(largest)
+                left -= self._counts[largest]
+                if left <= WAITING_ROWS // 2:
                     break
+            self._write_out(chosen)
 
     def finish(self) -> None:
         """Write the rows that still wait, and complete all files."""
-        for values in self._waiting:
-            self._write_out(values)
+        self._write_out([values for values in self._waiting if self._counts[values]])
         while self._open:
             self._close_oldest()
         if not self._waiting:  # a stream without events is a dataset without rows
@@ -232,13 +235,19 @@ class _Dataset:
         for sink, _ in self._open.values():
             sink.abort()
 
-    def _write_out(self, values: Values) -> None:
-        if not self._counts[values]:
-            return
+    def _write_out(self, chosen: Sequence[Values]) -> None:
+        """Write the waiting rows of partitions, a file per thread."""
+        for first in range(0, len(chosen), OPEN_FILES):
+            works = [(self._writer(v), self._taken(v)) for v in chosen[first : first + OPEN_FILES]]
+            for _ in in_order(_write_group, works, self._options.threads):
+                pass
+
+    def _taken(self, values: Values) -> pa.Table:
+        """The rows that wait for a partition, which does not have them any more."""
         rows = self._pa.Table.from_batches(self._waiting[values], self._schema)
         self._rows -= self._counts[values]
         self._waiting[values], self._counts[values] = [], 0
-        self._writer(values).write_table(rows, row_group_size=LARGEST_GROUP_ROWS)
+        return rows
 
     def _writer(self, values: Values) -> Any:
         if values not in self._open:
@@ -262,6 +271,11 @@ class _Dataset:
         writer.close()  # after an error it stays open, and `abort` drops its file
         sink.close()
         del self._open[values]
+
+
+def _write_group(work: tuple[Any, pa.Table]) -> None:
+    writer, rows = work
+    writer.write_table(rows, row_group_size=LARGEST_GROUP_ROWS)
 
 
 def _schema(table: Table, keys: Sequence[Key]) -> pa.Schema:

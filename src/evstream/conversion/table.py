@@ -51,6 +51,7 @@ class Options:
         durable: of the file that is written, as for evstream.create.
         file: of several streams, as for evstream.read_columns.
         storage_options: of the object stores of URLs.
+        threads: how many convert rows; None for the cores that this process may use.
     """
 
     stream: str | None = None
@@ -67,12 +68,15 @@ class Options:
     storage_options: Mapping[str, Any] | None = field(default=None, repr=False)
     format: Format | None = None
     file: bool | str = False
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_line", "max_batch", "max_metadata"):
             whole_number(name, getattr(self, name), 1)
         if self.precision is not None:
             whole_number("precision", self.precision, most=MOST_PRECISION)
+        if self.threads is not None:
+            whole_number("threads", self.threads, 1)
         refuse_other_options(self.storage_options)
         column_name(self.file)
         if self.compression is not None and not isinstance(self.compression, str):
