@@ -18,6 +18,8 @@ from evstream import AbsentEventError, ChangedSourceError, EventStream, StaleInd
 from evstream.cli.program import main
 from evstream.indexing import builder, indexed_file, span_buffer
 from evstream.indexing.indexed_file import IndexedFile
+from evstream.indexing.range_reader import RangeReader
+from evstream.reading.section import Section
 from evstream.transport import range_file
 from golden_files import LEGAL, golden_bytes
 from odd_files import a_dangling_link, a_device, a_fifo, a_folder
@@ -110,6 +112,69 @@ def test_an_index_gives_the_rows_of_a_scan(entry, listed, small, tmp_path, monke
                 entries = stream.header.block.entry is not None
                 counts = np.diff(found_event.own_columns().offsets).sum() if entries else None
                 assert counts in (None, expected.sum())
+
+
+def read_nothing(section: Section, view: memoryview) -> int:
+    assert section.size == 0, "the part was scanned"
+    return 0
+
+
+def rows_of_parts(planned: Any, **options: Any) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a part has some of the events
+        found = [evstream.read_columns(part, **options) for part in planned]
+    return {name: np.concatenate([rows[name] for rows in found]) for name in found[0]}
+
+
+@pytest.mark.parametrize("entry", LEGAL[::6], ids=lambda entry: entry["file"])
+@LISTED
+def test_an_index_gives_the_rows_of_parts(entry, listed, small, tmp_path, monkeypatch):
+    small(listed)
+    data = golden_bytes(entry)
+    options: dict[str, Any] = {"stream": entry["stream"], "widths": entry["widths"]}
+    path = indexed(tmp_path, data, **options)
+    plain = tmp_path / "plain.bin"
+    plain.write_bytes(data)
+    events = np.unique(evstream.read_columns(plain, **options)["event_id"]).tolist()
+    for size, whole in [(len(data) // 3 + 1, "block"), (len(data) // 7 + 1, "event")]:
+        for wanted in ([], events[1::2], events):
+            expected = evstream.read_columns(plain, wanted, **options)
+            planned = evstream.parts(path, size, whole=whole, **options)
+            some = evstream.parts(path, size, whole=whole, events=wanted, **options)
+            with monkeypatch.context() as patch:
+                patch.setattr(Section, "readinto", read_nothing)
+                assert same(rows_of_parts(planned, events=wanted), expected)
+                assert same(rows_of_parts(some), expected)
+                assert same(rows_of_parts(some, events=events), expected)
+
+
+@LISTED
+def test_parts_of_one_event_read_its_stretches_alone(listed, small, tmp_path):
+    """A giant event in many parts: each reads its own bytes, and a stretch at its edges."""
+    small(listed)
+    blocks = [((7, item), PAIRS) for item in range(1, 200)]
+    path = indexed(tmp_path, encode("loss", {"len_sample": 2}, blocks))
+    read = []
+    with pytest.MonkeyPatch.context() as patch:
+        plain = RangeReader.readinto
+        patch.setattr(
+            RangeReader, "readinto", lambda *a: read.append(plain(*a)) or read[-1]
+        )  # fmt: skip
+        planned = evstream.parts(path, 500)
+        rows = rows_of_parts(planned, events=[7])
+    assert rows["item_id"].tolist() == np.repeat(np.arange(1, 200), len(PAIRS)).tolist()
+    assert sum(read) < path.stat().st_size + len(planned) * 2 * 300
+
+
+def test_a_stale_index_of_a_part_is_an_error(small, tmp_path):
+    small(True)
+    path = indexed(tmp_path)
+    other = blocks_of(EVENTS)
+    other[4:7] = blocks_of([8])
+    path.write_bytes(encode("loss", {"len_sample": 2}, other))
+    (part, *_) = evstream.parts(path)
+    with pytest.raises(evstream.StaleIndexError, match=r"a\.bin: the index is stale"):
+        evstream.read_columns(part, events=[8])
 
 
 @LISTED

@@ -126,6 +126,23 @@ def test_a_stream_and_its_index_are_objects(store: S3):
     assert find_index("s3://data/gul.bin") is None
 
 
+def test_an_index_without_a_tag_is_stale_after_an_overwrite(store: S3):
+    """The index of a writer knows no ETag, so checksums are compared, as for a copy of a file."""
+    gul("s3://data/gul.bin", index=True)
+    assert evstream.read_columns("s3://data/gul.bin", events=[2])["loss"].tolist() == [3.0]
+    data = bytearray(store.get("gul.bin"))
+    data[-12] ^= 1  # of the last loss
+    store.put("gul.bin", bytes(data))
+    (part,) = evstream.parts("s3://data/gul.bin")
+    for read in (
+        lambda: evstream.read_columns("s3://data/gul.bin", events=[2]),
+        lambda: evstream.read_columns(part, events=[2]),
+        lambda: evstream.open("s3://data/gul.bin").event(2),
+    ):
+        with pytest.raises(evstream.StaleIndexError, match="not those that were indexed"):
+            read()
+
+
 def test_an_index_of_an_object_names_its_tag(store: S3):
     gul("s3://data/gul.bin", rows=100_000)
     store.log.clear()

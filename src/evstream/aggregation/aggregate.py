@@ -102,7 +102,7 @@ def partial_aggregate(
             raise TypeError(f"a {header.stream} stream has no sidx")
         groups = Groups(keys, list(values))
         for one in opened.streams():
-            for chunk in one.chunks() if chosen is None else chunks_of(one, chosen):
+            for chunk in chunks_of(one, chosen):
                 _add(groups, header, chunk, keys, values, chosen, samples)
     return groups.partial()
 

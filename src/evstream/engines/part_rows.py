@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from evstream._support.format import Format
+from evstream.indexing.opening import chunks_of
 from evstream.partition.part import Part
 from evstream.partition.parts import SIZE
 from evstream.partition.parts import parts as plan_parts
@@ -64,7 +65,7 @@ def rows_of(
     if sidx is not None and part.header.sidx not in read:
         read.append(str(part.header.sidx))
     with open_stream(part) as opened:
-        for chunk in watched_chunks(opened):
+        for chunk in watched_chunks(opened, chunks_of(opened, None)):
             rows = selection.rows(named_rows(part.header, chunk, read))
             count = len(rows[read[0]]) if read else row_count(chunk.columns)
             yield {name: rows[name] for name in names}, count

@@ -32,27 +32,29 @@ def find_index(
     path: str | os.PathLike[str],
     storage_options: Mapping[str, Any] | None = None,
     format: Format | None = None,
+    *,
+    keep: bool = False,
 ) -> Index | None:
     """The index beside a file, None if there is none. It is not compared with the file yet; see
-    `ranges.refuse_stale`.
+    `indexed_file.refuse_stale`. With `keep` it is kept for the next part of the same file.
 
     Raises StaleIndexError for anything in its place that is not an index of a file of this size,
     OSError if it cannot be read: an index that cannot be used is not the same as none.
     """
     file: str = local_path(os.fspath(path))
     if not is_url(file):
-        return _local_index(file, format)
+        return _local_index(file, format, keep)
     if "?" in file:  # a signed URL is of one object
         return None
     try:
-        return _read(index_path(file), file, storage_options, format)
+        return _read(index_path(file), file, storage_options, format, keep)
     except OSError as error:
         if error.errno in _NOT_TOLD:
             return None
         raise
 
 
-def _local_index(file: str, format: Format | None) -> Index | None:
+def _local_index(file: str, format: Format | None, keep: bool) -> Index | None:
     place = index_path(file)
     try:
         os.lstat(place)
@@ -61,13 +63,20 @@ def _local_index(file: str, format: Format | None) -> Index | None:
             return None
         raise
     _refuse_irregular(place)
-    return _read(place, file, None, format)
+    return _read(place, file, None, format, keep)
 
 
 def _read(
-    place: str, file: str, storage_options: Mapping[str, Any] | None, format: Format | None
+    place: str,
+    file: str,
+    storage_options: Mapping[str, Any] | None,
+    format: Format | None,
+    keep: bool,
 ) -> Index:
     with closing(open_range_file(place, storage_options)) as file_beside:
+        key = (place, file_beside.size, file_beside.tag, format)
+        if keep and (kept := _KEPT.get("last")) is not None and kept[0] == key:
+            return kept[1]
         with closing(open_range_file(file, storage_options)) as stream:
             size = stream.size
         if file_beside.size > most_bytes(size):
@@ -77,7 +86,14 @@ def _read(
             )  # fmt: skip
         data = bytearray(file_beside.size)
         file_beside.read_at(0, memoryview(data))
-    return parse(data, place, format)
+    index = parse(data, place, format)
+    if keep:
+        _KEPT["last"] = key, index
+    return index
+
+
+_KEPT: dict[str, tuple[Any, Index]] = {}
+"""The index that was read last for a part: the parts of a file come one after the other."""
 
 
 def refuse_irregular_target(place: str) -> None:

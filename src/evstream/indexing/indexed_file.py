@@ -28,16 +28,23 @@ from evstream.errors import (
 )
 from evstream.indexing.files import find_index
 from evstream.indexing.index import EXPECTED, Index
-from evstream.indexing.lookup import Ranges, ranges_of
-from evstream.indexing.range_check import RunCheck, StretchCheck
+from evstream.indexing.lookup import Ranges, ranges_of, stretches_of
+from evstream.indexing.range_check import RangeCheck, RunCheck, StretchCheck
 from evstream.indexing.range_reader import RangeReader
 from evstream.reading.decoder import Decoder
+from evstream.reading.section import Section
 from evstream.reading.stream import EventStream
 from evstream.reading.stream_end import report_unclosed
 from evstream.reading.window import Window
-from evstream.transport.range_file import LocalFile, RangeFile, open_range_file
+from evstream.transport.range_file import (
+    FileFacts,
+    LocalFile,
+    RangeFile,
+    open_range_file,
+    refuse_other_file,
+)
 from evstream.transport.source import CHUNK
-from evstream.wire.columns import Array, Chunk
+from evstream.wire.columns import Array, Chunk, keep_blocks
 from evstream.wire.header import StreamHeader
 
 SAMPLE = 16
@@ -62,10 +69,16 @@ class IndexedFile:
         index: Index,
         header: StreamHeader,
         storage_options: Mapping[str, Any] | None = None,
+        section: Section | None = None,
     ) -> None:
+        """`section`: read only blocks that start in it."""
         self.header, self.name, self.index = header, path, index
+        self._section = section
         self._file = open_range_file(path, storage_options)
         try:
+            if section is not None:
+                found = FileFacts(self._file.size, self._file.tag)
+                refuse_other_file(section.facts, found, self._file.name)
             refuse_stale(self._file, index, header)
         except BaseException:
             self.close()
@@ -92,24 +105,30 @@ class IndexedFile:
         Raises StaleIndexError where the file is not what the index says, ChangedSourceError if it
         is changed meanwhile.
         """
-        ranges = ranges_of(self.index, wanted, stretches=verify)
+        section = self._section
+        if section is None:
+            ranges = ranges_of(self.index, wanted, stretches=verify)
+        else:
+            ranges = stretches_of(self.index, wanted, section.start, section.stop)
         places = _Places(ranges, self.header.size)
         check = (RunCheck if ranges.are_runs else StretchCheck)(self.index, ranges, places.virtual)
+        inside = _Inside(check, places, section)
         window = Window(RangeReader(self._file, self.index, ranges, verify), chunk)
         window.base = self.header.size
         decoder = Decoder(self.header, self.name, strict=self.header.block.entry is not None)
         try:
             while window.fill():
-                yield check.checked(decoder.decode(window))
+                yield inside.blocks(check.checked(decoder.decode(window)))
                 decoder.refuse()
             if window.left:
-                yield check.checked(decoder.decode(window, True))
+                yield inside.blocks(check.checked(decoder.decode(window, True)))
                 decoder.refuse()
             missing = decoder.finish(window)
             check.finish(is_closed=missing is None)
         except (CorruptStreamError, TruncatedStreamError) as error:
             self._refuse(error, places)
-        if not self.index.closed and (strict or warn):
+        has_end = section is None or section.is_judged
+        if not self.index.closed and has_end and (strict or warn):
             report_unclosed(
                 TruncatedStreamError(
                     "the stream ends without the final delimiter",
@@ -129,9 +148,10 @@ class IndexedFile:
     def read(self, stream: EventStream, wanted: Array, chunk: int = CHUNK) -> Iterator[Chunk]:
         """The chunks as `stream` is to be read, then close the file."""
         with closing(self):
-            yield from self.chunks(
+            for found in self.chunks(
                 wanted, verify=stream.verify, strict=stream.strict, warn=stream.warns, chunk=chunk
-            )
+            ):
+                yield stream.wanted_blocks(found)
 
     def close(self) -> None:
         """Close the file."""
@@ -160,19 +180,47 @@ class _Places:
         """The stream offset of a byte, or of the end of what was read."""
         if not len(self._starts):
             return offset
-        row = int(np.searchsorted(self.virtual[:-1], offset, side="right")) - 1
-        return int(self._starts[max(row, 0)] + offset - self.virtual[max(row, 0)])
+        return int(self.of_all(np.array([offset]))[0])
+
+    def of_all(self, offsets: Array) -> Array:
+        """The same of several, where there are ranges."""
+        rows = np.maximum(np.searchsorted(self.virtual[:-1], offsets, side="right") - 1, 0)
+        found: Array = self._starts[rows] + offsets - self.virtual[rows]
+        return found
+
+
+class _Inside:
+    """Which blocks of the ranges start in a section of the file, if only these are wanted."""
+
+    def __init__(self, check: RangeCheck, places: _Places, section: Section | None) -> None:
+        self._check, self._places, self._section = check, places, section
+        self._is_open_inside = False  # the block that is open
+
+    def blocks(self, chunk: Chunk) -> Chunk:
+        """Those of a chunk."""
+        section = self._section
+        if section is None or not len(chunk.columns.block[0]):
+            return chunk
+        starts = self._places.of_all(self._check.starts(chunk))
+        inside = (starts >= section.start) & (starts < section.stop)
+        if chunk.continues:
+            inside = np.concatenate([[self._is_open_inside], inside])
+        self._is_open_inside = bool(inside[-1])
+        return keep_blocks(chunk, inside)
 
 
 def indexed_file(
-    path: str, header: StreamHeader, storage_options: Mapping[str, Any] | None = None
+    path: str,
+    header: StreamHeader,
+    storage_options: Mapping[str, Any] | None = None,
+    section: Section | None = None,
 ) -> IndexedFile | None:
-    """A file with its index, None if it has none.
+    """A file with its index, None if it has none; or a section of the file.
 
     Raises StaleIndexError for an index that cannot be read or does not fit, OSError.
     """
-    index = find_index(path, storage_options, header.format)
-    return None if index is None else IndexedFile(path, index, header, storage_options)
+    index = find_index(path, storage_options, header.format, keep=section is not None)
+    return None if index is None else IndexedFile(path, index, header, storage_options, section)
 
 
 def refuse_stale(file: RangeFile, index: Index, header: StreamHeader) -> None:

@@ -28,6 +28,13 @@ class Ranges(NamedTuple):
     are_runs: bool
 
 
+def stretches_of(index: Index, wanted: Array, start: int, stop: int) -> Ranges:
+    """The stretches that have bytes from `start` to `stop` and may have some events."""
+    found = ranges_of(index, wanted, stretches=True)
+    inside = (found.starts < stop) & (found.stops > start)
+    return Ranges(found.rows[inside], found.starts[inside], found.stops[inside], are_runs=False)
+
+
 def ranges_of(index: Index, wanted: Array, *, stretches: bool = False) -> Ranges:
     """The ranges that hold all blocks of some events, given in ascending order: their runs where
     these are listed, else, or with `stretches`, the stretches that may have them."""

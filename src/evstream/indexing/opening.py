@@ -12,7 +12,7 @@ from evstream._support.format import Format
 from evstream.errors import AbsentEventError, EvstreamError, plain_id
 from evstream.indexing.indexed_file import IndexedFile, indexed_file
 from evstream.reading.assembler import EventAssembler
-from evstream.reading.section import Sectioned
+from evstream.reading.section import Section, Sectioned
 from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourcesLike
@@ -71,18 +71,28 @@ def open(
 
 
 def index_of(stream: EventStream) -> IndexedFile | None:
-    """The file that a stream of one source reads, with its index; None if it has none, or is not
-    a file that can be read from the middle.
+    """The file that a stream of one source reads, or a part of it, with its index; None if it has
+    none, or is not a file that can be read from the middle.
 
     Raises StaleIndexError for an index that cannot be read or does not fit, OSError.
     """
+    (source,) = stream.sources[:1] or [None]
+    if isinstance(source, Sectioned):
+        section = stream.source
+        if not isinstance(section, Section) or not section.size:
+            return None
+        return indexed_file(source.path, stream.header, source.storage_options, section)
     path = _path_of(stream)
     return None if path is None else indexed_file(path, stream.header, stream.storage_options)
 
 
-def chunks_of(stream: EventStream, wanted: Array) -> Iterator[Chunk]:
+def chunks_of(stream: EventStream, wanted: Array | None) -> Iterator[Chunk]:
     """The chunks of a stream of one source that nobody has read from, which have the blocks of
-    some events, given in ascending order, and maybe others: by its index if it has one."""
+    some events, given in ascending order, and maybe others: by its index if it has one. None is
+    for all events, or those that a part is of."""
+    wanted = stream.wanted if wanted is None else wanted
+    if wanted is None:
+        return stream.chunks()
     indexed = index_of(stream)
     return stream.chunks() if indexed is None else indexed.read(stream, wanted)
 

@@ -41,9 +41,7 @@ class RangeCheck(ABC):
         blocks = len(columns.block[0])
         if not blocks:
             return chunk
-        starts = chunk.offset + columns.offsets[:-1] * self._entry_size
-        starts += np.arange(blocks) * self._closed_size - continues * self._header_size
-        starts, events = starts[continues:], columns.block[0]
+        starts, events = self.starts(chunk), columns.block[0]
         numbers = np.searchsorted(self.virtual[:-1], starts, side="right") - 1
         at_start = self.virtual[numbers] == starts
         begun = self._started + np.cumsum(at_start)
@@ -61,6 +59,13 @@ class RangeCheck(ABC):
         self.count(numbers[:closed], events[:closed], entries[:closed])
         self._open = (events[closed:], entries[closed:])
         return chunk
+
+    def starts(self, chunk: Chunk) -> Array:
+        """Offsets of the blocks that start in a chunk."""
+        columns, continues = chunk.columns, int(chunk.continues)
+        starts = chunk.offset + columns.offsets[:-1] * self._entry_size
+        starts += np.arange(len(starts)) * self._closed_size - continues * self._header_size
+        return starts[continues:]
 
     def finish(self, is_closed: bool) -> None:
         """At the end of the ranges; `is_closed` is whether the last block was."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from evstream.errors import EvstreamError, StreamMismatchError, TruncatedStreamError
-from evstream.transport.range_file import LocalFile, RangeFile
+from evstream.transport.range_file import FileFacts, LocalFile, RangeFile
 from evstream.transport.read_ahead import ReadAhead
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
@@ -55,6 +55,11 @@ class Section:
         nothing about it, unless the whole stream has no block."""
         is_whole = self.start == self.header.size == self.stop
         return self.stop == self._file.size and (self.size > 0 or is_whole)
+
+    @property
+    def facts(self) -> FileFacts:
+        """Size and tag of the file."""
+        return FileFacts(self._file.size, self._file.tag)
 
     def offset(self) -> int:
         """Bytes read so far; for progress."""
@@ -108,9 +113,13 @@ class Sectioned(ABC):
 
     Attributes:
         header: of the stream.
+        path: of the file, or its URL.
+        storage_options: of the store of a URL.
     """
 
     header: StreamHeader
+    path: str
+    storage_options: Mapping[str, Any] | None
 
     @property
     @abstractmethod

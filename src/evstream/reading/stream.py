@@ -39,7 +39,7 @@ from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.environment import strict_of
 from evstream.transport.source import CHUNK, Source
-from evstream.wire.columns import Chunk, keep_blocks
+from evstream.wire.columns import Array, Chunk, keep_blocks
 from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
@@ -212,10 +212,17 @@ class EventStream:
             self._refuse_reading()
         if self._wanted is None:
             return self._chunk_reader
-        return map(self._wanted_blocks, self._chunk_reader)
+        return map(self.wanted_blocks, self._chunk_reader)
 
-    def _wanted_blocks(self, chunk: Chunk) -> Chunk:
-        assert self._wanted is not None
+    @property
+    def wanted(self) -> Array | None:
+        """Sorted ids of the events of a part that is of some events only; None for all."""
+        return self._wanted
+
+    def wanted_blocks(self, chunk: Chunk) -> Chunk:
+        """The blocks of a chunk that are of wanted events."""
+        if self._wanted is None:
+            return chunk
         return keep_blocks(chunk, np.isin(chunk.columns.block[0], self._wanted))
 
     def decode_rows(self, out: RowOutput) -> Iterator[None]:

@@ -56,7 +56,7 @@ class Selection:
     def chunks_of(self, stream: EventStream) -> Iterator[Chunk]:
         """The chunks of one stream that nobody has read from, by its index if it has one; of
         them, `blocks` are the wanted blocks."""
-        return stream.chunks() if self.events is None else chunks_of(stream, self.events)
+        return chunks_of(stream, self.events)
 
     def warn_absent(self, source: str) -> None:
         """At the end of a stream: warn of wanted events that it does not have; of a range only if
@@ -165,7 +165,7 @@ def whole_rows(
     selection = Selection(header, events, sidx)
     for one in stream.streams():
         files.begin(one.name, out.used)
-        if is_all:
+        if is_all and one.wanted is None:
             for _ in one.decode_rows(out):
                 pass
             out.end_stream(one.name)
