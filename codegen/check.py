@@ -53,6 +53,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     rules.words,
     rules.arguments,
     rules.fields,
+    rules.targets,
     rules.limits,
     rules.special_sidx,
     rules.scopes,

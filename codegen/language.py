@@ -46,7 +46,7 @@ KEYS = {
         "aliases files deprecated source aggregation header special_sidx csv variant_of where",
     ),
     "stream_special": _keys("doc", "required"),
-    "rule": _keys("doc fix severity check", "field limit special_sidx blocks streams"),
+    "rule": _keys("doc fix severity check", "field limit to special_sidx blocks streams"),
 }
 
 
@@ -62,6 +62,10 @@ LONGEST_NAME = 40
 SNAKE = Style("lower_snake_case", "[a-z][a-z0-9]*(_[a-z0-9]+)*")
 FILE = Style("a file name", "[A-Za-z0-9][A-Za-z0-9._-]*")
 UPPER = Style("UPPER_CASE", "[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+TARGET = Style(
+    "stream.field, or format/stream.field",
+    r"([a-z][a-z0-9_]*/)?[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*",
+)
 KEBAB = Style("kebab-case", "[a-z][a-z0-9]*(-[a-z0-9]+)*")
 COLUMN = Style("letters and digits", "[A-Za-z][A-Za-z0-9_]*")
 
@@ -161,13 +165,15 @@ class RuleCheck:
     """`where` says which fields it looks at: of a block's header, of its entry, of either,
     or (None) of neither, because it looks at the whole stream. A rule that is not `narrow` holds
     in every block and stream. `text` is whether the field may be text, `special` whether the rule
-    may be limited to the entries of some special sidx."""
+    may be limited to the entries of some special sidx, `to` whether it names fields of other
+    files."""
 
     where: str | None
     limit: bool = False
     narrow: bool = True
     text: bool = False
     special: bool = False
+    to: bool = False
 
 
 CHECKS = {
@@ -177,6 +183,10 @@ CHECKS = {
     "unique_in_event": RuleCheck("header", text=True),
     "once_in_list": RuleCheck("header", text=True),
     "consecutive": RuleCheck("header"),
+    "unique": RuleCheck("header"),
+    "descending": RuleCheck("header"),
+    "fields_ascend": RuleCheck("header"),
+    "refers": RuleCheck("header", to=True),
     "known_special": RuleCheck("entry"),
     "at_most": RuleCheck("header or entry", limit=True),
     "unique_in_block": RuleCheck("entry"),

@@ -244,6 +244,7 @@ class _Loader:
             check=v.word(key("check")),
             fields=v.one_or_each(key("field"), v.word),
             limit=v.maybe(key("limit"), v.word),
+            to=v.one_or_each(key("to"), v.target),
             special_sidx=v.one_or_each(key("special_sidx"), v.word),
             blocks=v.one_or_each(key("blocks"), v.word),
             streams=v.one_or_each(key("streams"), v.word),

@@ -158,7 +158,8 @@ class Stream:
 @dataclass(frozen=True)
 class Rule:
     """`special_sidx` are those whose entries it is limited to, `blocks` and `streams` likewise;
-    empty for all."""
+    empty for all. `to` are the fields of other files where its values must be, each written as
+    stream.field or format/stream.field."""
 
     id: str
     doc: str
@@ -167,6 +168,7 @@ class Rule:
     check: str
     fields: tuple[str, ...]
     limit: str | None
+    to: tuple[str, ...]
     special_sidx: tuple[str, ...]
     blocks: tuple[str, ...]
     streams: tuple[str, ...]

@@ -55,6 +55,12 @@ def as_yaml(name: str) -> str:
     return f'"{name}"' if name in YAML_WORDS else name
 
 
+def targets(names: Collection[str], own: str) -> tuple[tuple[str, ...], ...]:
+    """Fields of files as (format, stream, field); `own` is the format where a name has none."""
+    parts = [name.replace("/", ".").split(".") for name in names]
+    return tuple(tuple(p if len(p) == 3 else [own, *p]) for p in parts)
+
+
 @functools.cache
 def environment() -> jinja2.Environment:
     env = jinja2.Environment(
@@ -71,6 +77,7 @@ def environment() -> jinja2.Environment:
     env.filters["json"] = as_json
     env.filters["numpy_dtype"] = plan.numpy_dtype
     env.filters["repr"] = repr
+    env.filters["targets"] = targets
     env.filters["yaml"] = as_yaml
     return env
 

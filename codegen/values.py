@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from .language import KEYS, LONGEST_NAME, SNAKE, UPPER, Style
+from .language import KEYS, LONGEST_NAME, SNAKE, TARGET, UPPER, Style
 from .nodes import Mapping, Node, Sequence, Text, join
 from .problems import Place, Problem, closest, shown, unknown
 
@@ -176,6 +176,13 @@ class Values:
         """A word that names something defined elsewhere; the checks look it up."""
         scalar = self.scalar(node, "a name")
         return "" if scalar is None else scalar.text
+
+    def target(self, node: Node | None) -> str:
+        """A field of a stream, maybe one of another format; the checks look it up."""
+        word = self.word(node)
+        if word and not re.fullmatch(TARGET.pattern, word) and node is not None:
+            self.refuse(node, f"expected {TARGET.name}, found {shown(word)}")
+        return word
 
     def name(self, node: Node | None, style: Style) -> str:
         """A word that defines something, and so ends up as an identifier in generated code."""

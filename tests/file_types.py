@@ -87,8 +87,7 @@ def letters(text: str, build: str) -> str:
 
 
 def rows(text: str, count: int = 5) -> list[tuple[float, ...]]:
-    """Values that keep the rules: numbers from 1 upwards, and floats from 0 to 1."""
-    return [
-        tuple((n % 4) * 0.25 if letter in "fhd" else n for letter in text)
-        for n in range(1, count + 1)
-    ]
+    """Values that keep the rules: numbers from 1 upwards, and floats from 0 to 1; one number alone
+    is a return period, which fall."""
+    numbers = range(count, 0, -1) if text == "i" else range(1, count + 1)
+    return [tuple((n % 4) * 0.25 if letter in "fhd" else n for letter in text) for n in numbers]

@@ -14,7 +14,7 @@ import pytest
 import evstream
 import oracle
 from evstream.checking.seal import RANGE, Seal, Sealer, seal_path
-from evstream.checking.validation import validate
+from evstream.checking.validated_sources import validate
 from evstream.cli.program import main
 from support import PATIENCE
 

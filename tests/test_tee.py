@@ -16,7 +16,7 @@ import pytest
 import evstream
 from evstream.checking.seal import Seal
 from evstream.checking.tee import tee
-from evstream.checking.validation import validate
+from evstream.checking.validated_sources import validate
 from evstream.cli.program import main
 from evstream.event_stream import read_stream_info
 from oracle import encode

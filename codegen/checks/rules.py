@@ -32,6 +32,7 @@ def arguments(draft: Draft) -> Problems:
         for key, needed, given in (
             ("field", check.where is not None, bool(rule.fields)),
             ("limit", check.limit, rule.limit is not None),
+            ("to", check.to, bool(rule.to)),
         ):
             if needed and not given:
                 yield draft.problem(f"{path}.{key}", f"missing; check {rule.check!r} needs a {key}")
@@ -63,6 +64,27 @@ def fields(draft: Draft) -> Problems:
             ):
                 message = f"{name!r} is text; check {rule.check!r} looks at numbers"
                 yield draft.problem(_field_path(draft, rule, i), message)
+
+
+def targets(draft: Draft) -> Problems:
+    """The fields that rules refer to. Those of another format are not looked up here."""
+    for rule in draft.spec.rules.values():
+        for i, target in enumerate(rule.to):
+            stream_name, _, name = target.rpartition("/")[2].partition(".")
+            path = f"rules.{rule.id}.to"
+            path = f"{path}[{i}]" if f"{path}[{i}]" in draft.places else path
+            if not name or ("/" in target and not target.startswith(f"{draft.spec.format}/")):
+                continue
+            yield from draft.unknown("streams", "stream", stream_name, path)
+            stream = draft.spec.streams.get(stream_name)
+            block = draft.spec.blocks.get(stream.block) if stream is not None else None
+            legal = _fields(draft, [block.header], "blocks") if block is not None else None
+            if block is None or legal is None:
+                continue
+            legal = [*legal, *([block.row.name] if block.row is not None else [])]
+            if name not in legal:
+                message = unknown("field of a block's header", name, legal)
+                yield draft.problem(path, message)
 
 
 def limits(draft: Draft) -> Problems:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evstream.checking.reports import Finding as Finding
     from evstream.checking.reports import Report as Report
     from evstream.checking.seal import Seal as Seal
-    from evstream.checking.validation import validate as validate
+    from evstream.checking.validated_sources import validate as validate
     from evstream.comparison import Comparison as Comparison
     from evstream.comparison import Counts as Counts
     from evstream.comparison import Difference as Difference
@@ -172,7 +172,7 @@ _HOME = {
     "read_polars": "tables.dataframes",
     "reader_class": "compat.callback_reader",
     "scan_polars": "tables.dataframes",
-    "validate": "checking.validation",
+    "validate": "checking.validated_sources",
     "write_arrow": "tables.write",
 }
 """Public name -> the module that it comes from."""

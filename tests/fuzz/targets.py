@@ -31,7 +31,7 @@ import numpy as np
 import evstream
 from documented import row_parser
 from evstream import event_stream as es
-from evstream.checking.validation import validate
+from evstream.checking.validated_sources import validate
 from evstream.compat import event_reader
 from evstream.compat import stream_input as feeds
 from evstream.errors import (

@@ -126,7 +126,8 @@ class TypeWord:
 @dataclass(frozen=True)
 class Rule:
     """What a good stream keeps to; `severity` is 'error' or 'warning'. `specials` are the special
-    sidx whose entries it is limited to, `blocks` and `streams` likewise; empty for all."""
+    sidx whose entries it is limited to, `blocks` and `streams` likewise; empty for all. `to` are
+    the fields of other files that have the values of its fields, as (format, stream, field)."""
 
     id: str
     doc: str
@@ -138,6 +139,7 @@ class Rule:
     specials: tuple[int, ...] = ()
     blocks: tuple[str, ...] = ()
     streams: tuple[str, ...] = ()
+    to: tuple[tuple[str, str, str], ...] = ()
 
 
 def choose_widths(

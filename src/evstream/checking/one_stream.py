@@ -8,6 +8,7 @@ stretch lies in the stream, and what concerns the stream as a whole.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from evstream._support.schema import Rule
 from evstream.checking.in_parts import CheckedParts
 from evstream.checking.places import Places
+from evstream.checking.references import Reference, broken_references
 from evstream.checking.reports import Finding, Report
 from evstream.checking.seal import Seal, Sealer
 from evstream.errors import (
@@ -26,7 +28,7 @@ from evstream.errors import (
     plain_id,
 )
 from evstream.reading.stream import EventStream
-from evstream.wire.columns import Array, Chunk, differ, run_starts
+from evstream.wire.columns import Array, Chunk, Columns, differ, run_starts
 from evstream.wire.first_event import FirstEvent, follow, goes_on
 from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import OVER_BLOCKS
@@ -44,9 +46,13 @@ class Validation:
         sealer: Sealer | CheckedParts | None = None,
         severities: tuple[str, ...] = ("error", "warning"),
         since: int = 0,
+        references: Sequence[Reference] | None = None,
     ) -> None:
-        """`since`: list no place in a stretch that ends before this byte; count all."""
+        """`since`: list no place in a stretch that ends before this byte; count all. `references`
+        are the rules between the stream and other files of its folder; None for a stream that is
+        not checked as one of a folder."""
         self._stream = stream
+        self._references = references
         self._since = since
         self._sealed, self._sealer = sealed, sealer
         self._first = first
@@ -61,6 +67,11 @@ class Validation:
         self._severities = severities
         self._first_event: FirstEvent | None = None
         self.event_runs = 0
+        self._has_records = header.block.entry is None and header.block.row is None
+        self._first_record = 1
+        # In a folder, ids of items and coverages are not events; there may be many of them.
+        is_stream = header.spec.type_word is not None or header.block.entry is not None
+        self._counts_events = is_stream or references is None
 
     @property
     def report(self) -> Report:
@@ -79,7 +90,7 @@ class Validation:
 
     def of_part(self, stream: EventStream) -> Validation:
         """The validation of a part of this stream by itself, for `follow`."""
-        part = Validation(stream, 1, severities=self._severities)
+        part = Validation(stream, 1, severities=self._severities, references=self._references)
         part._first_event = FirstEvent(part._checker.unique_fields)
         return part
 
@@ -100,6 +111,8 @@ class Validation:
         self.event_runs += part.event_runs - int(is_same)
         self._report.blocks += part.report.blocks
         self._report.records += part.report.records
+        for name, (low, high) in part.report.keys.items():
+            self._widen(name, low, high)
         return True
 
     def move_on(self) -> None:
@@ -161,20 +174,49 @@ class Validation:
         if not len(columns.block[0]):
             return
         self._places.enter(chunk)
+        self._first_record = report.blocks + 1
         report.blocks += len(columns.block[0]) - int(chunk.continues)
         report.records += len(columns.entry[0]) if columns.entry else len(columns.block[0])
         events = columns.block[0]
         starts, before = run_starts(events), self._checker.event
         self.event_runs += len(starts) - int(before is not None and not differ(before, events[0]))
-        self._events.update(np.unique(events[starts]).tolist())
+        if self._counts_events:
+            self._events.update(np.unique(events[starts]).tolist())
         if self._first_event is not None:
             self._first_event.see(self._checker, columns, chunk.continues)
         broken = self._checker.broken(columns, chunk.continues, chunk.is_open)
         for rule, fields in groupby(broken, lambda found: found[0]):
             self._add_places(rule, [(name, mask) for _, name, mask in fields], chunk)
+        if self._references is not None:
+            self._look_at_folder(self._references, columns, starts, chunk)
         self._checker.remember()
 
-    def _add_places(self, rule: Rule, fields: list[tuple[str, Array]], chunk: Chunk) -> None:
+    def _look_at_folder(
+        self, references: Sequence[Reference], columns: Columns, starts: Array, chunk: Chunk
+    ) -> None:
+        """Check the rules between files, and note the lowest and highest value of each key."""
+        header, before = self.header, self._checker.event
+        blocks = dict(zip(header.block_columns, columns.block, strict=True))
+        for reference, found in broken_references(references, blocks):
+            mask = found
+            if reference.field == header.event_column and header.block.entry is not None:
+                mask = np.zeros(len(found), bool)
+                mask[starts] = found[starts]
+                mask[0] &= before is None or bool(differ(before, columns.block[0][0]))
+            if mask.any():
+                fields = [(reference.field, mask)]
+                self._add_places(reference.rule, fields, chunk, reference.expected)
+        for name in header.key_columns:
+            if (values := blocks[name]).dtype.kind in "iuf":
+                self._widen(name, values.min().item(), values.max().item())
+
+    def _widen(self, name: str, low: Any, high: Any) -> None:
+        before = self._report.keys.get(name, (low, high))
+        self._report.keys[name] = (min(before[0], low), max(before[1], high))
+
+    def _add_places(
+        self, rule: Rule, fields: list[tuple[str, Array]], chunk: Chunk, expected: str = ""
+    ) -> None:
         """Count the places where fields break a rule, and list the first in the order of bytes."""
         columns, checker = chunk.columns, self._checker
         total = sum(int(mask.sum()) for _, mask in fields)
@@ -200,7 +242,10 @@ class Validation:
                 value = plain_id(checker.column(name, columns)[at])
             ids = checker.ids(columns, block)
             text = rule.doc if value is None else f"{name} {value}: {rule.doc}"
-            self._add(rule, offset, ids, sidx, value, self._places.bytes_at(offset), text)
+            self._add(
+                rule, offset, ids, sidx, value, self._places.bytes_at(offset), text, expected,
+                self._first_record + block if self._has_records else None,
+            )  # fmt: skip
         self._count(rule, total - (self._report.counts.get(rule.id, 0) - counted))
 
     def _count(self, rule: Rule, places: int) -> int:
@@ -237,13 +282,20 @@ class Validation:
         value: float | int | None,
         data: str,
         text: str,
+        expected: str = "",
+        record: int | None = None,
     ) -> None:
         if self._count(rule, 1) <= self._first:
             place = [] if offset is None else [f"byte {offset}"]
+            place += [] if record is None else [f"record {record}"]
             place += [f"{name} {number}" for name, number in ids.items()]
             place += [] if sidx is None else [f"sidx {sidx}"]
             line = ": ".join(filter(None, [", ".join(place), rule.id, text])).rstrip(".")
-            finding = Finding(rule.id, rule.severity, offset, ids, sidx, value, data, line)
+            line += f", expected {expected}" if expected else ""
+            finding = Finding(
+                rule.id, rule.severity, offset, ids, sidx, value, data, line,
+                self._report.source, record, expected,
+            )  # fmt: skip
             self._report.findings.append(finding)
 
 

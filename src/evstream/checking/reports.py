@@ -22,6 +22,9 @@ class Finding:
         value: of the field concerned, None where the rule is about something missing.
         bytes: the eight bytes at the offset, in hexadecimal; "" where there are none.
         text: the finding in one line, without the source.
+        file: name of the file; "" for a stream without one.
+        record: number of the record in the file from 1, where a file is records alone.
+        expected: what was expected, where it is not the rule alone.
     """
 
     rule: str
@@ -32,6 +35,9 @@ class Finding:
     value: float | int | None
     bytes: str
     text: str
+    file: str = ""
+    record: int | None = None
+    expected: str = ""
 
 
 @dataclass
@@ -48,6 +54,10 @@ class Report:
         fixes: rule id -> what to do about a stream that breaks it.
         findings: the first places of each rule.
         reports: where several files were checked, the report of each.
+        keys: key column -> its lowest and highest value, where a folder was checked.
+        error: why the file cannot be read at all; None if it can.
+        unknown: files of a folder that are of no known type, each with the reason.
+        unchecked: rules between files that could not be looked at, each with the reason.
     """
 
     source: str
@@ -65,11 +75,15 @@ class Report:
     fixes: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
+    keys: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    error: str | None = None
+    unknown: dict[str, str] = field(default_factory=dict)
+    unchecked: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was found."""
-        return not self.counts
+        """Whether nothing was found, and each file can be read."""
+        return not self.counts and self.error is None and all(r.error is None for r in self.reports)
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON takes it: NaN and infinity as strings.
@@ -79,8 +93,11 @@ class Report:
         """
         fields = asdict(self)
         fields |= {"file": self.source, "source": fields.pop("source_type")}
-        fields |= {"clean": self.clean, "error": None}
+        fields |= {"clean": self.clean}
         del fields["reports"]
+        for name in ("keys", "unknown", "unchecked"):
+            if not fields[name]:
+                del fields[name]
         if self.reports:
             fields["files"] = [report.to_json() for report in self.reports]
         for finding in fields["findings"]:
@@ -99,7 +116,7 @@ def joined(reports: Sequence[Report], events: int, first: int) -> Report:
     """
     total = replace(
         reports[0], source=f"{len(reports)} files", events=events, counts={}, fixes={}, findings=[],
-        bytes=0, blocks=0, records=0, errors=0, reports=list(reports),
+        bytes=0, blocks=0, records=0, errors=0, reports=list(reports), keys={},
     )  # fmt: skip
     for report in reports:
         total.bytes += report.bytes
@@ -116,4 +133,21 @@ def joined(reports: Sequence[Report], events: int, first: int) -> Report:
 
 
 def _placed(finding: Finding, source: str) -> Finding:
-    return replace(finding, text=f"{source}: {finding.text}")
+    return replace(finding, text=f"{source}: {finding.text}", file=source)
+
+
+def folder_report(
+    folder: str,
+    reports: Sequence[Report],
+    events: int,
+    first: int,
+    unknown: dict[str, str],
+    unchecked: list[str],
+) -> Report:
+    """The report of a run folder: that of its files, which may be of any type, and what was not
+    looked at."""
+    total = joined(reports, events, first) if reports else Report(folder, "")
+    return replace(
+        total, source=folder, stream="", source_type=None, aggregation=None, header={}, widths={},
+        error=None, unknown=unknown, unchecked=unchecked,
+    )  # fmt: skip

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.words import counted
+from evstream.cli import run_folder
 from evstream.cli.arguments import add_jobs, add_stream_arguments, fail, open_stream, shown
 from evstream.cli.progress import Progress
 from evstream.cli.standard import print_text
@@ -25,6 +27,7 @@ class Info:
     `events` and `items` count different ids (items: of the block's own id, e.g. summary
     ids), `event_runs` how often the event id changes, `losses` gives per class of sidx the
     number of records and the sum of their losses (of each value that a sidx has, if several).
+    `keys` are the lowest and highest value of each key of a file that is records alone.
     """
 
     file: str
@@ -43,6 +46,7 @@ class Info:
     clean_end: bool | None = None
     holes: int = 0
     error: str | None = None
+    keys: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     def describe(self, header: StreamHeader) -> None:
         """Take over what the stream header has."""
@@ -57,21 +61,27 @@ def add_parser(commands: Any, format: Format) -> None:
         help="print what a stream holds, and whether it ends cleanly",
         description="Read each stream to its end and print its header, its numbers of events, "
         "items, blocks and records, and the sum of losses per class of sidx. Exit status 2 if "
-        "any stream cannot be read to its end.",
+        "any stream cannot be read to its end. Of a run folder: a table of all files in it and "
+        "below it, with type, records, size, range of keys, and the rules that it breaks.",
     )
-    parser.add_argument("files", metavar="FILE", nargs="+", help="a stream, - for stdin")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="a stream, - for stdin, or a run folder"
+    )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object per line and file"
     )
     add_jobs(parser)
     add_stream_arguments(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, takes_folders=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Tell each file; 2 if any is broken."""
     status = 0
     for file in options.files:
+        if os.path.isdir(file) and run_folder.is_run_folder(file, options):
+            status = max(status, _show_folder(file, options))
+            continue
         info = Info(shown(file))
         try:
             collect(info, file, options)
@@ -84,6 +94,14 @@ def run(options: argparse.Namespace) -> int:
         if info.error is not None:
             status = fail(info.error)
     return status
+
+
+def _show_folder(folder: str, options: argparse.Namespace) -> int:
+    report = run_folder.read_folder(folder, options, seal=False, first=1)
+    print_text(json.dumps(report.to_json()) if options.json else run_folder.table(report))
+    for one in run_folder.unread(report):
+        fail(one.error)
+    return 2 if run_folder.is_broken(report, options) else 0
 
 
 def collect(info: Info, file: str, options: argparse.Namespace) -> None:
@@ -151,6 +169,8 @@ class Tally:
         info.event_runs += more.event_runs - int(goes_on)
         info.blocks += more.blocks
         info.records += more.records
+        for name, (low, high) in more.keys.items():
+            self._widen(name, low, high)
         self._events |= other._events
         self._items |= other._items
         info.events, info.items = len(self._events), len(self._items)
@@ -186,6 +206,17 @@ class Tally:
             self._add_losses(columns)
         else:
             info.records += len(events)
+            self._add_keys(columns)
+
+    def _add_keys(self, columns: Any) -> None:
+        named = zip(self._header.block_columns, columns.block, strict=True)
+        for name, values in named:
+            if name in self._header.key_columns and values.dtype.kind in "iuf":
+                self._widen(name, values.min().item(), values.max().item())
+
+    def _widen(self, name: str, low: Any, high: Any) -> None:
+        before = self._info.keys.get(name, (low, high))
+        self._info.keys[name] = (min(before[0], low), max(before[1], high))
 
     def _add_losses(self, columns: Any) -> None:
 
@@ -245,6 +276,8 @@ def _sum(values: Any) -> float:
 def _plain(info: Info) -> dict[str, Any]:
     """The facts for JSON, which has no NaN or infinity: these sums become strings."""
     facts = asdict(info)
+    if not facts["keys"]:
+        del facts["keys"]
     for entry in facts["losses"].values():
         if not math.isfinite(entry["sum"]):
             entry["sum"] = str(entry["sum"])
@@ -258,12 +291,12 @@ def text(info: Info) -> str:
     kind = "no type word" if info.source is None else f"{info.source}/{info.aggregation}"
     rows = [("stream", f"{info.stream} ({kind})")]
     rows += [(name, str(value)) for name, value in info.header.items()]
-    rows += [
-        ("bytes", f"{info.bytes:,}"),
-        ("events", _with_runs(info)),
-        ("items", f"{info.items:,} in {counted(info.blocks, 'block')}"),
-        ("records", f"{info.records:,}"),
-    ]
+    rows.append(("bytes", f"{info.bytes:,}"))
+    if not info.keys:
+        rows.append(("events", _with_runs(info)))
+        rows.append(("items", f"{info.items:,} in {counted(info.blocks, 'block')}"))
+    rows.append(("records", f"{info.records:,}"))
+    rows += [(name, f"{low} to {high}") for name, (low, high) in info.keys.items()]
     for name, entry in info.losses.items():
         rows.append((f"  {name}", f"{entry['records']:>14,}  sum {entry['sum']:,.2f}"))
     end = {True: "clean", False: "without the final delimiter", None: "BROKEN"}[info.clean_end]

@@ -21,6 +21,7 @@ from evstream._support.format import Format, bound_format
 from evstream.cli import standard
 from evstream.cli.arguments import fail
 from evstream.cli.parser import make_parser
+from evstream.cli.run_folder import files_of, is_run_folder
 from evstream.errors import (
     AggregationWarning,
     CacheWarning,
@@ -49,8 +50,8 @@ def main(
         return 0
     options = parser.parse_args(given)
     if hasattr(options, "files"):
-        options.files = [file for name in options.files for file in _expanded(name)]
-    if alone and _are_small(getattr(options, "files", [])):
+        options.files = [file for name in options.files for file in _expanded(name, options)]
+    if alone and _are_small(_all_files(getattr(options, "files", []))):
         os.environ["NUMBA_DISABLE_JIT"] = "1"
     holes: list[str] = []
 
@@ -75,13 +76,18 @@ def main(
     return getattr(options, "hole_status", 1) if holes and status == 0 else status
 
 
-def _expanded(name: str) -> list[str]:
+def _expanded(name: str, options: argparse.Namespace) -> list[str]:
     """The files that a pattern or folder stands for; what stands for none, as it is, so that the
-    command reports it among the others."""
-    if names_several(name):
-        with contextlib.suppress(EvstreamError, OSError):
+    command reports it among the others. A run folder stays one for commands that take it."""
+    with contextlib.suppress(EvstreamError, OSError):
+        if names_several(name) and not is_run_folder(name, options):
             return expand_sources(name)
     return [name]
+
+
+def _all_files(names: Sequence[str]) -> list[str]:
+    """The files that are read, also those of run folders."""
+    return [f for name in names for f in (files_of(name) if os.path.isdir(name) else [name])]
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.words import counted
+from evstream.cli import run_folder
 from evstream.cli.arguments import (
     add_jobs,
     add_stream_arguments,
@@ -25,6 +26,9 @@ _DESCRIPTION = """\
 Check streams against every rule of the format, to the last byte. The rules, what they mean
 and how to fix what breaks them are in docs/format.md.
 
+Of a run folder, all files in it and below it are checked, and the rules between them: that
+every item has a coverage, every policy its terms, and so on.
+
 Exit status 0 when all is well, 1 with findings (with --strict warnings count too), 2 when a
 file cannot be read.
 """
@@ -37,7 +41,9 @@ def add_parser(commands: Any, format: Format) -> None:
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", metavar="FILE", nargs="+", help="a stream, - for stdin")
+    parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="a stream, - for stdin, or a run folder"
+    )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object per line and file"
     )
@@ -57,7 +63,7 @@ def add_parser(commands: Any, format: Format) -> None:
     )
     add_jobs(parser)
     add_stream_arguments(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, takes_folders=True)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -71,9 +77,13 @@ def run(options: argparse.Namespace) -> int:
             read_event_list(options.expect_events, options.timeout, options.spec_format)
         )
     status = 0
+    folders = {file for file in options.files if run_folder.is_run_folder(file, options)}
+    if folders and options.seal is not None:
+        return fail(f"{shown(options.seal)}: one seal for the files of a folder")
+    files = [file for file in options.files if file not in folders]
     all_found = validations(
-        options.files,
-        *jobs_for(options.files, options.jobs),
+        files,
+        *jobs_for(files, options.jobs),
         first=options.first,
         seal=options.seal or True,
         stream=options.stream,
@@ -81,7 +91,11 @@ def run(options: argparse.Namespace) -> int:
         timeout=options.timeout,
         format=options.spec_format,
     )
-    for file, found in zip(options.files, all_found, strict=True):
+    for file in options.files:
+        if file in folders:
+            status = max(status, _show_folder(file, expected, options))
+            continue
+        found = next(all_found)
         try:
             if isinstance(found, Exception):
                 raise found
@@ -100,6 +114,16 @@ def run(options: argparse.Namespace) -> int:
         if report.errors or (strict_of(options.strict) and not report.clean):
             status = max(status, 1)
     return status
+
+
+def _show_folder(folder: str, expected: set[int], options: argparse.Namespace) -> int:
+    report = run_folder.read_folder(folder, options, expect_events=expected, first=options.first)
+    print_text(json.dumps(report.to_json()) if options.json else run_folder.findings(report))
+    if unread := run_folder.unread(report):
+        for one in unread:
+            fail(one.error)
+        return 2
+    return int(bool(report.errors or (strict_of(options.strict) and not report.clean)))
 
 
 def _unreadable(file: str, line: str, options: argparse.Namespace) -> int:

@@ -69,7 +69,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
 
     from evstream._support.format import chosen_format
     from evstream.checking.seal import Sealer
-    from evstream.checking.validation import validate
+    from evstream.checking.validated_sources import validate
     from evstream.cli.info import Info, Tally
     from evstream.reading.stream import EventStream
     from evstream.text.rows import RowParser, RowPrinter

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from evstream.wire.check_memory import Memory
 from evstream.wire.columns import Columns, differ
-from evstream.wire.rule_checks import Memory
 from evstream.wire.seen import Seen
 
 

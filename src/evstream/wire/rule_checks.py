@@ -12,53 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from evstream.wire.check_memory import Memory
 from evstream.wire.columns import Array, Columns, differ, run_starts
 from evstream.wire.header import StreamHeader
 from evstream.wire.seen import Seen
-
-
-class Memory:
-    """What checks know of a stream besides the stretch before them.
-
-    Attributes:
-        header: of the stream.
-        continues: whether the first block of the stretch is the rest of the one before.
-        is_open: whether its last block may go on after it.
-        finished_events: events that were left for another one.
-        event: the last event.
-        ids_in_event: field -> its values in that event so far.
-        last_of: block field -> its last value so far, where a rule compares it.
-        last: entry field -> its last value so far.
-        falls: field -> where it falls in the stretch, once a rule has asked.
-        seen_specials: special sidx that the open block had so far.
-        entries_before: entries that the open block had so far.
-    """
-
-    def __init__(self, header: StreamHeader) -> None:
-        self.header = header
-        self.continues = self.is_open = False
-        self.finished_events = Seen()
-        self.event: Any = None
-        self.ids_in_event: dict[str, Seen] = {}
-        self.last_of: dict[str, int] = {}
-        self.last: dict[str, float] = {}
-        self.falls: dict[str, Array] = {}
-        self.seen_specials: set[int] = set()
-        self.entries_before = 0
-        self._later: list[Callable[[], None]] = []
-
-    def goes_on(self, columns: Columns) -> bool:
-        """Whether the first entry of the stretch follows one of the same block before it."""
-        return self.continues and self.entries_before > 0 and bool(columns.offsets[1])
-
-    def when_passed(self, remember: Callable[[], None]) -> None:
-        """Have something done by `remember`."""
-        self._later.append(remember)
-
-    def remember(self) -> None:
-        """The stretch is part of the stream now."""
-        for remember in self._later:
-            remember()
 
 
 def _positive(checker: Memory, name: str, values: Array, columns: Columns) -> Array:
@@ -263,6 +220,39 @@ def _consecutive(checker: Memory, name: str, values: Array, columns: Columns) ->
     return gaps
 
 
+def _unique(checker: Memory, name: str, values: Array, columns: Columns) -> Array:
+    """Over the whole stream. While values ascend, only the last is remembered."""
+    again = np.zeros(len(values), bool)
+    seen = checker.values_of.setdefault(name, Seen())
+    ascend = bool((values[1:] > values[:-1]).all())
+    if not ascend or (seen.highest is not None and values[0] <= seen.highest):
+        order = np.argsort(values, kind="stable")
+        again[order[1:]] = values[order[1:]] == values[order[:-1]]
+        before = seen.as_set()
+        again |= [value in before for value in values.tolist()]
+    checker.when_passed(lambda: seen.add(values))
+    return again
+
+
+def _descending(checker: Memory, name: str, values: Array, columns: Columns) -> Array:
+    last = values[-1].item()
+    rises = np.zeros(len(values), bool)
+    rises[1:] = values[1:] >= values[:-1]
+    rises[0] = name in checker.last_of and values[0] >= checker.last_of[name]
+    checker.when_passed(lambda: checker.last_of.update({name: last}))
+    return rises
+
+
+def _fields_ascend(checker: Memory, name: str, values: Array, columns: Columns) -> Array:
+    """Over the records whose value is below that of the field before it in the rule."""
+    names = checker.header.block_columns
+    before = [checker.field_before[name]] if name in checker.field_before else []
+    falls = np.zeros(len(values), bool)
+    for other in before:
+        falls |= values < columns.block[list(names).index(other)]
+    return falls
+
+
 def _not_reserved(checker: Memory, name: str, values: Array, columns: Columns) -> Array:
     reserved = {f.name: f.reserved for f in checker.header.block_fields}
     return np.isin(values, reserved.get(name, ()))
@@ -296,13 +286,16 @@ CHECKS: dict[str, Check] = {
     "once_in_list": _once_in_list,
     "contiguous": _contiguous,
     "consecutive": _consecutive,
+    "unique": _unique,
+    "descending": _descending,
+    "fields_ascend": _fields_ascend,
 }
 """Word of the vocabulary -> its check; those that concern a whole stream are not here."""
 
 ONE_BY_ONE = {"positive", "not_negative", "finite", "fraction"}
 """Checks that need nothing but a value."""
 
-IN_LINE = {"consecutive", "once_in_list"}
+IN_LINE = {"consecutive", "descending", "once_in_list", "unique"}
 """Checks that compare each block with the one before it, whatever its event."""
 
 OVER_BLOCKS = {"required_special", "reaches_one"}

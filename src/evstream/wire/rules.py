@@ -14,9 +14,10 @@ import numpy as np
 from evstream._support.jit import is_enabled
 from evstream._support.schema import Rule
 from evstream.errors import plain_id
+from evstream.wire.check_memory import Memory
 from evstream.wire.columns import Array, Columns, ids_at
 from evstream.wire.header import StreamHeader
-from evstream.wire.rule_checks import CHECKS, IN_LINE, ONE_BY_ONE, OVER_BLOCKS, Check, Memory
+from evstream.wire.rule_checks import CHECKS, IN_LINE, ONE_BY_ONE, OVER_BLOCKS, Check
 
 if TYPE_CHECKING:
     from evstream.wire.screen import Screen

@@ -23,10 +23,10 @@ import numpy as np
 
 from evstream._support.schema import Rule
 from evstream.wire import screen_kernels as kernels
+from evstream.wire.check_memory import Memory
 from evstream.wire.columns import Array, Columns, run_starts
 from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import (
-    Memory,
     lowest_limit,
     remember_events,
     remember_ids,
