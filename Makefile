@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz check generate golden kaitai interop format bench clean
+.PHONY: demo test docs fuzz check generate golden kaitai interop format bench clean
 
 demo: $(VENV)/runtime
 	$(BIN)/evstream demo
@@ -38,6 +38,11 @@ check: $(VENV)/dev
 	$(BIN)/python tests/golden/write_golden.py --check
 	$(BIN)/python tests/conformance/write_conformance.py --check
 	$(BIN)/python tests/check_documents.py
+	$(MAKE) docs
+
+# The site, in build/site/index.html; a warning is an error.
+docs: $(VENV)/dev
+	$(BIN)/python -m sphinx -q -W -b html -d build/doctrees docs build/site
 
 generate: $(VENV)/dev
 	$(BIN)/python -m codegen

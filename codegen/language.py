@@ -134,12 +134,12 @@ CREATE_NAMES = _words(
 FACADE = _words("""
 AbsentEventError AbsentEventWarning AggregationWarning CacheWarning CallbackReader
 ChangedSourceError Chunk Columns Comparison CorruptStreamError Counts CutLineWarning Dense
-DenseTable Difference Event EventStream EvstreamError Finding Format HoleWarning Index
+DenseTable Difference Event EventStream EvstreamError Explanation Finding Format HoleWarning Index
 LargeEventWarning MissingDelimiterWarning MissingExtraError Part Partial Parts ReaderError Report
 RowsWarning Seal SealError SecondStreamError SkippedEventWarning SourceLike SourcesLike
 StaleIndexError StallError StreamHeader StreamHeaderError StreamMismatchError SuspectWarning
 TableError TargetLike TruncatedStreamError WidthWarning WriteError Writer aggregate arrow_reader
-build_index compare convert create iter_batches map_parts merge open partial_aggregate parts
+build_index compare convert create explain iter_batches map_parts merge open partial_aggregate parts
 read_arrow read_columns read_dense read_pandas read_polars reader_class scan_polars validate
 write_arrow
 """)

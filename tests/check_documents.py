@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ["*.md", "docs/*.md", "spec/*.md", "tests/conformance/*.md"]
+DOCUMENTS = ["*.md", "docs/*.md", "docs/start/*.md", "spec/*.md", "tests/conformance/*.md"]
 
 LANGUAGES_OF_COMMANDS = {"", "sh", "console", "shell-session"}
 PROGRAM = r"(?:^|[|;&$] *)(?:[A-Z_]+=\S+ +)*"

@@ -48,17 +48,17 @@ def run(python: Path, folder: Path, *arguments: str, status: int = 0) -> str:
     return result.stdout + result.stderr
 
 
-SECTION = (ROOT / "README.md").read_text().partition("\n## Another binary format\n")[2]
+SECTION = (ROOT / "docs" / "start" / "format.md").read_text()
 SPEC, PROGRAM, PRINTED, SESSION = re.search(
     r"```yaml\n(.*?)```.*?```py\n(.*?)```\n\nprints\n\n```\n(.*?)```.*?```shell-session\n(.*?)```",
     SECTION, re.DOTALL,
 ).groups()  # type: ignore[union-attr]  # fmt: skip
-"""What the README shows: a spec, a program and what it prints, commands and what they print."""
+"""What the first steps show: a spec, a program and what it prints, commands and what they print."""
 
 
 @pytest.fixture(scope="module")
 def parcels(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package of the README's format, and the stream that its program writes."""
+    """A folder with the package of that format, and the stream that its program writes."""
     folder = tmp_path_factory.mktemp("parcels")
     (folder / "parcels.yaml").write_text(SPEC)
     (command,) = re.findall(r"(?m)^evstream (generate .*)", SECTION)
@@ -87,7 +87,7 @@ def test_the_wheel_is_what_runs(python: Path, tmp_path: Path) -> None:
     assert str(python.parent.parent) in printed
 
 
-def test_the_commands_print_what_the_readme_says(python: Path, parcels: Path) -> None:
+def test_the_commands_print_what_the_page_says(python: Path, parcels: Path) -> None:
     commands = re.findall(r"\$ (.*)\n((?:[^$].*\n)*)", SESSION)
     assert len(commands) == SESSION.count("$ ") == 3
     for line, printed in commands:
@@ -106,6 +106,14 @@ def test_the_stream_of_another_format_is_refused(python: Path, parcels: Path) ->
     summary = str(ROOT / "tests/golden/summary_i4_f4.bin")
     printed = run(python, parcels, "-m", "parcels", "info", summary, status=2)
     assert "unknown stream type 3/1" in printed
+
+
+def test_the_names_of_a_stub_have_one_order(parcels: Path) -> None:
+    """Names that differ in case alone too, such as Parts and parts."""
+    lines = (parcels / "parcels" / "__init__.pyi").read_text().splitlines()
+    names = [line for line in lines if line.startswith("from evstream import")]
+    assert len(names) > 40
+    assert names == sorted(names)
 
 
 def test_check_reports_a_stale_package(python: Path, parcels: Path) -> None:

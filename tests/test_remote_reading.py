@@ -181,15 +181,20 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_store_that_does_not_answer_is_a_stall(store: S3):
     url = store.put("x.bin", DATA)
-    source, release = Source(url, timeout=0.05), threading.Event()
+    release = threading.Event()
 
     def wait(asked: Asked) -> None:
         release.wait(PATIENCE)
 
-    store.answer = wait
+    def read() -> None:
+        source = Source(url, timeout=0.05)  # on a slow machine this is a stall already
+        store.answer = wait
+        all_bytes(source)
+
     try:
         with pytest.raises(StallError, match=r"no data received for 0\.05 s") as caught:
-            all_bytes(source)
+            read()
+        store.answer = wait
         assert caught.value.source == url
         with pytest.raises(StallError):
             Source(url, timeout=0.05)
