@@ -526,7 +526,7 @@ COMMANDS: dict[str, list[str]] = {
                 "parquet", "bin", "--from", "--no-fsync", "--sort", "--max-line", "--max-batch",
                 "--max-metadata", "--compression", "--file-column", "--partition-by", "event_id",
                 "--force", "--amplification-options", "--factor-options", "--date-options",
-                "--no-of-periods"],
+                "--no-of-periods", "--jobs", "2"],
     "aal": ["--table", "alct", "--occurrence", "--periods", "--confidence", "0.9", "--output",
             "aal.bin", "--precision", "--jobs", "1", "--no-fsync"],
     "elt": ["--table", "qelt", "selt", "--quantiles", "0.5", "--rates", "--output", "elt.bin",

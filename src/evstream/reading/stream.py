@@ -64,6 +64,7 @@ class EventStream:
         unclosed: at the end, the error of a missing final delimiter; else None.
         sources, strict, warns, verify, storage_options: what the stream was opened with.
         lookup: finds an event in the sources; set by whoever knows of indexes.
+        wanted: sorted ids of the events of a part that is of some events only; None for all.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class EventStream:
         except BaseException:
             self._source.close()
             raise
-        self._wanted = None if part is None else part.wanted
+        self.wanted: Array | None = None if part is None else part.wanted
         self._begin()
 
     def _begin(self) -> None:
@@ -210,27 +211,22 @@ class EventStream:
         self._source.check_process()
         if not self._chunks_left:
             self._refuse_reading()
-        if self._wanted is None:
+        if self.wanted is None:
             return self._chunk_reader
         return map(self.wanted_blocks, self._chunk_reader)
 
-    @property
-    def wanted(self) -> Array | None:
-        """Sorted ids of the events of a part that is of some events only; None for all."""
-        return self._wanted
-
     def wanted_blocks(self, chunk: Chunk) -> Chunk:
         """The blocks of a chunk that are of wanted events."""
-        if self._wanted is None:
+        if self.wanted is None:
             return chunk
-        return keep_blocks(chunk, np.isin(chunk.columns.block[0], self._wanted))
+        return keep_blocks(chunk, np.isin(chunk.columns.block[0], self.wanted))
 
     def decode_rows(self, out: RowOutput) -> Iterator[None]:
         """Decode an unread stream into rows, a chunk at each step; instead of
         `chunks` or events. Raises as `chunks` does."""
         self.chunks()
         chunks = self._chunk_reader
-        decoder = RowDecoder(self.header, self.name, self.strict, out, self._wanted)
+        decoder = RowDecoder(self.header, self.name, self.strict, out, self.wanted)
         self._decoder, self._decode = decoder, decoder.decode_rows
         return cast(Iterator[None], chunks)
 
@@ -320,7 +316,8 @@ class EventStream:
             except CorruptStreamError as error:
                 follows = isinstance(error, SecondStreamError) and not error.ids
                 # The event before the error is whole.
-                if follows or self._event_of(error) not in (None, plain_id(assembler.event_key)):
+                event = error.ids.get(self.header.event_column)
+                if follows or event not in (None, plain_id(assembler.event_key)):
                     yield from self._shown(assembler.finish())
                 raise
             yield from self._shown(assembler.finish())
@@ -329,13 +326,9 @@ class EventStream:
 
     def _shown(self, events: Iterator[Event]) -> Iterator[Event]:
         """The events that are wanted."""
-        if self._wanted is None:
+        if self.wanted is None:
             return events
-        wanted = self._wanted
-        return (event for event in events if np.isin(event.event_key, wanted))
-
-    def _event_of(self, error: EvstreamError) -> Any:
-        return error.ids.get(self.header.event_column)
+        return (event for event in events if np.isin(event.event_key, self.wanted))
 
     def close(self) -> None:
         """Close the file that was opened for this stream, as its end does too; an object that
