@@ -65,6 +65,13 @@ def test_only_the_columns_that_are_used_are_read(gul: Path, monkeypatch: pytest.
     assert total == pytest.approx(evstream.read_columns(gul)["loss"].sum(dtype=float), rel=1e-5)
 
 
+@pytest.mark.parametrize("by_event", [False, True])
+def test_a_frame_of_no_columns_has_the_rows(gul: Path, by_event: bool):
+    frame = evstream.dask.read(gul, columns=[], by_event=by_event, size=SIZE)
+    assert compute(frame).shape == (len(evstream.read_columns(gul)["loss"]), 0)
+    assert len(frame.columns) == 0
+
+
 def test_events_and_sidx_are_arguments(gul: Path):
     expected = pd.DataFrame(evstream.read_columns(gul, [3, 7], range(1, 4)))[["loss", "sidx"]]
     for parts in (gul, evstream.parts(gul, SIZE)):

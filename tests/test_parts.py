@@ -388,3 +388,36 @@ def test_values_of_parts_are_those_of_the_file(file: Path):
     pieces = [evstream.read_columns(part) for part in evstream.parts(file, 300)]
     for name, column in whole.items():
         assert raw(np.concatenate([piece[name] for piece in pieces])) == raw(column)
+
+
+def test_parts_of_different_streams_are_not_read_as_one(tmp_path: Path):
+    """Else losses of summaries would be added to those of items, and f8 rounded to f4."""
+    first = make(tmp_path / "first.bin")
+    samples = make(tmp_path / "samples.bin", samples=9)
+    with evstream.create(tmp_path / "wide.bin", "loss", len_sample=4, widths=WIDE) as out:
+        out.write_event(1, [1], [[1.0, 2.0, 3.0, 4.0]])
+    with evstream.create(tmp_path / "gul.bin", "gul_item", len_sample=4) as out:
+        out.write_event(1, [1], [[1.0, 2.0, 3.0, 4.0]])
+    others = {
+        "samples.bin: byte 4: len_sample is 9, expected 4, as in": evstream.parts(samples),
+        "gul.bin: byte 0: this is a gul_item stream, expected": evstream.parts(
+            tmp_path / "gul.bin"
+        ),
+        "wide.bin: oasis_float is read as f8, expected f4, as in": evstream.parts(
+            tmp_path / "wide.bin", widths=WIDE
+        ),
+    }
+    for expected, parts in others.items():
+        for function in (
+            evstream.dask.read,
+            evstream.read_columns,
+            lambda several: evstream.aggregate(several, "event_id"),
+            lambda several: evstream.convert(several, tmp_path / "out.csv"),
+        ):
+            with pytest.raises(StreamMismatchError, match=expected):
+                function([*evstream.parts(first), *parts])
+    with pytest.raises(StreamMismatchError, match="len_sample is 9"):
+        evstream.aggregate([*evstream.parts(first), samples], "event_id")
+
+
+WIDE = {"oasis_float": "f8"}

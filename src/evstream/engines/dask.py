@@ -84,8 +84,11 @@ def read(
         _read_part, tasks, limits, meta=meta, divisions=divisions, label="evstream",
         sidx=_plain_ids(sidx), index=index,
     )  # fmt: skip
-    chosen: DataFrame = frame[[name for name in names if name != index]]
-    return chosen
+    chosen = [name for name in names if name != index]
+    if not chosen:  # of which Dask would make all columns
+        return frame.map_partitions(_without_columns, meta=meta[[]])
+    selected: DataFrame = frame[chosen]
+    return selected
 
 
 def map_parts(function: Callable[[Part], Any], parts: SourcesLike) -> list[Delayed]:
@@ -113,6 +116,10 @@ def _read_part(
     if limit is not None and index is not None:
         _check_order(found[index], limit, part)
     return _frame(pd, found, count, names, index, part.path)
+
+
+def _without_columns(frame: Any) -> Any:
+    return frame[[]]
 
 
 def _frame(

@@ -10,7 +10,7 @@ import numpy as np
 
 from evstream._support.format import Format
 from evstream.indexing.opening import chunks_of
-from evstream.partition.part import Part
+from evstream.partition.part import Part, refuse_other_parts
 from evstream.partition.parts import SIZE
 from evstream.partition.parts import parts as plan_parts
 from evstream.reading.ids import Ids, ids_of
@@ -35,7 +35,8 @@ def planned(
 ) -> tuple[StreamHeader, Sequence[Part]]:
     """The header and the parts of what evstream.parts returns or takes; with `events` only these.
 
-    Raises TypeError for a list that has parts and other things.
+    Raises TypeError for a list that has parts and other things, StreamMismatchError for parts with
+    other headers than the first.
     """
     is_list = isinstance(parts, Sequence) and not isinstance(parts, str)
     several: Sequence[Any] = parts if is_list else ()  # type: ignore[assignment]
@@ -48,6 +49,7 @@ def planned(
     if not all(isinstance(part, Part) for part in several):
         raise TypeError("the list has parts and other things, expected either")
     header: StreamHeader = several[0].header
+    refuse_other_parts(several)
     if events is None:
         return header, list(several)
     ids = ids_of("events", events, header.block_columns[header.event_column])

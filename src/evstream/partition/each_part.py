@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from evstream._support.format import Format
 from evstream.indexing.files import find_index
+from evstream.partition.part import Part, refuse_other_parts
 from evstream.partition.parts import Parts
 from evstream.partition.parts import parts as plan_parts
 from evstream.partition.threads import in_order, threads_of
@@ -44,12 +45,31 @@ def each_part(
     if not _are_parts(sources):
         planned = plan_parts(sources, stream=stream, widths=widths, format=format)
         stream = widths = None  # the parts have them
+    else:
+        planned = _with_planned(sources, stream, widths, format)
+        refuse_other_parts([part for part in planned if isinstance(part, Part)])
     parts: Iterable[Any] = planned
     yield from in_order(
         lambda part: work(part, stream=stream, widths=widths, timeout=None),
         parts,
         threads_of(threads),
     )
+
+
+def _with_planned(
+    sources: Any,
+    stream: str | None,
+    widths: Mapping[str, str] | None,
+    format: Format | None,
+) -> list[Any]:
+    """The parts of a list, with those of the files that it also has."""
+    found: list[Any] = []
+    for one in sources:
+        if isinstance(one, (str, os.PathLike)) and one != "-":
+            found += plan_parts(one, stream=stream, widths=widths, format=format)
+        else:
+            found.append(one)
+    return found
 
 
 def _are_parts(sources: Any) -> bool:

@@ -247,6 +247,13 @@ def _widths_text(header: StreamHeader) -> str:
     return " ".join(width + "*" * (name in header.named) for name, width in widths)
 
 
+def refuse_other_parts(parts: Sequence[Part]) -> None:
+    """Raise StreamMismatchError for a part whose stream header or widths are not the first's."""
+    for part in parts[1:]:
+        first = parts[0]
+        refuse_other_header(part.header, shown(part.path), first.header, shown(first.path))
+
+
 def _load(
     package: str, stream: str, widths: str, head: bytes, path: str, start: int, stop: int,
     size: int, tag: str, whole: str, common: int, rest: str,

@@ -34,6 +34,12 @@ def refuse_other_header(header: StreamHeader, name: str, first: StreamHeader, of
                 offset=len(header.spec.type_word or b""),
                 expected=f"{first.values[field]}, as in {of}",
             )  # fmt: skip
+    for scalar, width in header.used_widths.items():
+        if width != first.used_widths[scalar]:
+            raise StreamMismatchError(
+                f"{scalar} is read as {width}", source=name,
+                expected=f"{first.used_widths[scalar]}, as in {of}",
+            )  # fmt: skip
 
 
 def is_several(source: Any) -> bool:
