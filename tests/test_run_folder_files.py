@@ -208,10 +208,9 @@ def test_every_reader_of_a_file_reports_a_hole(tmp_path: Path) -> None:
         "a comparison": lambda: evstream.compare(path, path),
         "a table": lambda: evstream.convert(path, tmp_path / "items.parquet"),
     }
-    for name, read in readers.items():
-        with pytest.warns(evstream.HoleWarning) as caught:
+    for read in readers.values():
+        with pytest.warns(evstream.HoleWarning, match=said):
             read()
-        assert said in str(caught[0].message), name
 
 
 def test_commands_on_a_file_with_a_hole_end_with_1(
