@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 
 import evstream
 from evstream._support.known_formats import find_format
@@ -111,6 +113,24 @@ def test_a_stream_with_the_name_of_a_file_is_refused(file: str, tmp_path: Path) 
         with pytest.raises(evstream.StreamMismatchError, match="begins as a loss stream"):
             read(path)
     assert evstream.read_columns(path, stream="loss")["loss"].tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_compressed_data_is_not_read_as_values(ending: str, tmp_path: Path) -> None:
+    """Any four bytes are a random number; only the name says that they are compressed."""
+    data = np.linspace(0, 1, 400, dtype="<f4").tobytes()
+    compressed = gzip.compress(data) if ending == "gz" else zstandard.compress(data)
+    values = -(-len(compressed) // 4)
+    path = tmp_path / "random.bin"
+    path.write_bytes(compressed.ljust(4 * values, b"\0"))
+    for read in (evstream.read_columns, evstream.parts):
+        with pytest.raises(evstream.CorruptStreamError, match=f"expected a name .* in .{ending},"):
+            read(path)
+    assert evstream.validate(path).counts == {"file-whole": 1}
+    assert len(evstream.read_columns(path, stream="random")["random_no"]) == values
+    named = tmp_path / f"random.bin.{ending}"
+    named.write_bytes(compressed)
+    assert len(evstream.read_columns(named)["random_no"]) == 400
 
 
 def test_a_part_keeps_the_stream_that_the_caller_named(tmp_path: Path) -> None:

@@ -158,3 +158,12 @@ def test_a_seal_never_takes_the_place_of_its_stream(file: Path) -> None:
 
 def test_a_device_may_be_both_input_and_output() -> None:
     refuse_same_file(["/dev/null"], ["/dev/null", "-"])
+
+
+def test_an_object_has_several_urls() -> None:
+    same = ["memory://q/a.bin", "memory:///q/a.bin", "MEMORY://q/a.bin"]
+    for source in same:
+        for target in same:
+            with pytest.raises(EvstreamError, match="would overwrite this input"):
+                refuse_same_file([source], [target])
+    refuse_same_file(["memory://q/a.bin"], ["memory://q/b.bin"])

@@ -18,7 +18,7 @@ from evstream.indexing.files import find_index, index_path
 from evstream.partition.cuts import self_splitting
 from evstream.partition.part import BLOCKS, EVENTS, Part
 from evstream.reading.dataset import is_several, sources_of
-from evstream.reading.first_bytes import refuse_content
+from evstream.reading.first_bytes import OPENING, refuse_content
 from evstream.reading.ids import Ids, ids_of
 from evstream.transport.compression import compression_by_name, may_be_compressed
 from evstream.transport.endpoints import SourcesLike
@@ -248,7 +248,7 @@ def _header(
     try:
         header = read_header(read, opened.name, stream, widths, format)
         if guessed and header.spec.type_word is None:
-            first = read(max(known.type_word.size for known in guessed))
+            first = read(max(OPENING, *(known.type_word.size for known in guessed)))
             refuse_content(first, header, guessed, opened.name)
     except BaseException:
         opened.close()

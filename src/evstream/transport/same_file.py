@@ -50,7 +50,8 @@ def _place(file: Any, standard: Any) -> tuple[int, int] | str | None:
     there is no file yet."""
     file = local_path(file)
     if is_url(file):
-        return str(file)
+        scheme, _, path = str(file).partition("://")
+        return f"{scheme.lower()}://{path.lstrip('/')}"  # memory:///a is memory://a
     try:
         if isinstance(file, str) and file == "-":
             file = standard
