@@ -181,8 +181,9 @@ def remember_events(checker: Memory, runs: Array) -> None:
 def _unique_in_event(checker: Memory, name: str, ids: Array, columns: Columns) -> Array:
     events = columns.block[0]
     run, bad = np.zeros(len(ids), np.int64), np.zeros(len(ids), bool)
-    if len(ids) > 1:
-        run[1:] = np.cumsum(differ(events[1:], events[:-1]))
+    is_next = differ(events[1:], events[:-1])
+    np.cumsum(is_next, out=run[1:])
+    if not (is_next | (ids[1:] > ids[:-1])).all():
         order = np.lexsort((ids, run))
         bad[order[1:]] = (np.diff(run[order]) == 0) & (ids[order[1:]] == ids[order[:-1]])
     same_event = checker.event is not None and not differ(events[0], checker.event)

@@ -76,7 +76,7 @@ class Checker(Memory):
                 mask[of_specials] = check(self, name, values[of_specials], columns)
             else:
                 mask = check(self, name, values, columns)
-            if mask.any():
+            if np.count_nonzero(mask):
                 yield rule, name, mask
         self._later.append(lambda: self._count(columns))
 
