@@ -46,6 +46,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     streams.special_names,
     streams.special_fields,
     streams.csv_columns,
+    streams.gaps,
     streams.files,
     streams.variants,
     streams.variant_values,

@@ -72,6 +72,7 @@ class Field:
     type: str
     doc: str
     plural: str | None
+    aliases: tuple[str, ...]
     reserved: tuple[int, ...]
     minimum: int | None
     assumed: int | None
@@ -137,6 +138,8 @@ class StreamSpecial:
 class Stream:
     """`source` and `aggregation` are both None for a stream without a type word. `csv` pairs
     columns of rows with their names in CSV, in the order of CSV; empty for wire order and names.
+    `gaps` pairs fields of the block header with fields of the entry: tables of other tools have 0
+    for the first where the second is 0.
     `files` are the usual names of files that hold it. `where` are the values of header fields that
     show it to be this one of the stream `variant_of` and its variants."""
 
@@ -149,6 +152,7 @@ class Stream:
     block: str
     special_sidx: tuple[StreamSpecial, ...]
     csv: tuple[tuple[str, str], ...]
+    gaps: tuple[tuple[str, str], ...]
     aliases: tuple[str, ...]
     files: tuple[str, ...]
     variant_of: str | None

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from evstream._support.known_formats import formats_beside
+
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted(
     path for path in (ROOT / "src").rglob("*.py") if "_generated" not in path.parts
@@ -101,3 +103,50 @@ def test_helpers_stand_in_modules_of_their_own():
         if (found := [n for n in imported(tree.body) if n.startswith("test_")])
     }
     assert borrowed == {}
+
+
+WORDS_OF_CONTRACTS = {
+    ("writing/matrix.py", "event_id"),  # keywords of write_event, whatever the format
+    ("writing/matrix.py", "item_ids"),
+    ("cli/warmup.py", "item_ids"),
+    ("errors.py", "event_id"),  # attributes of errors, whatever the format
+    ("errors.py", "item_id"),
+    ("dropin/__init__.py", "event_id"),
+    ("dropin/__init__.py", "oasis_int"),  # settings of the reference
+    ("dropin/launcher.py", "oasis_int"),
+}
+ROOMS_OF_OASIS = (
+    "_generated/",
+    "compat/",
+    "results/",
+    "event_stream.py",
+    "cli/aal.py",
+    "cli/elt.py",
+)
+
+
+def oasis_words() -> set[str]:
+    """Names in evstream's own specs that cannot be words of something else."""
+    words: set[str | None] = set()
+    for known in formats_beside(None):
+        for field in (f for fields in known.fields.values() for f in fields):
+            words |= {field.name, field.plural, *field.aliases}
+        for stream in known.streams.values():
+            words |= {stream.name, *stream.aliases, *(title for _, title in stream.csv)}
+        words |= known.special_parameters.keys() | known.blocks.keys() | known.scalars.keys()
+    return {word for word in words if word and ("_" in word or word != word.lower())}
+
+
+def test_the_runtime_knows_no_word_of_a_format():
+    words, root = oasis_words(), ROOT / "src" / "evstream"
+    assert {"len_sample", "output_id", "ImpactedExposure", "summary_set_id"} <= words
+    found = set()
+    for path in MODULES:
+        name = path.relative_to(root).as_posix()
+        if name.startswith(ROOMS_OF_OASIS):
+            continue
+        for node in ast.walk(parsed(path)):
+            said = {getattr(node, key, None) for key in ("attr", "value", "arg")}
+            if isinstance(node, (ast.Attribute, ast.Constant, ast.keyword)):
+                found |= {(name, word) for word in words if word in said}
+    assert found <= WORDS_OF_CONTRACTS

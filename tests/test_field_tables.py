@@ -158,7 +158,7 @@ def test_gaps_are_filled_across_batches(size: int) -> None:
         {name: column[at : at + size] for name, column in gaps.items()}
         for at in range(0, len(rows["loss"]), size)
     ]
-    filled = join_rows(list(column_names.fill_exposures(batches, header)))
+    filled = join_rows(list(column_names.fill_gaps(batches, header)))
     for name, column in rows.items():
         assert filled[name].tolist() == column.tolist(), name
 
@@ -169,7 +169,7 @@ def test_a_block_of_gaps_without_end_is_refused(monkeypatch: pytest.MonkeyPatch)
     one = {name: np.zeros(4, "i4") for name in ("event_id", "summary_id", "sidx")}
     batch = one | {name: np.zeros(4, "f4") for name in ("exposure_value", "loss")}
     with pytest.raises(TableError, match="more than 10 rows of one block"):
-        list(column_names.fill_exposures([batch] * 4, header))
+        list(column_names.fill_gaps([batch] * 4, header))
 
 
 def test_info_adds_up_in_64_bits(tmp_path: Path, capsys: Any) -> None:

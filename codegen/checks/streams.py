@@ -164,6 +164,26 @@ def csv_columns(draft: Draft) -> Problems:
             yield draft.problem(where, f"{column!r} is the name of {first} already")
 
 
+def gaps(draft: Draft) -> Problems:
+    """A gap is a number of the block header that a number of its entries accounts for."""
+    for stream in draft.spec.streams.values():
+        block = draft.spec.blocks.get(stream.block)
+        header = draft.spec.records.get(block.header) if block is not None else None
+        entry = _entry_fields(draft, stream)
+        if block is None or header is None or entry is None:
+            continue
+        columns = [f for f in header.fields if f.name != block.count]
+        for name, amount in stream.gaps:
+            path = f"streams.{stream.name}.gaps.{name}"
+            for field_name, fields in ((name, tuple(columns)), (amount, entry)):
+                found = next((f for f in fields if f.name == field_name), None)
+                if found is None:
+                    names = [f.name for f in fields]
+                    yield draft.problem(path, unknown("field", field_name, names))
+                elif found.type in draft.spec.scalars and draft.kind(found) == "text":
+                    yield draft.problem(path, f"{field_name} is text; a gap is a number")
+
+
 def _row_columns(draft: Draft, stream: Stream) -> list[str] | None:
     """The columns of rows in wire order; None where they are not known."""
     block = draft.spec.blocks.get(stream.block)

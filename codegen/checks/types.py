@@ -124,9 +124,17 @@ def records(draft: Draft) -> Problems:
         plurals = [
             (f"{path}[{i}].plural", f.plural) for i, f in enumerate(record.fields) if f.plural
         ]
+        aliases = [
+            (f"{path}[{i}].aliases[{n}]", alias)
+            for i, f in enumerate(record.fields)
+            for n, alias in enumerate(f.aliases)
+        ]
         for where, name, first in repeated(named + plurals):
             message = f"{name!r} is taken by {first}; names and plurals of a record must be unique"
             yield draft.problem(where, message)
+        for where, name, first in repeated(named + aliases):
+            if (where, name) in aliases:
+                yield draft.problem(where, f"{name!r} is taken by {first}")
         for i, field in enumerate(record.fields):
             where = f"{path}[{i}].type"
             yield from draft.unknown("scalars", "scalar", field.type, where)

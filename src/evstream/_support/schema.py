@@ -36,7 +36,7 @@ class Scalar:
 class Field:
     """A field of a record; `plural` names the column of its values over many blocks, and
     `reserved` are the values that identify nothing; `assumed` is the value of a field of a stream
-    header where a table does not say it."""
+    header where a table does not say it. `aliases` are other names of its column in tables."""
 
     name: str
     scalar: str
@@ -45,6 +45,7 @@ class Field:
     reserved: tuple[int, ...]
     minimum: int | None
     assumed: int | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Special:
 class Stream:
     """A stream type; `type_word` is None for a stream without one. `csv` pairs the
     columns of rows with their names in CSV, in the order of CSV; empty for wire order and names.
+    `gaps` pairs block columns with entry columns: tables with the names in `csv` have 0 for the
+    first where the second is 0.
     `files` are the usual names of files that hold it. `where` are the values of header fields that
     show a file to be this one of the stream `variant_of` and its variants."""
 
@@ -93,6 +96,7 @@ class Stream:
     block: str
     specials: tuple[Special, ...]
     csv: tuple[tuple[str, str], ...] = ()
+    gaps: tuple[tuple[str, str], ...] = ()
     aliases: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     variant_of: str | None = None

@@ -23,7 +23,7 @@ from evstream.errors import EvstreamError, TableError
 from evstream.partition.part import Part
 from evstream.reading.dataset import sources_of
 from evstream.tables.batches import BATCH_ROWS, join_rows
-from evstream.tables.column_names import fill_exposures
+from evstream.tables.column_names import fill_gaps
 from evstream.tables.file_column import FILE
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourcesLike, TargetLike
@@ -300,8 +300,8 @@ def _prepared(table: Table, output_format: str) -> Iterator[Rows]:
     batches = table.batches
     if table.is_sorted:
         batches = _sorted(batches, table.header)
-    if table.exposure_gaps:
-        batches = fill_exposures(batches, table.header, table.name)
+    if table.has_gaps:
+        batches = fill_gaps(batches, table.header, table.name)
     if not table.carried and output_format != "bin":
         batches = checked(table, batches)
     return batches

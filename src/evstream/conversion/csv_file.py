@@ -14,7 +14,7 @@ from evstream.conversion.table import Options, Table, guess_header
 from evstream.conversion.text_file import numbered, opening_line, read_blocks
 from evstream.conversion.text_values import TextColumn, text_columns
 from evstream.errors import TableError
-from evstream.tables.column_names import has_impacted_exposure, stream_names
+from evstream.tables.column_names import has_gaps, stream_names
 from evstream.text.rows import RowParser, RowPrinter
 from evstream.transport.environment import strict_of
 from evstream.transport.source import Source
@@ -48,8 +48,8 @@ def read(source: Source, options: Options) -> Table:
 
     parsed = in_order(parse, numbered(blocks, 2), options.threads)
     batches = guard.watch_end((rows for _, rows in parsed), strict=strict_of(options.strict))
-    gaps = has_impacted_exposure(given, header)
-    return Table(header, batches, source.name, False, first_line=2, exposure_gaps=gaps)
+    gaps = has_gaps(given, header)
+    return Table(header, batches, source.name, False, first_line=2, has_gaps=gaps)
 
 
 def write(table: Table, out: Any, options: Options) -> None:

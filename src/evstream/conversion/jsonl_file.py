@@ -21,7 +21,7 @@ from evstream.conversion.text_values import TextColumn, is_zero, text_columns
 from evstream.errors import TableError
 from evstream.extras import import_arrow, import_extra
 from evstream.tables.arrow import arrow_schema, batch_of, rows_of
-from evstream.tables.column_names import has_impacted_exposure, stream_names, streams_of
+from evstream.tables.column_names import has_gaps, stream_names, streams_of
 from evstream.text.json import json_lines
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
@@ -44,8 +44,8 @@ def read(source: Source, options: Options) -> Table:
     parse = _parser(header, given, names, source.name)
     numbers = numbered(chain([first], blocks), 1)
     batches = (rows for _, rows in in_order(parse, numbers, options.threads))
-    gaps = has_impacted_exposure(given, header)
-    return Table(header, batches, source.name, False, first_line=1, exposure_gaps=gaps)
+    gaps = has_gaps(given, header)
+    return Table(header, batches, source.name, False, first_line=1, has_gaps=gaps)
 
 
 def _without_rows(source: Source, options: Options) -> Table:

@@ -23,7 +23,7 @@ from evstream.errors import EvstreamError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema, batch_of
 from evstream.tables.batches import BATCH_ROWS
-from evstream.tables.column_names import has_impacted_exposure, renamed, stream_names
+from evstream.tables.column_names import has_gaps, renamed, stream_names
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
 
@@ -70,9 +70,9 @@ def read(source: Source, options: Options) -> Table:
                 row += batch.num_rows
         table.clean_end = metadata.get(FINAL_DELIMITER) != b"false"
 
-    gaps = carried is None and has_impacted_exposure(given, header)
+    gaps = carried is None and has_gaps(given, header)
     table = Table(
-        header, batches(), source.name, carried is not None, exposure_gaps=gaps, close=copy.close
+        header, batches(), source.name, carried is not None, has_gaps=gaps, close=copy.close
     )
     return table
 

@@ -100,7 +100,7 @@ class Table:
         first_line: line of the first row in a text file, which has a line per row; None in
             others.
         is_sorted: whether rows have other numbers here than in the file.
-        exposure_gaps: whether the exposure is 0 in rows of loss 0, as in the tables of the field.
+        has_gaps: whether columns have gaps, as in the tables of the field; see `column_names`.
         highest_sidx: of the rows that were checked or written so far.
         close: closes what reading has opened besides the source.
         files: the files of the rows, where a column says them.
@@ -113,7 +113,7 @@ class Table:
     clean_end: bool = True
     first_line: int | None = None
     is_sorted: bool = False
-    exposure_gaps: bool = False
+    has_gaps: bool = False
     highest_sidx: int = 0
     close: Callable[[], None] = lambda: None
     files: FileColumn | None = None

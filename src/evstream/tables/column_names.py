@@ -1,9 +1,8 @@
 """Which column of a stream a column of a table is, by its name, and what a known table means.
 
 Names are compared without case, spaces and underscores: `Event ID` is event_id. The tools of the
-field have other names for some columns. Their sample event loss table (SELT) has the exposure
-as ImpactedExposure, which is 0 by design in the rows whose loss is 0; a stream has one exposure
-per block.
+field have other names for some columns, and gaps in some, where a block of a stream has one value:
+a sample event loss table (SELT) has an exposure of 0 in rows whose loss is 0. The spec lists both.
 """
 
 from __future__ import annotations
@@ -25,14 +24,8 @@ from evstream.wire.header import StreamHeader
 if TYPE_CHECKING:
     from pyarrow import RecordBatch
 
-_OTHER_NAMES = {"outputid": "item_id"}
-"""Names in no spec: fmtocsv and csvtobin fm call the items of insured losses outputs."""
-
-_IMPACTED = "impactedexposure"
-_LOSS = "loss"
-
 HELD_ROWS = 1 << 24
-"""Rows of loss 0 after which a block of a SELT whose exposure is still unknown is refused."""
+"""Rows with a gap after which a block whose value is still unknown is refused."""
 
 
 def stream_names(
@@ -57,13 +50,12 @@ def stream_names(
     return [_known(format).get(_bare(name), name.strip()) for name in given]
 
 
-def has_impacted_exposure(names: Iterable[str], header: StreamHeader) -> bool:
-    """Whether a table is a SELT, whose exposures have gaps, for a stream
-    with one exposure per block. A file of such rows has the exposure of each row."""
-    if header.block.entry is None:
-        return False
-    titles = set(map(_bare, csv_columns(header).values()))
-    return {_IMPACTED, _LOSS} <= titles and any(_bare(name) == _IMPACTED for name in names)
+def has_gaps(names: Iterable[str], header: StreamHeader) -> bool:
+    """Whether a table has gaps in columns where a stream has one value per block: it has the name
+    that the tools of the field use for such a column, as in a SELT."""
+    titles = csv_columns(header)
+    given = set(map(_bare, names))
+    return any(_bare(titles[name]) in given for name, _ in header.spec.gaps)
 
 
 def titles_of(header: StreamHeader, *, in_text: bool) -> Mapping[str, str]:
@@ -77,7 +69,7 @@ def _all_of(header: StreamHeader, given: Sequence[str], in_text: bool) -> list[s
     columns = titles_of(header, in_text=in_text)
     titles = {title: name for name, title in columns.items()}
     stripped = [name.strip() for name in given]
-    bare = _names_of(columns)
+    bare = _names_of(columns, header)
     for found in (
         [titles.get(name, "") for name in stripped],
         [bare.get(_bare(name), "") for name in given],
@@ -101,11 +93,12 @@ def streams_of(format: Format | None, stream: str | None) -> list[StreamHeader]:
     return [StreamHeader(s.name, format=known) for known, s in streams]
 
 
-def _names_of(columns: Mapping[str, str]) -> dict[str, str]:
+def _names_of(columns: Mapping[str, str], header: StreamHeader) -> dict[str, str]:
     """Bare name -> column of one stream; its own names before those that others have for them."""
     own = {_bare(name): name for name in columns}
     titles = {_bare(title): name for name, title in columns.items()}
-    others = {bare: name for bare, name in _OTHER_NAMES.items() if name in columns}
+    fields = (f for f in header.column_fields if f.name in columns)
+    others = {_bare(alias): f.name for f in fields for alias in f.aliases}
     return {**titles, **others, **own}
 
 
@@ -113,25 +106,31 @@ def _names_of(columns: Mapping[str, str]) -> dict[str, str]:
 def _known(format: Format) -> Mapping[str, str]:
     headers = [h for h in streams_of(format, None) if h.format is format]
     own = {_bare(name): name for header in headers for name in header.row_columns}
-    named = (_names_of(csv_columns(header)) for header in headers)
+    named = (_names_of(csv_columns(header), header) for header in headers)
     others = {bare: name for names in named for bare, name in names.items()}
     return {**others, **own}
 
 
-def fill_exposures(
+def fill_gaps(
     batches: Iterable[dict[str, Array]], header: StreamHeader, source: str | None = None
 ) -> Iterator[dict[str, Array]]:
-    """Rows whose loss and exposure are 0 get the first other exposure of their block; a block
-    that has no other keeps 0.
+    """Rows that have a gap get the first other value of their block, such as its exposure; a block
+    that has no other keeps 0."""
+    filled = iter(batches)
+    for name, amount in header.spec.gaps:
+        filled = _filled(filled, header, name, amount, source)
+    return filled
 
-    The exposure may stand in a later batch: the rows of the last block of a batch wait for it.
-    """
+
+def _filled(
+    batches: Iterable[dict[str, Array]], header: StreamHeader, name: str, amount: str,
+    source: str | None,
+) -> Iterator[dict[str, Array]]:  # fmt: skip
+    """The value may stand in a later batch: the rows of the last block of a batch wait for it."""
     keys = list(header.key_columns)
-    columns = {_bare(other): name for name, other in csv_columns(header).items()}
-    exposures, losses = columns[_IMPACTED], columns[_LOSS]
     waiting: list[dict[str, Array]] = []
-    ids: list[Any] | None = None  # of the last block, and its exposure once that is known
-    exposure = None
+    ids: list[Any] | None = None  # of the last block, and its value once that is known
+    value = None
     for batch in batches:
         if not len(batch[keys[0]]):
             continue
@@ -139,23 +138,23 @@ def fill_exposures(
         count = len(rows[keys[0]])
         new = np.logical_or.reduce([rows[key][1:] != rows[key][:-1] for key in keys])
         starts = np.concatenate([[0], np.flatnonzero(new) + 1])
-        gap = (rows[exposures] == 0) & (rows[losses] == 0)
-        # The row with the exposure of each block; `count` stands for none.
+        gap = (rows[name] == 0) & (rows[amount] == 0)
+        # The row with the value of each block; `count` stands for none.
         found = np.minimum.reduceat(np.where(gap, count, np.arange(count)), starts)
-        values = np.append(rows[exposures], rows[exposures].dtype.type(0))[found]
-        if exposure is not None and ids == [plain(rows[key][0]) for key in keys]:
-            values[0], found[0] = exposure, 0
+        values = np.append(rows[name], rows[name].dtype.type(0))[found]
+        if value is not None and ids == [plain(rows[key][0]) for key in keys]:
+            values[0], found[0] = value, 0
         per_row = np.repeat(values, np.diff(np.append(starts, count)))
         known = np.repeat(found < count, np.diff(np.append(starts, count)))
-        rows[exposures] = np.where(gap & known, per_row, rows[exposures])
+        rows[name] = np.where(gap & known, per_row, rows[name])
         ids = [plain(rows[key][-1]) for key in keys]
-        exposure = values[-1] if found[-1] < count else None
-        end = count if exposure is not None else int(starts[-1])
+        value = values[-1] if found[-1] < count else None
+        end = count if value is not None else int(starts[-1])
         waiting = [_part(rows, end, count)] if end < count else []
         if count - end > HELD_ROWS:
             raise TableError(
-                f"more than {HELD_ROWS} rows of one block have loss and exposure 0", source=source,
-                column=exposures, expected="a row with the exposure",
+                f"more than {HELD_ROWS} rows of one block have {amount} and {name} 0",
+                source=source, column=name, expected=f"a row with the {name}",
             )  # fmt: skip
         if end:
             yield _part(rows, 0, end)

@@ -18,7 +18,7 @@ from evstream.errors import TableError
 from evstream.tables.arrow import FINAL_DELIMITER, header_of
 from evstream.tables.arrow_columns import is_date, is_numeric, is_string, values_of
 from evstream.tables.batches import write_batches
-from evstream.tables.column_names import fill_exposures, has_impacted_exposure, stream_names
+from evstream.tables.column_names import fill_gaps, has_gaps, stream_names
 from evstream.tables.inputs import as_table, batches_of
 from evstream.transport.endpoints import TargetLike
 from evstream.wire.columns import Array
@@ -76,8 +76,8 @@ def write_arrow(
     places = _columns_of(header, table.schema)
     batches = _converted(header, batches_of(table), places)
     given = [table.schema.names[i] for i in places.values()]
-    if carried is None and has_impacted_exposure(given, header):
-        batches = fill_exposures(batches, header)
+    if carried is None and has_gaps(given, header):
+        batches = fill_gaps(batches, header)
     with Writer(
         target, header, validate=validate, durable=durable, storage_options=storage_options
     ) as out:
