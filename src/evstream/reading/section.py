@@ -8,7 +8,7 @@ and its checks are those of the whole file. Offsets are those of the file.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -157,3 +157,19 @@ def refuse_other(
             raise StreamMismatchError(
                 f"the part was planned with {name} {header.widths[name]}", expected=width
             )
+
+
+def judge_end(
+    source: Any, finish: Callable[[], TruncatedStreamError | None]
+) -> TruncatedStreamError | None:
+    """As `finish`, which judges the end of a stream. A section that ends before the stream does has
+    to end cleanly."""
+    if not isinstance(source, Section) or source.is_judged:
+        return finish()
+    try:
+        missing = finish()
+    except TruncatedStreamError as error:
+        missing = error
+    if missing is not None:
+        raise source.unclean_end(missing) from None
+    return None

@@ -9,6 +9,7 @@ two loops. Two flags say which of them still have something to give.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
@@ -31,7 +32,7 @@ from evstream.reading.decoder import Decoder
 from evstream.reading.first_bytes import LOOKED_AT, refuse_content
 from evstream.reading.one_reader import OneReader, started
 from evstream.reading.row_decoder import RowDecoder, RowOutput
-from evstream.reading.section import Section, Sectioned, refuse_other
+from evstream.reading.section import Section, Sectioned, judge_end, refuse_other
 from evstream.reading.stream_end import report_unclosed
 from evstream.reading.width_trial import WidthTrial
 from evstream.reading.window import SMALLEST, Window
@@ -258,7 +259,7 @@ class EventStream:
             if window.left:  # less than a record, or a block header that looked like a stream's
                 yield decode(window, True)
                 decoder.refuse()
-            self.unclosed = self._judge_end()
+            self.unclosed = judge_end(self._source, partial(decoder.finish, window))
             if self.strict or self.warns:
                 report_unclosed(self.unclosed, self.strict)
             if self.warns:
@@ -277,19 +278,6 @@ class EventStream:
         finally:
             self._chunks_left = False
             self._source.close()
-
-    def _judge_end(self) -> TruncatedStreamError | None:
-        """As Decoder.finish; a section that ends before the stream does has to end cleanly."""
-        decoder, section = self._decoder, self._source
-        if not isinstance(section, Section) or section.is_judged:
-            return decoder.finish(self._window)
-        try:
-            missing = decoder.finish(self._window)
-        except TruncatedStreamError as error:
-            missing = error
-        if missing is not None:
-            raise section.unclean_end(missing) from None
-        return None
 
     def _show_to(self, tap: Callable[[memoryview], None] | None) -> Callable[[memoryview], None]:
         """What is shown all bytes as they are read: the trial of their widths, and the tap."""
