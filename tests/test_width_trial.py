@@ -222,6 +222,28 @@ def test_narrow_event_ids_read_as_wide_ones_are_warned_of(values: list[int]) -> 
         list(evstream.open(ids(values, "<i4"), "eve", widths=wide, strict=True))
 
 
+AMOUNTS = {
+    "round": [100000.0, 250000.0, 0.0, 5000.0, 1e6, 1200.0, 80000.0, 7.5],
+    "equal": [100000.0] * 8,
+    "odd": [1234.56, 99.95, 1e6 / 3, 5.25, 77777.77, 1e9 / 7, 12.34, 0.99],
+}
+
+
+@pytest.mark.parametrize("name", AMOUNTS)
+@pytest.mark.parametrize("written", ["f4", "f8"])
+def test_amounts_at_other_widths_are_reported(name: str, written: str, tmp_path: Path) -> None:
+    """A file of floats alone shows nothing of their width, but amounts are not 1e37."""
+    path = tmp_path / "coverages.bin"
+    np.array(AMOUNTS[name], written).tofile(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = evstream.read_columns(path, widths={"oasis_float": written})
+    assert found["tiv"].tolist() == np.array(AMOUNTS[name], written).tolist()
+    wrong = {"oasis_float": "f8" if written == "f4" else "f4"}
+    with pytest.warns(WidthWarning, match=f"oasis_float={written}"):
+        evstream.read_columns(path, widths=wrong)
+
+
 @pytest.mark.parametrize("values", [[1, 2], [9, 8], [1 << 30, 3 << 29, 5 << 28, 7]])
 def test_wide_event_ids_that_may_be_two_are_warned_of(values: list[int], tmp_path: Path) -> None:
     """A single wide id, or large halves: no proof, so not even an error under strict."""

@@ -9,7 +9,8 @@ as long as the stream can be parsed: a small stream that breaks rules may fit ot
 
 Event ids alone keep the rules at twice their width. Ids that are all too large for the writer's
 width show it, if their halves are distinct and small. A single id proves nothing, nor do large
-halves: where all halves are distinct ids, this is a warning.
+halves: where all halves are distinct ids, this is a warning. So it is for amounts alone that are
+unlikely at the widths in use, and likely at others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from evstream.errors import (
     warn,
     without_traceback,
 )
-from evstream.reading.first_blocks import FirstBlocks
+from evstream.reading.first_blocks import ENOUGH, FirstBlocks
+from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 from evstream.wire.rules import Checker
 
@@ -92,10 +94,18 @@ class WidthTrial:
             fits, is_likely = None, True
             if self.is_over and not failed:
                 fits, is_likely = half_widths(header, data, ended)
+                if fits is None:
+                    fits, is_likely = float_widths(header, data, ended), False
             if fits is not None and not is_likely:
+                problem = (
+                    "may be two that were"
+                    if header.block_dtype[0].kind in "iu"
+                    else "is an unlikely number, and would be a likely one"
+                )
+                column = header.block_dtype.names[0]  # type: ignore[index]
                 warn(
-                    f"{self._source}: each {header.event_column} may be two that were written with"
-                    f" {_named(fits)}; nothing in the stream shows which",
+                    f"{self._source}: each {column} {problem} written with {_named(fits)};"
+                    " nothing in the stream shows which",
                     WidthWarning,
                 )
                 return
@@ -182,6 +192,42 @@ def half_widths(
 
 
 _FEW_IDS = 2
+
+
+def float_widths(header: StreamHeader, data: bytes, ended: bool) -> dict[str, str] | None:
+    """The widths at which a file of floats alone has amounts as people have them, where it does
+    not at those in use."""
+    dtype = header.block_dtype
+    if header.block.entry is not None or len(dtype.names or ()) != 1 or dtype[0].kind != "f":
+        return None
+    own = FirstBlocks(header, data).events
+    if len(own) < ENOUGH // 2 or (_is_likely(own).all() and not _alternate(own)):
+        return None
+    for name, width in _open_widths(header).items():
+        for chosen in header.format.scalars[name].widths:
+            other = None if chosen == width else _with_widths(header, data, {name: chosen})
+            if other is None:
+                continue
+            opening = FirstBlocks(other, data)
+            values = opening.events
+            if (opening.is_whole or not ended) and _is_likely(values).all() and values.any():
+                return {name: chosen}
+    return None
+
+
+LIKELY = (1e-2, 1e13)
+"""Amounts of money between these are likely."""
+
+
+def _is_likely(values: Array) -> Array:
+    found: Array = (values == 0) | ((values >= LIKELY[0]) & (values <= LIKELY[1]))
+    return found
+
+
+def _alternate(values: Array) -> bool:
+    """Whether zeros and others take turns, as the halves of round numbers do."""
+    others = values[1::2]
+    return not values[::2].any() and 2 * int(np.count_nonzero(others)) >= len(others)
 
 
 def _open_widths(header: StreamHeader) -> dict[str, str]:
