@@ -17,6 +17,8 @@ import evstream
 from evstream import WriteError, Writer
 from evstream._generated import layout
 from evstream.wire.header import StreamHeader
+from evstream.wire.rules import Checker
+from evstream.wire.screen import Screen
 from golden_files import GOLDEN
 from oracle import decode
 from writer_cases import (
@@ -374,3 +376,37 @@ def test_a_block_has_one_exposure_over_calls() -> None:
     out.write_columns(1, 1, 1.0, 1, 5.0)
     with pytest.raises(WriteError, match="exposure_value"):
         out.write_columns(1, 1, 2.0, 2, 5.0)
+
+
+def outcomes(events: list[tuple[int, list[int], float]]) -> list[str | None]:
+    """Write events in order; the rule that each breaks, or None, and the bytes at the end."""
+    target, found = io.BytesIO(), []
+    with evstream.create(target, "loss", len_sample=1) as out:
+        for event, items, loss in events:
+            try:
+                out.write_event(event, items, np.full((len(items), 1), loss), mean=1.0)
+                found.append(None)
+            except WriteError as error:
+                found.append(error.rule)
+    return [*found, target.getvalue().hex()]
+
+
+def test_a_quick_look_at_an_event_judges_as_the_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    calls = []
+    for _ in range(150):
+        size = int(rng.integers(1, 4))
+        items = rng.integers(0 if rng.random() < 0.1 else 1, 6, size)
+        items = np.sort(items) if rng.random() < 0.7 else items
+        event = len(calls) // 3 + int(rng.integers(-1, 2))
+        calls.append((event, items.tolist(), -1.0 if rng.random() < 0.1 else 1.0))
+    quick = outcomes(calls)
+    assert len(set(quick)) >= 4
+    monkeypatch.setattr(Screen, "event_passes", lambda *_: False)
+    assert outcomes(calls) == quick
+
+
+def test_ascending_events_need_no_check_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Checker, "broken", lambda *_: pytest.fail("checked"))
+    events = [(event, [1, 2], 1.0) for event in range(1, 9)]
+    assert outcomes(events)[:-1] == [None] * 8

@@ -198,10 +198,12 @@ def _unique_in_event(checker: Memory, name: str, ids: Array, columns: Columns) -
     return bad
 
 
-def remember_ids(checker: Memory, name: str, seen: Seen | None, ids: Array, last: int) -> None:
+def remember_ids(
+    checker: Memory, name: str, seen: Seen | None, ids: Array, last: int, highest: Any = None
+) -> None:
     """Remember the ids of the event that begins at block `last`, after those `seen` in it."""
     kept = Seen() if seen is None or last else seen
-    kept.add(ids[last:])
+    kept.add(ids[last:], highest)
     checker.ids_in_event[name] = kept
 
 

@@ -6,7 +6,7 @@ one stretch to the next in a separate step, so a refused write changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,6 +116,11 @@ class Checker(Memory):
     def is_over_entries(self, rule: Rule, name: str) -> bool:
         """Whether the mask of a rule is over entries, not blocks."""
         return name in self._entry_at and rule.check not in OVER_BLOCKS
+
+    def passes_event(self, block: Sequence[Array]) -> bool:
+        """Whether a quick look at the blocks of one event, without entries, shows that they break
+        no rule; if so, they are remembered. If not, `broken` has to find out."""
+        return self._screen is not None and self._screen.event_passes(self, block)
 
     def allows(self, name: str, parts: Iterable[Array]) -> bool:
         """Whether the screen shows that no rule of `rules_of_values` is broken."""

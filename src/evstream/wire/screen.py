@@ -27,11 +27,13 @@ from evstream.wire.check_memory import Memory
 from evstream.wire.columns import Array, Columns, run_starts
 from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import (
+    OVER_BLOCKS,
     lowest_limit,
     remember_events,
     remember_ids,
     rounding,
 )
+from evstream.wire.seen import Seen
 
 _ORDERS = {
     "samples_ascend": kernels.SAMPLES,
@@ -73,6 +75,11 @@ class Screen:
         for number, (rule, name) in enumerate(rules):
             if not self._plan(number, rule, name):
                 self._always.add(number)
+        of_blocks = any(r.check in OVER_BLOCKS and n in header.entry_columns for r, n in rules)
+        self._needs_entries = bool(self._always or self._empty or of_blocks)
+        self._of_block = [
+            (name, at, self._ranges.get(name)) for at, name in enumerate(header.block_columns)
+        ]
 
     def _plan(self, number: int, rule: Rule, name: str) -> bool:
         """Screen a rule about a field; whether it can be."""
@@ -128,6 +135,40 @@ class Screen:
             found.update(self._of_blocks(memory, values))
         return found
 
+    def event_passes(self, memory: Memory, block: Sequence[Array]) -> bool:
+        """Whether blocks of one event, whose entries were checked, surely break no rule; if so,
+        `memory` remembers them. This is for tiny events, where calls cost most."""
+        events = block[0]
+        if self._needs_entries or not len(events):
+            return False
+        event, before = events[0], memory.event
+        finished = memory.finished_events
+        if self._contiguous and not (
+            (before is None or event >= before)
+            and (finished.highest is None or event > finished.highest)
+        ):
+            return False
+        same = before is not None and event == before
+        seen = {name: memory.ids_in_event.get(name) if same else None for _, name in self._unique}
+        for name, at, span in self._of_block:
+            column = block[at]
+            if name in seen and not _ascends(events, column, seen[name]):
+                return False
+            if at == 0 or name in seen:  # the first is the lowest
+                good = span is None or (span.low <= column[0] and column[-1] <= span.high)
+            else:
+                good = span is None or kernels.in_range(_writable(column), span.low, span.high)
+            if not good:
+                return False
+        if self._contiguous and before is not None and not same:
+            finished.add(np.array([before], events.dtype), before)
+        for name, at, _ in self._of_block:
+            if name in seen:
+                remember_ids(memory, name, seen[name], block[at], 0, block[at][-1])
+        memory.entries_before, memory.event = 0, event.item()
+        memory.seen_specials.clear()
+        return True
+
     def covers(self, name: str, numbers: Iterable[int]) -> bool:
         """Whether `allows` looks at all of these rules about a field."""
         return name in self._ranges and set(numbers) <= set(self._ranges[name].rules)
@@ -182,6 +223,13 @@ class Screen:
                 memory.when_passed(partial(remember_ids, memory, name, seen, ids, last))
             else:
                 yield number
+
+
+def _ascends(events: Array, ids: Array, seen: Seen | None) -> bool:
+    """Whether the ids of one event ascend from those that were seen in it."""
+    if seen is not None and seen.highest is not None and not ids[0] > seen.highest:
+        return False
+    return len(ids) == 1 or bool(kernels.ascends_in_runs(events, _writable(ids)))
 
 
 _NUMBERS = "iuf"

@@ -26,14 +26,20 @@ class Seen:
         self._pieces: list[npt.NDArray[Any]] = []
         self._set: set[Any] = set()
 
-    def add(self, ids: npt.NDArray[Any]) -> None:
-        """Add a column; it is copied, since it may be part of a larger one."""
+    def add(self, ids: npt.NDArray[Any], highest: Any = None) -> None:
+        """Add a column, whose highest number may be known; it is copied, since it may be part of
+        a larger one."""
         if not len(ids):
             return
         self._pieces.append(ids.copy())
-        if ids.dtype.kind != "S":
-            highest = ids[0] if len(ids) == 1 else ids.max()
-            self.highest = highest if self.highest is None else np.maximum(self.highest, highest)
+        kind = ids.dtype.kind
+        if kind != "S":
+            if highest is None:
+                highest = ids[0] if len(ids) == 1 else ids.max()
+            if self.highest is None or (kind in "iu" and highest > self.highest):
+                self.highest = highest
+            elif kind not in "iu":
+                self.highest = np.maximum(self.highest, highest)
         if len(self._pieces) == MOST_PIECES:
             self._pieces = [np.concatenate(self._pieces)]
 
