@@ -32,6 +32,17 @@ READ = f"""if True:
 """
 
 
+READ_FAST = """if True:
+    import sys
+    import evstream
+    from evstream._support.kernel_cache import TALLY
+    event = next(iter(evstream.open(sys.argv[1])))
+    assert (TALLY.found > 0, TALLY.kept, TALLY.lost) == (True, 0, 0)
+    print(event.event_id, [name for name in ("numba.np.arraymath", "scipy.linalg")
+                           if name in sys.modules])
+"""
+
+
 READ_RECORD = """if True:
     import numpy as np
     from evstream._generated.records_i4_f4_u4 import mv_read_sidx_loss
@@ -56,6 +67,13 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     rows, tally, warned = read(folder)
     assert (tally, warned) == ("False True False", [])
     return folder, rows
+
+
+def test_kept_kernels_need_no_compiler(warm: tuple[Path, str]) -> None:
+    folder, _ = warm
+    environment = {"NUMBA_CACHE_DIR": str(folder), "EVSTREAM_CACHE": "1"}
+    result = run_python("-c", READ_FAST, GOLDEN, **environment)
+    assert result.stdout.split(maxsplit=1)[1:] == ["[]\n"], result.stderr
 
 
 KERNELS = """

@@ -31,6 +31,7 @@ import numba
 from numba.core import config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from evstream._support import unfinished
@@ -102,13 +103,16 @@ class KernelCache(_Cache):  # type: ignore[misc]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kernel for these argument types; None if it must be compiled."""
-        target_context.refresh()
         if not self._enabled:
             return None
         for path, identity in self._paths(sig, target_context.codegen()):
             try:
                 parts = _read(path, identity)
                 if parts is not None:
+                    # numba refreshes its context here, which imports all that it can compile, and
+                    # scipy: twice the time of `import numba`. Compiled code needs the runtime only,
+                    # and numba refreshes again before it compiles.
+                    rtsys.initialize(target_context)
                     found = CompileResult._rebuild(target_context, *parts)
                     TALLY.found += 1
                     TALLY.folders.add(str(path.parent))
