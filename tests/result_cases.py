@@ -39,7 +39,8 @@ OCCURRENCES = [(1, 1), (2, 2), (2, 5), (3, 2), (4, 7), (5, 1), (5, 2), (5, 3), (
 """Several events in a period, several periods of an event; none of events 6 and 9, none in periods
 4 and 6."""
 
-WEIGHTS = [0.05, 0.2, 0.1, 0.15, 0.0, 0.25, 0.15, 0.1]
+WEIGHTS = [0.0625, 0.1875, 0.125, 0.125, 0.0, 0.25, 0.1875, 0.0625]
+"""Sums of them are exact."""
 
 
 def stream_of(blocks: Any, samples: int = SAMPLES, **options: Any) -> bytes:

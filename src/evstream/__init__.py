@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from evstream.reading.stream import EventStream as EventStream
     from evstream.results.average import aal as aal
     from evstream.results.event_tables import elt as elt
+    from evstream.results.exceedance import ept as ept
     from evstream.results.table import ResultTable as ResultTable
     from evstream.tables.arrow import arrow_reader as arrow_reader
     from evstream.tables.arrow import iter_batches as iter_batches
@@ -158,6 +159,7 @@ _HOME = {
     "convert": "conversion.convert",
     "create": "writing.writer",
     "elt": "results.event_tables",
+    "ept": "results.exceedance",
     "explain": "explaining.explain",
     "iter_batches": "tables.arrow",
     "map_parts": "partition.threads",

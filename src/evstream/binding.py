@@ -40,5 +40,5 @@ def bound_value(format: Format, name: str, module: str) -> Any:
     return bound
 
 
-_OASIS_ONLY = {"EventReader", "ResultTable", "WithoutPeriodWarning", "aal", "elt"}
+_OASIS_ONLY = {"EventReader", "ResultTable", "WithoutPeriodWarning", "aal", "elt", "ept"}
 """Names that belong to the documented module or to the results of the Oasis format."""

@@ -90,14 +90,18 @@ def result(call: Inputs) -> None:
     source = call.sources() if call.once_in(2) else io.BytesIO(summary_of(call))
     options = {"threads": 1, **call.options("rates", "quantiles", "strict", "timeout")}
     if call.once_in(2):
-        more = call.options("periods", "confidence")
+        given = {name: options[name] for name in options.keys() - {"rates", "quantiles"}}
+        more = call.options("periods", "confidence", widths=False)
         with open(call.name(".bin"), "wb") as file:
             file.write(mutated(call.chance, OCCURRENCES))
         occurrence = call.files[-1] if not call.once_in(8) else call.odd()
+        if call.once_in(2):
+            more |= {"return_periods": [9, 4, 1]} if call.once_in(2) else {}
+            more |= call.options("return_periods", "per_sample", widths=False)
+            more.pop("confidence", None)
+            evstream.ept(source, occurrence, **given, **more)
+            return
         kind = call.chance.choice(["aal", "aalmeanonly", "alct", call.odd()])
-        given = {
-            name: value for name, value in options.items() if name not in ("rates", "quantiles")
-        }
         evstream.aal(source, occurrence, kind, **given, **more)
         return
     kind = call.chance.choice(["melt", "qelt", "selt", "selt", call.odd()])
@@ -531,6 +535,8 @@ COMMANDS: dict[str, list[str]] = {
             "aal.bin", "--precision", "--jobs", "1", "--no-fsync"],
     "elt": ["--table", "qelt", "selt", "--quantiles", "0.5", "--rates", "--output", "elt.bin",
             "--precision", "2", "--jobs", "--no-fsync"],
+    "ept": ["--occurrence", "--periods", "--return-periods", "10,5", "--per-sample", "--output",
+            "ept.bin", "--precision", "--jobs", "1", "--no-fsync"],
     "explain": ["--at", "--event", "--records", "--format", "html", "--color", "always", "3"],
     "merge": ["--same-event", "merge", "refuse", "--order", "inputs", "--force", "--no-fsync"],
     "diff": ["--absolute", "--relative", "--json", "--first", "--ignore-order", "--zeros"],

@@ -26,8 +26,8 @@ def reference(command: str, folder: Path) -> None:
 def assert_same(found: evstream.ResultTable, file: Path, digits: float = DIGITS) -> None:
     """Two tables have the same rows, in any order; their keys are exact, floats to some digits."""
     expected = evstream.read_columns(file, stream=found.kind)
-    keys = [name for name, column in found.items() if column.dtype.kind in "iu"]
-    keys += [name for name in ("return_period", "quantile") if name in found]
+    keys = [name for name in ("return_period", "quantile") if name in found]
+    keys += [name for name, column in found.items() if column.dtype.kind in "iu"]
     known = np.isin(expected["summary_id"], found["summary_id"])  # alct has rows of absent ones
     expected = {name: column[known] for name, column in expected.items()}
     ours, theirs = (np.lexsort([table[name] for name in keys]) for table in (found, expected))
@@ -135,3 +135,21 @@ def test_average_annual_losses_are_those_of_aalpy(a_run: Path) -> None:
     for table in ("aal", "aalmeanonly", "alct"):
         found = evstream.aal(str(a_run / "work/gul/*.bin"), table=table, **inputs_of(a_run))
         assert_same(found, a_run / "out" / f"{table}.bin")
+
+
+LEC = "-F -W -S -M -f -w -s -m"
+
+
+@pytest.mark.filterwarnings("ignore::evstream.WithoutPeriodWarning")
+@pytest.mark.parametrize("points", ["", "-r"])
+def test_exceedance_curves_are_those_of_lecpy(a_run: Path, points: str) -> None:
+    reference(f"lecpy -E bin -K gul -O out/ept.bin -o out/psept.bin {points} {LEC}", a_run)
+    targets = a_run / "input" / "returnperiods.bin" if points else None
+    for per_sample in (False, True):
+        found = evstream.ept(
+            str(a_run / "work/gul/*.bin"),
+            return_periods=targets,
+            per_sample=per_sample,
+            **inputs_of(a_run),
+        )
+        assert_same(found, a_run / "out" / f"{found.kind}.bin")

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli.results import add_common, stream_options, write
+from evstream.cli.results import add_common, numbers_or_file, stream_options, write
 
 _DESCRIPTION = """\
 Make an event loss table of a summary stream, in bounded memory, with the columns of ORD:
@@ -53,11 +53,3 @@ def run(options: argparse.Namespace) -> int:
     with closing(batches):
         write(options, header, batches)
     return 0
-
-
-def numbers_or_file(text: str) -> str | list[float]:
-    """An option that is a list of numbers, else the name of a file."""
-    try:
-        return [float(number) for number in text.split(",")]
-    except ValueError:
-        return text

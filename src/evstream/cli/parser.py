@@ -21,6 +21,8 @@ Read and check catastrophe-model event streams (loss, gul, summary, cdf).
   evstream elt summary.bin              print the event loss table of a summary stream
   evstream aal summary.bin --occurrence occurrence.bin
                                         print the average annual loss of its summaries
+  evstream ept summary.bin --occurrence occurrence.bin --return-periods 100,10
+                                        print their exceedance curves
   evstream explain gul.bin              show its bytes at the first place that is wrong
   evstream demo                         run a model, a summary and a report
 
@@ -38,6 +40,7 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         demo,
         diff,
         elt,
+        ept,
         explain,
         generate,
         index,
@@ -61,7 +64,7 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
     )
     modules = [info, cat, validate, seal, index, convert, merge, diff, explain, warmup]
-    for module in [*modules, elt, aal, demo, generate] if own else modules:
+    for module in [*modules, elt, aal, ept, demo, generate] if own else modules:
         module.add_parser(commands, format)
     return parser
 

@@ -75,3 +75,11 @@ def add_periods(parser: argparse.ArgumentParser) -> None:
 def write_table(options: argparse.Namespace, table: Any) -> None:
     """Write a whole table where the options say."""
     write(options, table.header, iter([dict(table)]))
+
+
+def numbers_or_file(text: str) -> str | list[float]:
+    """An option that is a list of numbers, else the name of a file."""
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        return text

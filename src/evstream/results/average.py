@@ -122,7 +122,7 @@ def _deviation(total: Array, squares: Array, count: int) -> Array:
 
 def _aal(losses: PeriodLosses, occurrences: Occurrences) -> dict[str, Array]:
     annual = _Annual(losses, occurrences)
-    samples = losses.sums.shape[1] - 1
+    samples = losses.samples
     kinds = [(ANALYTICAL, 0, 1), (SAMPLE, 1, 1 + samples)][: 2 if samples else 1]
     means, deviations = [], []
     for _, first, last in kinds:
@@ -149,7 +149,7 @@ def _alct(losses: PeriodLosses, occurrences: Occurrences, level: float) -> dict[
     """A row per summary and subset of its samples."""
     annual, periods = _Annual(losses, occurrences), occurrences.count
     rows: list[list[Array]] = []
-    for first, last in subsets(losses.sums.shape[1] - 1):
+    for first, last in subsets(losses.samples):
         size = last - first
         total, squares, by_period = annual.moments(first, last)
         mean = total / (size * periods)

@@ -99,16 +99,16 @@ class Occurrences:
 def return_periods_from(given: Any) -> Array | None:
     """Return periods in falling order, float64, from a file or as numbers; None for all.
 
-    Raises ValueError for one that is below 0, not a number, or there twice.
+    Raises ValueError for one that is not 0 or a number from 1, or there twice.
     """
     if given is None:
         return None
     name = "return_periods"
     values = column_of(given, "returnperiods", "return_period") if is_path(given) else given
     found = numbers(name, values)
-    wrong = found[~((found >= 0) & (found < np.inf))]
+    wrong = found[~((found == 0) | ((found >= 1) & (found < np.inf)))]
     if len(wrong):
-        raise ValueError(f"a return period is {wrong[0]:g}, expected a number from 0")
+        raise ValueError(f"a return period is {wrong[0]:g}, expected 0 or a number from 1")
     ordered = np.sort(found)[::-1]
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(twice):

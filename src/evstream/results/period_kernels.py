@@ -14,13 +14,13 @@ from evstream._support.jit import jit
 
 
 @jit
-def add_losses(offsets, sidx, losses, blocks, rows, mean_sidx, is_positive, sums, maxima):
+def add_losses(offsets, sidx, losses, blocks, rows, samples, mean_sidx, is_positive, sums, maxima):
     """Add the losses of each block to a row; a block comes once per period that it is in.
 
     With `is_positive` only losses above zero count. `maxima` may have no rows, if nobody wants
-    them. Returns the first entry that cannot be counted; -1 if all can.
+    them. Returns the first entry that cannot be counted, as one whose sidx is above `samples`; -1
+    if all can.
     """
-    samples = sums.shape[1] - 1
     has_maxima = maxima.shape[0] > 0
     for pair in range(blocks.shape[0]):
         block, row = blocks[pair], rows[pair]
@@ -50,7 +50,7 @@ def merge_rows(rows, sums, maxima, more_sums, more_maxima):
     """Add rows of other blocks to these."""
     for i in range(rows.shape[0]):
         row = rows[i]
-        for j in range(sums.shape[1]):
+        for j in range(more_sums.shape[1]):
             sums[row, j] += more_sums[i, j]
         for j in range(more_maxima.shape[1] if maxima.shape[0] else 0):
             high = more_maxima[i, j]

@@ -41,8 +41,10 @@ class PeriodLosses:
 
     Attributes:
         header: of the summary stream.
-        sums: float64, shape (rows, 1 + samples), of the events in the period; column 0 is the
-            analytical mean, column s is sample s. A row is a summary in a period.
+        samples: number of samples of the stream.
+        sums: float64, shape (rows, columns), of the events in the period; column 0 is the
+            analytical mean, column s is sample s, as far as there are losses. A row is a summary
+            in a period.
         maxima: the same of the largest loss, 0 or above; shape (0, 0) if not wanted. A cell that
             never had an entry is 0.0, any other one is -0.0 or above 0.
         absent: ids of the events that are in no period.
@@ -55,10 +57,10 @@ class PeriodLosses:
         self.absent: Array = np.empty(0, np.int64)
         self._occurrences, self._is_positive = occurrences, is_positive
         self._keys = KeyTable(2)
-        self._width = 1 + sample_count(header)
-        self._sums: Array = np.zeros((0, self._width))
+        self.samples = sample_count(header)
+        self._sums: Array = np.zeros((0, 1))
         self._has_maxima = has_maxima
-        self._maxima: Array = np.zeros((0, self._width if has_maxima else 0))
+        self._maxima: Array = np.zeros((0, int(has_maxima)))
 
     @property
     def sums(self) -> Array:
@@ -85,6 +87,8 @@ class PeriodLosses:
         if not counts.all():
             self.absent = np.union1d(self.absent, events[counts == 0])
         ends = np.cumsum(counts)
+        highest = int(columns.entry[0].max()) if len(columns.entry[0]) else 0
+        self._widen(min(highest, self.samples) + 1)
         first = 0
         while first < len(events):  # an event may be in many periods
             before = int(ends[first - 1]) if first else 0
@@ -94,15 +98,16 @@ class PeriodLosses:
             summaries = columns.block[SUMMARY_ID][blocks].astype(np.int64)
             rows = self._rows_of(np.stack([summaries, periods], axis=1))
             odd = add_losses(
-                columns.offsets, *columns.entry, blocks, rows, special(self.header, "mean"),
-                self._is_positive, self._sums, self._maxima,
+                columns.offsets, *columns.entry, blocks, rows, self.samples,
+                special(self.header, "mean"), self._is_positive, self._sums, self._maxima,
             )  # fmt: skip
             if odd >= 0:
-                raise refuse_value(stream, columns, odd, self._width - 1)
+                raise refuse_value(stream, columns, odd, self.samples)
             first = last
 
     def merge(self, other: PeriodLosses) -> None:
         """Add what is known of other blocks."""
+        self._widen(other.sums.shape[1])
         rows = self._rows_of(other._keys.keys)
         merge_rows(rows, self._sums, self._maxima, other.sums, other.maxima)
         self.absent = np.union1d(self.absent, other.absent)
@@ -110,22 +115,31 @@ class PeriodLosses:
     def _rows_of(self, keys: Array) -> Array:
         """The row of each summary and period; there is room for all of them afterwards."""
         rows = self._keys.groups_of(keys)
-        have, needed = len(self._sums), self._keys.used
+        (have, width), needed = self._sums.shape, self._keys.used
         if needed > have:
-            room = max(needed, min(2 * have, have + _MOST_NEW // self._width))
-            self._refuse_size(needed)
-            self._sums = _extended(self._sums, room)
-            if self._has_maxima:
-                self._maxima = _extended(self._maxima, room)
+            self._refuse_size(needed, width)
+            self._extend(max(needed, min(2 * have, have + _MOST_NEW // width)), width)
         return rows
 
-    def _refuse_size(self, rows: int) -> None:
+    def _widen(self, width: int) -> None:
+        """Make room for so many columns. Not for all that the header announces, which costs no
+        program more than a number."""
+        if width > self._sums.shape[1]:
+            self._refuse_size(self._keys.used, width)
+            self._extend(len(self._sums), width)
+
+    def _extend(self, rows: int, width: int) -> None:
+        self._sums = _extended(self._sums, rows, width)
+        if self._has_maxima:
+            self._maxima = _extended(self._maxima, rows, width)
+
+    def _refuse_size(self, rows: int, width: int) -> None:
         """Raise EvstreamError for a table that this machine has no memory for."""
-        size = 8 * rows * self._width * (2 if self._has_maxima else 1)
+        size = 8 * rows * width * (2 if self._has_maxima else 1)
         memory = _memory()
         if memory is not None and size > memory:
             raise EvstreamError(
-                f"{rows} pairs of summary and period with {self._width - 1} samples each take"
+                f"{rows} pairs of summary and period with {width - 1} samples each take"
                 f" {size / 1e9:.1f} GB of memory",
                 expected=f"at most {memory / 1e9:.1f} GB, which this machine has: make a summary"
                 " stream of fewer summaries",
@@ -136,11 +150,11 @@ _MOST_NEW = 1 << 27
 """Cells to make room for beyond what is needed."""
 
 
-def _extended(table: Array, rows: int) -> Array:
-    """The table with room for so many rows. New pages are zero, and take no memory until they are
-    used."""
-    larger = np.zeros((rows, table.shape[1]))
-    larger[: len(table)] = table
+def _extended(table: Array, rows: int, width: int) -> Array:
+    """The table with room for so many rows and columns. New pages are zero, and take no memory
+    until they are used."""
+    larger = np.zeros((rows, width))
+    larger[: len(table), : table.shape[1]] = table
     return larger
 
 
