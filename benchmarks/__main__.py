@@ -11,13 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import checks, commands, kernels, peers, readers, scale
+from benchmarks import checks, commands, kernels, peers, readers, results, scale
 from benchmarks.inputs import Inputs
 from benchmarks.measure import PROBE, Case, busy_at_start, table
 
 BEGIN, END = "<!-- table: make bench -->", "<!-- end of table -->"
 
-GROUPS = ("kernels", "readers", "commands", "checks", "scale")
+GROUPS = ("kernels", "readers", "commands", "checks", "scale", "results")
 
 
 def main() -> None:
@@ -37,24 +37,24 @@ def main() -> None:
     warning = busy_at_start()
     if warning is not None and not options.list:
         print(f"warning: {warning}", file=sys.stderr)
-    results = []
+    measured = []
     with tempfile.TemporaryDirectory() as name:
         for group, case in all_cases(Path(name), options.megabytes, options.only):
             if options.list:
                 print(f"{group}: {case.name}")
                 continue
-            results.append(case.run())
-            print(*results[-1].rows(), sep="\n", flush=True)
+            measured.append(case.run())
+            print(*measured[-1].rows(), sep="\n", flush=True)
     if options.list:
         return
-    if not results:
+    if not measured:
         parser.error(f"no case is called {' or '.join(options.only)} (--list prints the names)")
-    lines = f"{table(results)}\n\nNoise: {PROBE.verdict()}."
+    lines = f"{table(measured)}\n\nNoise: {PROBE.verdict()}."
     print(f"\n{platform.machine()}, Python {platform.python_version()}\n\n{lines}")
     if PROBE.is_noisy:
         print(f"warning: the machine was noisy: {PROBE.verdict()}", file=sys.stderr)
     if options.output is not None:
-        cases = [result.to_json() for result in results]
+        cases = [result.to_json() for result in measured]
         (options.output / "performance.json").write_text(json.dumps(cases, indent=1) + "\n")
         page = options.output / "performance.md"
         before, _, rest = page.read_text().partition(BEGIN)
@@ -72,6 +72,7 @@ def all_cases(folder: Path, megabytes: int, only: list[str] | None) -> Iterator[
         "commands": commands.cases(inputs, folder, tools),
         "checks": checks.cases(inputs, folder),
         "scale": scale.cases(inputs, folder),
+        "results": results.cases(folder, megabytes, tools),
     }
     for group, cases in groups.items():
         names = None if only is None or group in only else [name.lower() for name in only]
