@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import threading
 import zlib
@@ -200,6 +201,10 @@ def test_a_store_that_does_not_answer_is_a_stall(store: S3):
             Source(url, timeout=0.05)
     finally:
         release.set()
+
+
+def test_an_endless_timeout_waits_forever(store: S3):
+    assert all_bytes(Source(store.put("x.bin", DATA), timeout=math.inf)) == DATA
 
 
 def test_a_forked_process_is_told_to_start_anew(store: S3, monkeypatch: pytest.MonkeyPatch):

@@ -99,6 +99,18 @@ def test_an_object_of_too_many_parts_is_refused(store: S3, monkeypatch: pytest.M
     assert (store.keys(), store.unfinished()) == ([], 0)
 
 
+def test_larger_parts_make_larger_objects(store: S3, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(upload, "MOST_PARTS", 1)
+    monkeypatch.setenv("EVSTREAM_UPLOAD_PART", "11 MiB")
+    write_all("s3://data/x.bin")
+    assert store.get("x.bin") == DATA
+    assert len([asked for asked in store.log if asked.method == "PUT"]) == 1
+    for wrong in ("1 MiB", "6 GiB", "many"):
+        monkeypatch.setenv("EVSTREAM_UPLOAD_PART", wrong)
+        with pytest.raises(ValueError, match=f"EVSTREAM_UPLOAD_PART is '{wrong}', expected"):
+            write_all("s3://data/y.bin")
+
+
 def gul(url: str, rows: int = 4, **options) -> None:
     ids = np.arange(1, rows + 1)
     with evstream.create(url, "loss", len_sample=10, **options) as writer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
@@ -107,3 +108,20 @@ def real_number(name: str, value: Any) -> float:
         return float(number)
     except OverflowError:
         return float("inf") if number > 0 else float("-inf")
+
+
+def byte_size(name: str, size: int | str) -> int:
+    """A number of bytes from a number or a text such as "256 MiB". Raises ValueError."""
+    found = _SIZE.fullmatch(str(size).strip())
+    number = int(float(found[1]) * _UNITS[(found[2] or "B").lower()]) if found else 0
+    if not 1 <= number < 1 << 63 or isinstance(size, bool):
+        raise ValueError(f"{name} is {described(size)}, expected bytes, e.g. 1000000 or '256 MiB'")
+    return number
+
+
+_UNITS = {
+    "b": 1,
+    **{f"{p}b": 1000**n for n, p in enumerate("kmgt", 1)},
+    **{f"{p}ib": 1024**n for n, p in enumerate("kmgt", 1)},
+}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([kmgt]?i?b)?", re.IGNORECASE)

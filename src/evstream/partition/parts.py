@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
 
-from evstream._support.arguments import checked_path, described, refuse_other_options
+from evstream._support.arguments import (
+    byte_size,
+    checked_path,
+    described,
+    refuse_other_options,
+)
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, formats_beside
 from evstream.indexing.files import find_index, index_path
@@ -162,7 +166,7 @@ def parts(
     if index is not None and (not isinstance(index, str) or index != "auto"):
         raise ValueError(f"index is {described(index)}, expected 'auto' or None")
     refuse_other_options(storage_options)
-    number = bytes_of(size)
+    number = byte_size("size", size)
     if isinstance(sources, Parts):
         raise TypeError("these are parts already")
     known: dict[str, FileFacts] = {}
@@ -193,23 +197,6 @@ def _has_index(file: Any, storage_options: Mapping[str, Any] | None) -> bool:
     if is_url(file):
         return find_index(file, storage_options) is not None
     return os.path.lexists(index_path(file))
-
-
-def bytes_of(size: int | str) -> int:
-    """A number of bytes from a number or a text such as "256 MiB". Raises ValueError."""
-    found = _SIZE.fullmatch(str(size).strip())
-    number = int(float(found[1]) * _UNITS[(found[2] or "B").lower()]) if found else 0
-    if not 1 <= number < 1 << 63 or isinstance(size, bool):
-        raise ValueError(f"size is {described(size)}, expected bytes, e.g. 1000000 or '256 MiB'")
-    return number
-
-
-_UNITS = {
-    "b": 1,
-    **{f"{p}b": 1000**n for n, p in enumerate("kmgt", 1)},
-    **{f"{p}ib": 1024**n for n, p in enumerate("kmgt", 1)},
-}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([kmgt]?i?b)?", re.IGNORECASE)
 
 
 def _path(source: Any) -> Any:

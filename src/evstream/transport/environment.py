@@ -1,4 +1,5 @@
-"""Defaults from the environment: EVSTREAM_STRICT, EVSTREAM_TIMEOUT, EVSTREAM_FSYNC.
+"""Defaults from the environment: EVSTREAM_STRICT, EVSTREAM_TIMEOUT, EVSTREAM_FSYNC,
+EVSTREAM_UPLOAD_PART.
 
 They are read at each call, so that an operator can make a whole pipeline strict without changing
 its programs. An argument overrides the variable.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from evstream._support.arguments import flag
+from evstream._support.arguments import byte_size, flag
 from evstream.transport.polling import check_timeout
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
@@ -47,6 +48,21 @@ def timeout_of(timeout: float | None) -> float | None:
             ) from None
     check_timeout(timeout)
     return float(timeout)  # poll takes no Fraction
+
+
+def upload_part(default: int, least: int, most: int) -> int:
+    """Bytes of a part of an object that is written: EVSTREAM_UPLOAD_PART, else the default.
+
+    Raises ValueError for a variable that is not a size between `least` and `most`.
+    """
+    text = os.environ.get("EVSTREAM_UPLOAD_PART", "").strip()
+    if not text:
+        return default
+    name = "environment variable EVSTREAM_UPLOAD_PART"
+    size = byte_size(name, text)
+    if not least <= size <= most:
+        raise ValueError(f"{name} is {text!r}, expected {least >> 20} MiB to {most >> 30} GiB")
+    return size
 
 
 def _flag(name: str, default: bool) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
+from threading import TIMEOUT_MAX
 from typing import Any
 
 from evstream.errors import StallError
@@ -21,8 +22,8 @@ def open_in_order(
 
     Raises OSError with a name, StallError if the store does not answer for `timeout` seconds.
     """
-    if timeout is None:
-        return _opened(url, options, timeout)
+    if timeout is None or timeout > TIMEOUT_MAX:  # math.inf waits forever
+        return _opened(url, options, None)
     pool = ThreadPoolExecutor(1)
     try:
         return pool.submit(_opened, url, options, timeout).result(timeout)

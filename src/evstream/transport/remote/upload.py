@@ -13,6 +13,7 @@ from typing import Any
 
 from evstream.errors import EvstreamError
 from evstream.extras import import_extra
+from evstream.transport.environment import upload_part
 from evstream.transport.remote.failures import named_failures
 from evstream.transport.remote.other_object import OtherWriter, system_of
 from evstream.transport.remote.remote_file import RemoteFile
@@ -21,6 +22,9 @@ from evstream.transport.remote.urls import Url
 
 PART = 32 << 20
 """Bytes of one part. Stores take 10,000, so that an object may have 312 GiB."""
+
+LEAST_PART, MOST_PART = 5 << 20, 5 << 30
+"""What stores take as a part that is not the last."""
 
 MOST_PARTS = 10_000
 
@@ -74,7 +78,7 @@ class Upload:
             )  # fmt: skip
         if not parts.key or parts.key.endswith("/"):
             raise IsADirectoryError(21, "the URL names no object", self.name)
-        self._part = PART
+        self._part = upload_part(PART, LEAST_PART, MOST_PART)
         self._written = 0
         self._writer: StoreWriter | OtherWriter = (
             StoreWriter(parts, storage_options, self._part)
@@ -87,7 +91,11 @@ class Upload:
         """Write all of `view`; its size. Raises OSError."""
         self._written += len(view)
         if self._written > self._part * MOST_PARTS:
-            raise OSError(27, f"an object has at most {MOST_PARTS} parts of {self._part} bytes")
+            raise OSError(
+                27,
+                f"an object has at most {MOST_PARTS} parts of {self._part} bytes, expected larger"
+                " parts (EVSTREAM_UPLOAD_PART=256MiB takes 2.4 TiB and four parts of memory)",
+            )
         self._writer.write(bytes(view))  # a copy: the library may keep it after the call
         return len(view)
 
