@@ -14,12 +14,20 @@ SPEC = ROOT / "tests/counted_spec.yaml"
 
 MISSES = """
 import sys, warnings
-from evstream.cli.warmup import warm_up
-from evstream._generated import layout
-for stream in layout.STREAMS:
-    warm_up(stream, {})
+import io, evstream
+from evstream._support.format import bound_format
+from evstream.cli.warmup import streams_of, warm_up
+for format, stream in streams_of(bound_format()):
+    warm_up(stream, {}, format)
+target = io.BytesIO()
+with evstream.create(target, "loss", len_sample=3) as out:
+    out.write_columns([1, 1, 2], [1, 2, 1], 1, 5.0)
+for by in ("event_id", ("event_id", "item_id")):
+    for sidx in (None, range(1, 4), [1, 3]):
+        target.seek(0)
+        evstream.aggregate(target, by, sidx=sidx)
 for name, module in list(sys.modules.items()):
-    if name.startswith(("evstream._generated.", "evstream.text.")):
+    if name.startswith(("evstream._generated.", "evstream.text.", "evstream.aggregation.")):
         for function in vars(module).values():
             stats = getattr(function, "stats", None)
             if stats is not None and stats.cache_misses:
@@ -30,7 +38,8 @@ for name, module in list(sys.modules.items()):
 def test_a_second_process_compiles_nothing() -> None:
     first = run_python("-m", "evstream", "warmup")
     assert first.returncode == 0, first.stderr
-    assert first.stdout.startswith(f"{len(layout.STREAMS)} stream types ready after ")
+    files = 1  # loss factors, the only ones with entries
+    assert first.stdout.startswith(f"{len(layout.STREAMS) + files} stream types ready after ")
     second = run_python("-c", MISSES)
     assert (second.stdout, second.returncode) == ("", 0), second.stderr
 
@@ -50,7 +59,8 @@ def test_widths_are_a_choice(tmp_path: Path) -> None:
     (narrow, none), (wide, shared), (compiled, found) = counts
     assert narrow == wide + shared
     assert wide > 3
-    assert (none, shared, compiled) == (0, 2, 0)  # rows of text print and parse at any width
+    # Rows of text print and parse, and keys are found, at any width.
+    assert (none, shared, compiled) == (0, 3, 0)
     assert found > 4  # what only other kernels call is not looked up again
     assert len(list((tmp_path / "kernels").rglob("*.nbc"))) == narrow + wide
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evstream._support.format import Format
+from evstream._support.known_formats import formats_beside
 from evstream._support.texts import is_text, is_text_width
 from evstream._support.words import counted
 from evstream.cli.arguments import width
@@ -43,10 +44,13 @@ def run(options: argparse.Namespace) -> int:
 
     format = options.spec_format
     start = time.monotonic()
-    for stream in format.streams:
-        warm_up(stream, dict(options.width), format)
+    streams = streams_of(format)
+    for known, stream in streams:
+        widths = {name: width for name, width in options.width if name in known.scalars}
+        # Of the format itself a name that it does not have is an error.
+        warm_up(stream, dict(options.width) if known is format else widths, known)
     seconds = time.monotonic() - start
-    ready = f"{len(format.streams)} stream types ready after {seconds:.1f} s"
+    ready = f"{len(streams)} stream types ready after {seconds:.1f} s"
     if not is_enabled() or not CACHE:
         reason = "NUMBA_DISABLE_JIT=1" if not is_enabled() else "EVSTREAM_CACHE=0"
         report(f"{ready}, and nothing is kept on disk: {reason} switches the cache off")
@@ -62,12 +66,23 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def streams_of(format: Format) -> list[tuple[Format, str]]:
+    """The stream types of a format, and of those beside it the types that have kernels."""
+    return [
+        (known, stream)
+        for known in formats_beside(format)
+        for stream, spec in known.streams.items()
+        if known is format or known.blocks[spec.block].entry is not None
+    ]
+
+
 def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -> None:
-    """Use every kernel of a stream type once: write, read, check and seal a stream, print and
-    parse it."""
+    """Use every kernel of a stream type once: write, read, check, seal and aggregate a stream,
+    print and parse it."""
     import numpy as np
 
     from evstream._support.format import chosen_format
+    from evstream.aggregation.aggregate import partial_aggregate
     from evstream.checking.seal import Sealer
     from evstream.checking.validated_sources import validate
     from evstream.cli.info import Info, Tally
@@ -105,6 +120,11 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
             tally.add(chunk)
     target.seek(0)
     validate(target, stream=stream, widths=widths, format=format)
+    key = header.event_column
+    if not is_text(header.block_columns[key]):
+        for sidx in (None, 1, [1, 3]) if header.sidx is not None else (None,):
+            target.seek(0)
+            partial_aggregate(target, key, sidx=sidx, stream=stream, widths=widths, format=format)
     columns = header.row_columns
     text = RowPrinter(columns).text(events[0].to_rows())
     RowParser(list(columns), columns, lambda line, number: line.split(",")).rows(text, 1)
