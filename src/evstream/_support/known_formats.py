@@ -57,11 +57,21 @@ def find_format(
         name = os.path.basename(os.fsdecode(file)).lower()
         for end in COMPRESSED:
             name = name.removesuffix(end)
-        for known in formats:
-            for found in known.streams.values():
-                if name in map(str.lower, found.files):
-                    return known, found.name
+        found = _usual_names(formats).get(name)
+        if found is not None:
+            return found
     return formats[0], None
+
+
+@cache
+def _usual_names(formats: tuple[Format, ...]) -> dict[str, tuple[Format, str]]:
+    """The format and stream type of each usual name of a file."""
+    return {
+        file.lower(): (known, stream.name)
+        for known in reversed(formats)
+        for stream in reversed(list(known.streams.values()))
+        for file in stream.files
+    }
 
 
 def stream_header_fields(format: Format | None) -> dict[str, tuple[Field, Scalar]]:

@@ -58,6 +58,7 @@ class WidthTrial:
         self._source = source
         self._data = bytearray()
         self._next = 0
+        self._passed = -1  # bytes that passed, and pass again if no others come
         self._error: CorruptStreamError | None = None
 
     def take(self, data: Any) -> None:
@@ -80,15 +81,24 @@ class WidthTrial:
         header, size = self.header, len(self._data)
         if header is None or self.is_over or (size < self._next and not ended and not failed):
             return
+        if size == self._passed:
+            self.is_over = True
+            return
         self._next = int(size * GROWTH) + 1
         data = bytes(self._data)
         self.is_over = ended or failed or size >= FIRST
         if self.is_over:
             self._data.clear()
         ended = ended and size < FIRST
-        first = FirstBlocks(header, data, FEW + 1).first(FEW)
+        opening = FirstBlocks(header, data, FEW + 1)
+        first = opening.first(FEW)
         breaks = not first.parses or (bool(first.counts) and _breaks(first, "error"))
         cut = first.closed < FEW and (failed or (ended and not first.is_whole))
+        if not breaks and first.closed >= FEW and header.block.entry is not None:
+            # No other byte changes this, once there is another block after these.
+            self.is_over |= first is not opening
+            self._passed = size
+            return
         if not breaks and not cut:
             # What fails after blocks that are as they should be is cut or damaged.
             fits, is_likely = None, True

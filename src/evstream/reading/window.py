@@ -43,9 +43,8 @@ class Window:
         self._tap = tap
         self._known = 0
         self.ahead = 0
-        self._bytes = bytearray(capacity)
-        self._view = memoryview(self._bytes)
-        self.buffer = np.frombuffer(self._bytes, np.uint8)
+        self.buffer = np.empty(capacity, np.uint8)  # a small file touches few of its pages
+        self._view = self.buffer.data
         self.base = source.start if isinstance(source, Section) else 0
         self.cursor = 0
         self.valid = 0
@@ -66,14 +65,14 @@ class Window:
         Returns the number of bytes read, 0 at the end of the source.
         """
         left = self.left
-        self._bytes[:left] = self._bytes[self.cursor : self.valid]
+        self._view[:left] = self._view[self.cursor : self.valid]
         self.base += self.cursor
         self.cursor, self.valid = 0, left
         size = self._source.readinto(self._view[left:])
         self.valid += size
         if not size and isinstance(self._source, Section):
-            next_bytes = self._source.look_ahead(min(self.ahead, len(self._bytes) - left))
-            self._bytes[left : left + len(next_bytes)] = next_bytes
+            next_bytes = self._source.look_ahead(min(self.ahead, len(self._view) - left))
+            self._view[left : left + len(next_bytes)] = next_bytes
             self._known = left + len(next_bytes)
         if self._tap is not None:
             self._tap(self._view[left : left + size])
@@ -88,12 +87,12 @@ class Window:
     def peek_back(self, offset: int, size: int) -> bytes:
         """Bytes from a stream offset on; b"" if they are no longer in the buffer."""
         start = offset - self.base
-        return bytes(self._bytes[start : min(start + size, self.valid)]) if start >= 0 else b""
+        return bytes(self._view[start : min(start + size, self.valid)]) if start >= 0 else b""
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end of the source."""
         while self.left < size and self.fill():
             pass
-        data = bytes(self._bytes[self.cursor : min(self.cursor + size, self.valid)])
+        data = bytes(self._view[self.cursor : min(self.cursor + size, self.valid)])
         self.cursor += len(data)
         return data
