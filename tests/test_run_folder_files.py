@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 from pathlib import Path
 
@@ -276,3 +277,34 @@ def test_commands_know_files_by_their_names(
 def test_an_unknown_type_lists_those_of_files(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="oasis_files: items, coverages, "):
         evstream.open(tmp_path / "items.bin", "itemz")
+
+
+SOURCES = [(n, 1, 0.5, n, 0.25, max(n - 1, 0) if n % 2 else 0) for n in range(1, 12)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 10, 11])
+def test_correlations_are_of_either_length(count: int, tmp_path: Path) -> None:
+    """Releases of the reference differ in a column, and a file does not say whose it is."""
+    path = tmp_path / "correlations.bin"
+    for letters_of_one, size in (("<iififi", 6), ("<iifif", 5)):
+        rows_of_one = [row[:size] for row in SOURCES[:count]]
+        path.write_bytes(b"".join(struct.pack(letters_of_one, *row) for row in rows_of_one))
+        for source in (path, evstream.parts(path, 24)):
+            columns = evstream.read_columns(source)
+            assert list(zip(*(c.tolist() for c in columns.values()), strict=True)) == rows_of_one
+        assert evstream.validate(path).clean
+
+
+def test_correlations_in_a_pipe_are_of_either_length() -> None:
+    data = b"".join(struct.pack("<iififi", *row) for row in SOURCES[:5])
+    with evstream.open(io.BytesIO(data), "correlations") as stream:
+        assert stream.header.stream == "correlations_source"
+        assert sum(len(chunk.columns.block[0]) for chunk in stream.chunks()) == 5
+
+
+def test_a_table_tells_which_correlations_it_has(tmp_path: Path) -> None:
+    path, text, back = (tmp_path / n for n in ("correlations.bin", "c.csv", "back.bin"))
+    path.write_bytes(b"".join(struct.pack("<iififi", *row) for row in SOURCES))
+    evstream.convert(path, text)
+    evstream.convert(text, back, stream="correlations")
+    assert back.read_bytes() == path.read_bytes()

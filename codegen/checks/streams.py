@@ -93,7 +93,8 @@ def files(draft: Draft) -> Problems:
 
 
 def variants(draft: Draft) -> Problems:
-    """Variants of a stream begin like it, and have no type word: their headers tell them apart."""
+    """Variants of a stream begin like it, and have no type word: their headers tell them apart, or
+    their records, which are blocks without entries."""
     spec = draft.spec
     for stream in spec.streams.values():
         path = f"streams.{stream.name}"
@@ -107,13 +108,17 @@ def variants(draft: Draft) -> Problems:
         if base.variant_of is not None or base is stream:
             yield draft.problem(f"{path}.variant_of", f"{base.name!r} is a variant itself")
         for one in (base, stream):
-            if not one.where:
+            if not one.where and base.header is not None:
                 yield draft.problem(
                     f"streams.{one.name}", "no where; a stream with variants needs it"
                 )
         if base.header != stream.header:
             message = f"must have the header of {base.name!r}, {base.header!r}"
             yield draft.problem(f"{path}.header", message)
+        blocks = [spec.blocks.get(one.block) for one in (base, stream)]
+        if base.header is None and any(b is not None and b.entry is not None for b in blocks):
+            message = "only for a stream with a header, or of blocks without entries"
+            yield draft.problem(f"{path}.variant_of", message)
         if stream.source is not None or base.source is not None:
             yield draft.problem(f"{path}.variant_of", "only for streams without a type word")
 

@@ -24,6 +24,8 @@ from evstream.partition.part import BLOCKS, EVENTS, Part
 from evstream.reading.dataset import is_several, sources_of
 from evstream.reading.first_bytes import OPENING, refuse_content
 from evstream.reading.ids import Ids, ids_of
+from evstream.reading.record_variants import fitting_variant, has_variants
+from evstream.reading.width_trial import FIRST
 from evstream.transport.compression import compression_by_name, may_be_compressed
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.file_objects import read_fully
@@ -237,6 +239,9 @@ def _header(
         if guessed and header.spec.type_word is None:
             first = read(max(OPENING, *(known.type_word.size for known in guessed)))
             refuse_content(first, header, guessed, opened.name)
+        if has_variants(header):
+            read(FIRST)
+            header = fitting_variant(header, bytes(taken), opened.content_size)
     except BaseException:
         opened.close()
         raise

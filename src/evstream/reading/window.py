@@ -89,6 +89,12 @@ class Window:
         start = offset - self.base
         return bytes(self._view[start : min(start + size, self.valid)]) if start >= 0 else b""
 
+    def first(self, size: int) -> bytes:
+        """The next bytes, which stay; fewer at the end, or if the buffer is smaller."""
+        while self.left < size and self.fill():
+            pass
+        return bytes(self._bytes[self.cursor : min(self.cursor + size, self.valid)])
+
     def take(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end of the source."""
         while self.left < size and self.fill():

@@ -110,6 +110,11 @@ class Source:
             return self._count
 
     @property
+    def content_size(self) -> int | None:
+        """Bytes that will be read in all; None where that is not known before the end."""
+        return self.size if self._expander is None else None
+
+    @property
     def waitable(self) -> int | None:
         """The descriptor to wait on before a read; None if bytes may lie in a buffer."""
         hidden = self._start or self._expander or isinstance(self._stream, io.BufferedReader)
