@@ -308,3 +308,29 @@ def test_a_table_tells_which_correlations_it_has(tmp_path: Path) -> None:
     evstream.convert(path, text)
     evstream.convert(text, back, stream="correlations")
     assert back.read_bytes() == path.read_bytes()
+
+
+ORD = [name for name, (_, _, columns, _) in FILES.items() if "SummaryId" in columns]
+
+
+@pytest.mark.parametrize("name", ORD)
+def test_parquet_of_results_has_the_columns_of_the_field(name: str, tmp_path: Path) -> None:
+    """Open results data names its columns; tables of other tools need no metadata of ours."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    _, _, columns, file = FILES[name]
+    path, table, foreign, back = (tmp_path / n for n in (file, "a.parquet", "b.parquet", "c.bin"))
+    path.write_bytes(packed(name, "narrow"))
+    evstream.convert(path, table)
+    assert pq.read_schema(table).names == columns.split(",")
+    pq.write_table(pq.read_table(table).replace_schema_metadata(None), foreign)
+    for source, options in ((table, {}), (foreign, {"stream": name})):
+        evstream.convert(source, back, **options)
+        assert back.read_bytes() == path.read_bytes()
+
+
+def test_parquet_of_summaries_keeps_its_columns(tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet")
+    with evstream.create(tmp_path / "s.bin", "summary", len_sample=1, summary_set_id=1) as out:
+        out.write_event(1, [1], [[5.0]], exposure_values=[10.0])
+    evstream.convert(tmp_path / "s.bin", tmp_path / "s.parquet")
+    assert "event_id" in pq.read_schema(tmp_path / "s.parquet").names

@@ -67,3 +67,24 @@ def test_occurrences_have_the_same_dates(options: int, layout: str, tmp_path: Pa
         tmp_path / "theirs.csv", tmp_path / "back.bin", stream="occurrence", no_of_periods=9
     )
     assert (tmp_path / "back.bin").read_bytes() == ours.read_bytes()
+
+
+ORD = [name for name, (_, _, columns, _) in FILES.items() if "SummaryId" in columns]
+
+
+@pytest.mark.parametrize("name", ORD)
+def test_parquet_is_the_same_by_both_converters(name: str, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    _, record, _, _ = FILES[name]
+    ours = tmp_path / "ours.bin"
+    ours.write_bytes(b"".join(struct.pack(letters(record, "narrow"), *row) for row in rows(record)))
+    evstream.convert(ours, tmp_path / "ours.parquet", stream=name)
+    reference(f"bintoparquet {name} -i ours.bin -o theirs.parquet", tmp_path, "f4")
+    one, two = (parquet.read_table(tmp_path / f"{who}.parquet") for who in ("ours", "theirs"))
+    assert [(f.name, f.type) for f in one.schema] == [(f.name, f.type) for f in two.schema]
+    assert one.to_pylist() == two.to_pylist()
+
+    evstream.convert(tmp_path / "theirs.parquet", tmp_path / "back.bin", stream=name)
+    assert (tmp_path / "back.bin").read_bytes() == ours.read_bytes()
+    reference(f"parquettobin {name} -i ours.parquet -o theirs.bin", tmp_path, "f4")
+    assert (tmp_path / "theirs.bin").read_bytes() == ours.read_bytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from evstream.errors import EvstreamError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema, batch_of
 from evstream.tables.batches import BATCH_ROWS
-from evstream.tables.column_names import has_gaps, renamed, stream_names
+from evstream.tables.column_names import has_gaps, parquet_titles, renamed, stream_names
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
 
@@ -53,9 +53,14 @@ def read(source: Source, options: Options) -> Table:
             )
             found = file.schema_arrow
             guard.check_parquet_pages(copy, file.metadata)
-        carried = carried_header(found, options, source.name)
         given = column_names(found, source.name)
-        names = given if carried else stream_names(given, options.format, options.stream)
+        carried = carried_header(found, options, source.name)
+        own = {} if carried is None else {t: n for n, t in parquet_titles(carried).items()}
+        names = (
+            [own.get(name, name) for name in given]
+            if carried
+            else stream_names(given, options.format, options.stream)
+        )
         header = carried or guess_header(names, options, source.name, schema=found)
     except BaseException:
         copy.close()
@@ -78,13 +83,23 @@ def read(source: Source, options: Options) -> Table:
 
 
 def write(table: Table, out: Any, options: Options) -> None:
-    """A file of all rows."""
+    """A file of all rows. Columns of records alone, such as result tables, have the names that the
+    tools of the field have for them, as in CSV."""
     schema = arrow_schema(table.header, table.file_column)
-    with completed(new_writer(out, schema, options)) as writer:
+    titles = parquet_titles(table.header)
+    titled = _renamed(schema, titles)
+    with completed(new_writer(out, titled, options)) as writer:
         for group in _groups(table, schema):
-            writer.write_table(group, row_group_size=LARGEST_GROUP_ROWS)
+            named = group.rename_columns(titled.names) if titles else group
+            writer.write_table(named, row_group_size=LARGEST_GROUP_ROWS)
         if not table.clean_end:
             writer.add_key_value_metadata({FINAL_DELIMITER.decode(): "false"})
+
+
+def _renamed(schema: pa.Schema, titles: Mapping[str, str]) -> pa.Schema:
+    pa = import_arrow()
+    fields = [field.with_name(titles.get(field.name, field.name)) for field in schema]
+    return pa.schema(fields, schema.metadata)
 
 
 _CODECS = ("none", "snappy", "gzip", "brotli", "lz4", "zstd")
@@ -101,7 +116,7 @@ def new_writer(out: Any, schema: pa.Schema, options: Options) -> Any:
     import pyarrow.parquet as pq
 
     integers = [f.name for f in schema if f.type in _integers()]
-    ids = [name for name in integers if name.endswith("_id")]
+    ids = [name for name in integers if name.endswith(("_id", "Id"))]
     ids += [f.name for f in schema if pa.types.is_dictionary(f.type)]
     deltas = {name: "DELTA_BINARY_PACKED" for name in integers if name not in ids}
     codec = options.compression or "zstd"

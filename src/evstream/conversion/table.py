@@ -19,7 +19,7 @@ from evstream.errors import TableError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import header_of
 from evstream.tables.arrow_columns import fits_dates, values_of
-from evstream.tables.column_names import streams_of, titles_of
+from evstream.tables.column_names import parquet_titles, streams_of, titles_of
 from evstream.tables.file_column import FileColumn, column_name
 from evstream.text.limits import MOST_PRECISION
 from evstream.transport.source import Source
@@ -206,7 +206,8 @@ def carried_header(schema: pa.Schema, options: Options, source: str) -> StreamHe
                 f"the file says {name} {facts.get(name)}", source=source, expected=f"{value}"
             )
     wanted = list(header.row_columns)
-    if sorted(names) != sorted(wanted):
+    titles = parquet_titles(header)
+    if sorted(names) not in (sorted(wanted), sorted(titles.get(n, n) for n in wanted)):
         raise TableError(
             f"the columns are {', '.join(schema.names)}", source=source, expected=", ".join(wanted)
         )

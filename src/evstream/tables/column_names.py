@@ -18,7 +18,7 @@ from evstream._support.known_formats import find_format, formats_beside
 from evstream.errors import TableError
 from evstream.tables.batches import join_rows
 from evstream.wire.columns import Array, csv_columns, plain
-from evstream.wire.dates import TextDates
+from evstream.wire.dates import TextDates, date_columns
 from evstream.wire.header import StreamHeader
 
 if TYPE_CHECKING:
@@ -62,6 +62,15 @@ def titles_of(header: StreamHeader, *, in_text: bool) -> Mapping[str, str]:
     """The columns of a table of the stream -> the names that the tools of the field have for them;
     `in_text` for those of CSV, where a date is several columns."""
     return TextDates(header).titles if in_text else csv_columns(header)
+
+
+def parquet_titles(header: StreamHeader) -> Mapping[str, str]:
+    """Column -> its name in Parquet files, where these differ: for records alone that are called
+    otherwise in CSV. A date, which is several columns in CSV, is one here."""
+    if header.block.entry is not None or date_columns(header):
+        return {}
+    own = header.row_columns
+    return {name: t for name, t in csv_columns(header).items() if name in own and name != t}
 
 
 def _all_of(header: StreamHeader, given: Sequence[str], in_text: bool) -> list[str] | None:
