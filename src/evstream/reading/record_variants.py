@@ -11,15 +11,25 @@ import dataclasses
 
 import numpy as np
 
+from evstream.reading.window import Window
 from evstream.wire.columns import Columns
 from evstream.wire.header import StreamHeader
 from evstream.wire.rules import Checker
+
+
+FIRST = 1 << 14
+"""Bytes of a file that are tried."""
 
 
 def has_variants(header: StreamHeader) -> bool:
     """Whether only the records tell which variant of a stream a file is."""
     alone = header.spec.header is None and header.block.entry is None
     return alone and len(header.format.variants(header.stream)) > 1
+
+
+def variant_in(window: Window, header: StreamHeader, size: int | None) -> StreamHeader:
+    """The header of the variant that the next bytes of a window are, which stay in it."""
+    return fitting_variant(header, window.first(FIRST), size)
 
 
 def fitting_variant(header: StreamHeader, start: bytes, size: int | None) -> StreamHeader:

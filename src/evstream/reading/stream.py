@@ -31,11 +31,11 @@ from evstream.reading.block_checks import BlockChecks
 from evstream.reading.decoder import Decoder
 from evstream.reading.first_bytes import LOOKED_AT, refuse_content
 from evstream.reading.one_reader import OneReader, started
-from evstream.reading.record_variants import fitting_variant, has_variants
+from evstream.reading.record_variants import has_variants, variant_in
 from evstream.reading.row_decoder import RowDecoder, RowOutput
 from evstream.reading.section import Section, Sectioned, judge_end, refuse_other
 from evstream.reading.stream_end import report_unclosed
-from evstream.reading.width_trial import FIRST, WidthTrial
+from evstream.reading.width_trial import WidthTrial
 from evstream.reading.window import SMALLEST, Window
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourceLike
@@ -117,8 +117,7 @@ class EventStream:
             if part is not None:
                 part.check_header(self.header, self.name)
             elif isinstance(self._source, Source) and has_variants(self.header):
-                start = self._window.first(FIRST)
-                self.header = fitting_variant(self.header, start, self._source.content_size)
+                self.header = variant_in(self._window, self.header, self._source.content_size)
             self._decoder = Decoder(self.header, self.name, self.strict)
             self._decode: Callable[[Window, bool], Any] = self._decoder.decode
             self._window.ahead = self._decoder.checks.size
