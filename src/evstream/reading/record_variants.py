@@ -16,7 +16,6 @@ from evstream.wire.columns import Columns
 from evstream.wire.header import StreamHeader
 from evstream.wire.rules import Checker
 
-
 FIRST = 1 << 14
 """Bytes of a file that are tried."""
 
