@@ -11,13 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import checks, commands, kernels, peers, readers, results, scale
+from benchmarks import checks, commands, files, kernels, peers, readers, results, scale
 from benchmarks.inputs import Inputs
 from benchmarks.measure import PROBE, Case, busy_at_start, table
 
 BEGIN, END = "<!-- table: make bench -->", "<!-- end of table -->"
 
-GROUPS = ("kernels", "readers", "commands", "checks", "scale", "results")
+GROUPS = ("kernels", "readers", "commands", "files", "checks", "scale", "results")
 
 
 def main() -> None:
@@ -70,6 +70,7 @@ def all_cases(folder: Path, megabytes: int, only: list[str] | None) -> Iterator[
         "kernels": kernels.cases(inputs, c, reference),
         "readers": readers.cases(inputs, folder, reference),
         "commands": commands.cases(inputs, folder, tools),
+        "files": files.cases(inputs, folder, tools),
         "checks": checks.cases(inputs, folder),
         "scale": scale.cases(inputs, folder),
         "results": results.cases(folder, megabytes, tools),
