@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from evstream.wire.header import StreamHeader
-from evstream.wire.kernels import block_kernels, new_state
+from evstream.wire.kernels import block_kernels, new_states, read_only
 from oracle import DEFAULT_WIDTHS, Bits, Decoded, Widths, decode, encode
 
 Array = Any
@@ -87,7 +87,8 @@ class Case:
         return [self.header.record_dtype(name).itemsize for name in names]
 
     def new_state(self) -> Any:
-        return new_state(self.header)
+        """An array with the state, as the runtime passes it."""
+        return new_states(self.header)
 
 
 def blocks_for(block: str, widths: Widths) -> list[tuple[Any, Any]]:
@@ -116,6 +117,13 @@ def make_case(block: str, widths: Widths = DEFAULT_WIDTHS) -> Case:
     header = StreamHeader(stream, HEADERS[stream], widths | {"sample_count": "i4"})
     kernels = block_kernels(header)
     return Case(kernels, header, data[header.size :], decode(data, stream, widths))
+
+
+def as_input(data: bytes, kernel: Any) -> Array:
+    """Bytes as the runtime passes them to a kernel: those of `find_blocks` are read-only. Others
+    would be compiled for these tests alone."""
+    buffer = np.frombuffer(bytearray(data), np.uint8)
+    return read_only(buffer) if kernel.__name__ == "find_blocks" else buffer
 
 
 GUARD = 3

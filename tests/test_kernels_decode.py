@@ -25,6 +25,7 @@ from kernel_cases import (
     STREAMS,
     Array,
     Case,
+    as_input,
     assert_guarded,
     guarded,
     make_case,
@@ -49,7 +50,7 @@ def feed(
     for piece in pieces:
         data = tail + piece
         # What lies after the valid bytes looks like delimiters and must not be read.
-        buffer = np.frombuffer(bytearray(data + bytes(64)), np.uint8)
+        buffer = as_input(data + bytes(64), kernel)
         cursor = 0
         for _ in range(2 * len(data) + 4):
             outputs = new_outputs()
@@ -345,7 +346,8 @@ def test_the_largest_count_waits_for_its_bins(kernel: str, widths: Widths) -> No
 
 def call_on_cdf(case: Case, kernel: str, body: bytes, state: Any) -> tuple[int, int, int]:
     """(cursor, blocks or rows, status) of one call with enough room."""
-    buffer = np.frombuffer(bytearray(body), np.uint8)
+    function = getattr(case.kernels, kernel)
+    buffer = as_input(body, function)
     numbers = {
         "find_blocks": [*case.keys, "i8", "i8"],
         "decode_rows": [*case.columns.values(), "i8", *case.entry.values()],
@@ -353,9 +355,7 @@ def call_on_cdf(case: Case, kernel: str, body: bytes, state: Any) -> tuple[int, 
     }[kernel]
     outputs = [guarded(dtype, 20) for dtype in numbers]
     counts = (0, 0) if kernel == "decode_blocks" else (0,)
-    cursor, rows, *_, status = getattr(case.kernels, kernel)(
-        buffer, 0, len(buffer), 0, state, *outputs, *counts
-    )
+    cursor, rows, *_, status = function(buffer, 0, len(buffer), 0, state, *outputs, *counts)
     return cursor, rows, status
 
 
@@ -404,6 +404,6 @@ def test_the_first_sidx_above_the_limit_is_found(kernel: str, length: int) -> No
         }
         outputs = [np.empty(1000, dtype) for dtype in rooms[kernel]]
         function = getattr(case.kernels, kernel)
-        body = np.frombuffer(data[8:], np.uint8)
+        body = as_input(data[8:], function)
         function(body, 0, len(body), 8, state, *outputs, *[0] * kernel_counts(function))
         assert state["beyond"] == 8 + (8 + 2 * 8) + 8 + place * 8

@@ -30,4 +30,4 @@ STATE_FIELDS = (
     "empty",
     "merged",
 )
-"""Fields of the state, before those of the records; see `wire.kernels.new_state`."""
+"""Fields of the state, before those of the records; see `wire.kernels.new_states`."""

@@ -31,7 +31,7 @@ import numpy as np
 from evstream.transport.range_file import RangeFile
 from evstream.wire.columns import Array, differ
 from evstream.wire.header import StreamHeader
-from evstream.wire.kernels import block_kernels, new_state
+from evstream.wire.kernels import block_kernels, new_states, read_only
 
 FIRST_READ = 1 << 16
 """Bytes of the first read of a search, enough for nearly all."""
@@ -132,7 +132,8 @@ def _blocks(
 ) -> Iterator[tuple[Array, Array]]:
     """(events, offsets) of the blocks from `at` on, stretch by stretch, at least of those that
     start up to `limit`; each block once, as soon as its header is there."""
-    kernels, state = block_kernels(header), new_state(header)
+    kernels, states = block_kernels(header), new_states(header)
+    state = states[0]
     keys = [state.dtype[f"{name}_"] for name in kernels.KEY_COLUMNS]
     smallest = header.block_dtype.itemsize + (header.entry_size if header.block.delimiter else 0)
     size, carry, seen = FIRST_READ, b"", at - 1
@@ -140,10 +141,11 @@ def _blocks(
     while at < end and seen <= limit:
         piece = bytearray(min(size, file.size - at))
         file.read_at(at, memoryview(piece))
-        base, data = at - len(carry), np.frombuffer(carry + piece, np.uint8)
+        base, data = at - len(carry), read_only(np.frombuffer(carry + piece, np.uint8))
         rows = len(data) // smallest + 2
         columns = [np.empty(rows, dtype) for dtype in [*keys, np.int64, np.int64]]
-        used, count, _ = map(int, kernels.find_blocks(data, 0, len(data), base, state, *columns, 0))
+        found = kernels.find_blocks(data, 0, len(data), base, states, *columns, 0)
+        used, count, _ = map(int, found)
         events, starts = columns[0][:count], columns[-2][:count]
         if int(state["phase"]):  # the block that is open
             events = np.append(events, state[f"{header.event_column}_"].astype(events.dtype))

@@ -23,7 +23,7 @@ from evstream.reading.stream_end import bad_count, block_ids, check_end
 from evstream.reading.width_trial import WidthTrial
 from evstream.wire.columns import Array, differ, plain, run_starts
 from evstream.wire.header import StreamHeader
-from evstream.wire.kernels import block_kernels, new_states
+from evstream.wire.kernels import block_kernels, new_states, read_only
 
 AT_ONCE = 1024
 """Blocks that are searched at once for the ends of events."""
@@ -142,7 +142,7 @@ class BlockTracker:
         """Add the blocks in `data`, at stream offset `base`; the number of bytes used."""
         before = self._rows
         used, self._rows, status = self._kernels.find_blocks(
-            data, 0, len(data), base, self._states, *self._columns, self._rows
+            read_only(data), 0, len(data), base, self._states, *self._columns, self._rows
         )
         error: CorruptStreamError | None = None
         if status == BAD_COUNT:

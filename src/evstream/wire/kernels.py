@@ -22,8 +22,10 @@ def block_kernels(header: StreamHeader) -> Any:
     return header.format.module(header.block.name)
 
 
-def new_state(header: StreamHeader) -> Any:
-    """The state of the kernels of a stream, before its first block.
+def new_states(header: StreamHeader) -> Any:
+    """An array with the state of the kernels of a stream, before its first block. They take one
+    record too, but faster an array of one: see `memory.record_of`. Whoever calls a kernel passes
+    the array, since each of the two would be compiled for itself.
 
     `phase` says what comes next, `start` is the stream offset of the open block, `entries` how
     many of its entries were read, `left` how many are still to come where a count says so. The
@@ -34,14 +36,17 @@ def new_state(header: StreamHeader) -> Any:
     before there is one; `odd` is whether a block header had a reserved id, or an event id that
     is `common` or at least `rare` and so may be a type word.
     """
-    return new_states(header)[0]
-
-
-def new_states(header: StreamHeader) -> Any:
-    """An array with one new state, which kernels take too, and faster: see `memory.record_of`."""
     block = header.block
     records = [header.record_dtype(name) for name in (block.header, block.entry) if name]
     return np.zeros(1, _state_dtype(tuple(records)))
+
+
+def read_only(data: Any) -> Any:
+    """The same array, not to be written. Whoever calls `find_blocks` passes such a one: bytes of a
+    file often are, and a kernel is compiled once more for an array that can be written."""
+    view = data.view()
+    view.flags.writeable = False
+    return view
 
 
 @cache
