@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
+import gc
 import os
 
 # Thousands of small files need not survive a power cut; test_whole_file.py has its own setting.
 os.environ["EVSTREAM_FSYNC"] = "0"
-import gc
 import signal
 import threading
 import time
@@ -19,6 +20,10 @@ import pytest
 
 if TYPE_CHECKING:
     from object_store import S3, Web
+
+# Before the tests are imported: they, numba and what it compiles are some 500,000 objects, which
+# the collector would look through again and again, for an eighth of the time.
+gc.set_threshold(50_000, 20, 20)
 
 with contextlib.suppress(ImportError):  # where only the interop tests run there is none
     from hypothesis import settings
@@ -39,6 +44,21 @@ for _number, _handler in (
 ):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the package's sources once, also where PYTHONDONTWRITEBYTECODE is set: each of the
+    hundreds of programs that tests start would compile them for itself."""
+    source = Path(__file__).parents[1] / "src"
+    if not hasattr(config, "workerinput") and source.is_dir():
+        compileall.compile_dir(source, quiet=2)
+
+
+def pytest_collection_finish() -> None:
+    """Nothing of what is there now goes away before the end."""
+    gc.collect()
+    gc.freeze()
+
 
 PATIENCE = 20
 """Seconds; a test that leaks takes that long."""
