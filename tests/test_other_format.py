@@ -6,6 +6,7 @@ would use it after an edit of the spec and `make generate`.
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
@@ -155,6 +156,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignore = shutil.ignore_patterns("_generated", "__pycache__")
     shutil.copytree(PACKAGE, folder / "src" / "evstream", ignore=ignore)
     assert main(["--spec", str(folder / "spec.yaml"), "--root", str(folder)]) == 0
+    compileall.compile_dir(folder / "src", quiet=2)  # once, for all programs below
     return folder / "src"
 
 
