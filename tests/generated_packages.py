@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
-import subprocess
+import os
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -13,6 +13,8 @@ from typing import Any
 
 from codegen.generate import generate
 from codegen.outputs import KINDS, package_outputs
+from evstream._support.format import format_of
+from support import run_main
 
 
 def write_package(spec: Path, folder: Path, name: str, only: Collection[str] = KINDS) -> None:
@@ -35,10 +37,13 @@ def imported_package(
 
 
 def run_package(name: str, folder: Path, *arguments: str, status: int = 0) -> str:
-    """What `python -m NAME ...` prints in the folder of the package."""
-    result = subprocess.run(
-        [sys.executable, "-m", name, *arguments],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert result.returncode == status, result.stdout + result.stderr
-    return result.stdout + result.stderr
+    """What `python -m NAME ...` prints in the folder of the package, without starting Python."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        result = run_main(*arguments, format=format_of(f"{name}._generated"))
+    finally:
+        os.chdir(before)
+    output = (result.stdout + result.stderr).decode()
+    assert result.returncode == status, output
+    return output

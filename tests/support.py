@@ -34,6 +34,7 @@ from evstream import (
     SuspectWarning,
     TruncatedStreamError,
 )
+from evstream._support.format import Format
 from evstream.cli.program import main
 from evstream.reading.stream import EventStream
 from evstream.transport.source import CHUNK
@@ -251,7 +252,9 @@ def run_python(*arguments: str, **environment: str) -> subprocess.CompletedProce
     )
 
 
-def run_main(*arguments: object, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+def run_main(
+    *arguments: object, stdin: bytes | None = None, format: Format | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """`evstream` in this process, with pipes as its standard streams: what does not depend on
     being a process of its own is seen without the second that one takes to start."""
     ends = [os.pipe() for _ in range(3)]
@@ -276,7 +279,7 @@ def run_main(*arguments: object, stdin: bytes | None = None) -> subprocess.Compl
         patch.object(sys, "stderr", err),
     ):  # fmt: skip
         try:
-            status = main([str(argument) for argument in arguments])
+            status = main([str(argument) for argument in arguments], format=format)
         except SystemExit as end:
             status = end.code  # type: ignore[assignment]
     for thread in threads:
