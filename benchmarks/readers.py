@@ -16,7 +16,7 @@ import numpy as np
 
 import evstream
 from benchmarks import peers
-from benchmarks.inputs import Inputs, named
+from benchmarks.inputs import HEADER, Inputs, named
 from benchmarks.measure import Case, Race
 from evstream import event_stream
 
@@ -41,6 +41,34 @@ def read_all(module: Any, reader_class: Any, streams: list[Any]) -> None:
         pass
 
 
+def bare_loop(inputs: Inputs, reader: Any, stream: Any) -> None:
+    """The limit of an EventReader that keeps its guarantees: one call that reads, one that finds
+    the blocks, and the subclass's read_buffer, with nothing around them."""
+    view = memoryview(bytearray(1 << 19))
+    data, signed = np.frombuffer(view, np.uint8), np.frombuffer(view, np.int8)
+    columns = [np.empty(len(view) // 16 + 4, dtype) for dtype in ("i4", "i4", "i8", "i8")]
+    states, find = inputs.state(), inputs.kernels.find_blocks
+    states[0]["limit"], states[0]["rare"] = inputs.len_sample, 1 << 24
+    stream.read(HEADER)
+    left = carried = event_id = item_id = 0
+    while size := stream.readinto(view[left:]):
+        valid = left + size
+        carried = valid - find(data, left - carried, valid, 0, states, *columns, 0)[0]
+        cursor = 0
+        while cursor < valid:
+            end = min(cursor + event_stream.PIPE_CAPACITY, valid)
+            taken, event_id, item_id, is_whole = reader.read_buffer(
+                signed[cursor:end], 0, end - cursor, event_id, item_id
+            )
+            cursor += taken
+            if is_whole:
+                event_id = item_id = 0
+            elif end == valid:
+                break
+        left = valid - cursor
+        view[:left] = view[cursor:valid]
+
+
 def reader_over_file(inputs: Inputs, reference: Any) -> Race:
     def run(module: Any) -> Callable[[], None]:
         reader = peers.template_reader(module, event_stream)
@@ -51,12 +79,18 @@ def reader_over_file(inputs: Inputs, reference: Any) -> Race:
 
         return read
 
+    kernel = peers.template_reader(event_stream, event_stream)()
+
+    def bare() -> None:
+        with open(inputs.path, "rb", buffering=0) as stream:
+            bare_loop(inputs, kernel, stream)
+
     return Race(
         "EventReader subclass over a file",
         inputs.size,
-        named(evstream=run(event_stream), reference=reference and run(reference)),
+        named(evstream=run(event_stream), reference=reference and run(reference), bare_loop=bare),
         {"reference": 1.05},
-        note="the same njit read_buffer under both",
+        note="the same njit read_buffer under all",
     )
 
 
@@ -96,10 +130,19 @@ def reader_over_pipe(inputs: Inputs, reference: Any) -> Race:
         reader = peers.template_reader(module, event_stream)
         return lambda: through_pipe(inputs, lambda s: read_all(module, reader, [s]))
 
+    kernel = peers.template_reader(event_stream, event_stream)()
+
+    def bare(stream: Any) -> None:
+        bare_loop(inputs, kernel, stream.raw)
+
     return Race(
         "EventReader subclass over a pipe",
         inputs.size,
-        named(evstream=run(event_stream), reference=reference and run(reference)),
+        named(
+            evstream=run(event_stream),
+            reference=reference and run(reference),
+            bare_loop=lambda: through_pipe(inputs, bare),
+        ),
         {"reference": 1.05},
     )
 
