@@ -372,7 +372,7 @@ def test_a_missing_header_field_is_asked_for(package: Path) -> None:
     (package.parent / "bare.csv").write_text(CLAIMS)
     error = command(package, "convert", "bare.csv", "bare.bin", *FIELDS[:2], status=2)
     assert error.splitlines()[-1] == (
-        "evstream: bare.csv: the stream header needs timeout, expected it as an option, or a file "
+        "evstream: bare.csv: the stream header needs timeout, expected --timeout, or a file "
         "that carries the header"
     )
     assert not (package.parent / "bare.bin").exists()

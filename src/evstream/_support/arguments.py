@@ -19,6 +19,12 @@ def described(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names in a message: "a, b and c"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 _LONGEST = 100
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import described, flag, function
+from evstream._support.arguments import described, flag, function, listed
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, stream_header_fields
 from evstream.conversion import partitions, several_files
@@ -288,9 +288,10 @@ def _refuse_unknown(table: Table, output_format: str) -> None:
     samples = table.header.samples_field
     unknown = [name for name in missing_fields(table.header) if name != samples]
     if unknown and output_format == "bin" and not table.carried:
+        options = listed(_option(name) for name in unknown)
         raise TableError(
-            f"the stream header needs {' and '.join(unknown)}", source=table.name,
-            expected="it as an option, or a file that carries the header",
+            f"the stream header needs {listed(unknown)}", source=table.name,
+            expected=f"{options}, or a file that carries the header",
         )  # fmt: skip
 
 
