@@ -72,7 +72,7 @@ def conversions(inputs: Inputs, folder: Path, tools: Path | None) -> Iterator[Ra
 
 
 def parquet_beside_polars(inputs: Inputs, target: str) -> Race:
-    """From a file to a file in this process, beside the writing of the same rows from memory."""
+    """From a file to a file in this process, compared with writing the same rows from memory."""
     import polars as pl
 
     frame = functools.cache(lambda: pl.DataFrame(inputs.columns))

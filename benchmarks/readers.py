@@ -256,7 +256,7 @@ def chunks_of(path: str) -> Iterator[Any]:
 
 
 def whole_tables(inputs: Inputs) -> Iterator[Race]:
-    """Read a file into memory as each kind of table, beside the kernel on bytes in memory."""
+    """Read a file into memory as each kind of table, against the kernel on bytes in memory."""
     rows, body = inputs.rows, inputs.body
 
     def kernel() -> None:

@@ -62,7 +62,7 @@ FILES = Outputs(
     kaitai="docs/kaitai/files",
     docs="docs/files.md",
 )
-"""Those that follow from spec/files.yaml, the binary files beside the streams."""
+"""Those that follow from spec/files.yaml, the binary files next to the streams."""
 
 
 def package_outputs(package: str, *, all_widths: bool = False) -> Outputs:

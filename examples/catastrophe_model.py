@@ -99,7 +99,7 @@ def make_portfolio(locations: int, seed: int) -> Portfolio:
     offset = rng.normal(size=(2, locations)) * centre[:, 2]
     return Portfolio(
         item_id=item_id,
-        x=np.abs(centre[:, 0] + offset[0]),  # nobody lives in the sea
+        x=np.abs(centre[:, 0] + offset[0]),  # none lies in the sea
         y=centre[:, 1] + offset[1],
         construction=rng.choice(len(CONSTRUCTIONS), size=locations, p=[0.3, 0.5, 0.2]),
         tiv=rng.lognormal(np.log(250_000), 0.8, locations).round(-3),

@@ -82,14 +82,14 @@ def special_fields(draft: Draft) -> Problems:
 
 
 def files(draft: Draft) -> Problems:
-    """A file name tells one stream, whatever the case of its letters."""
+    """A file name stands for one stream, whatever the case of its letters."""
     named = [
         (f"streams.{stream.name}.files[{i}]", name.lower())
         for stream in draft.spec.streams.values()
         for i, name in enumerate(stream.files)
     ]
     for path, name, first in repeated(named):
-        yield draft.problem(path, f"{name!r} is taken by {first}; a name tells one stream")
+        yield draft.problem(path, f"{name!r} is taken by {first}; a name stands for one stream")
 
 
 def variants(draft: Draft) -> Problems:

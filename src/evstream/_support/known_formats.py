@@ -2,7 +2,7 @@
 
 The streams of Oasis are one format, the files of a run folder another. They share the functions
 that open, write and convert: a stream type is asked for by its name, and a file without a type word
-is known by its usual name. A format that somebody generated stands alone.
+is known by its usual name. A generated format stands alone.
 """
 
 from __future__ import annotations

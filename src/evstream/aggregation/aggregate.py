@@ -35,7 +35,7 @@ def aggregate(
     """Sums, counts, means and maxima of a stream or of several, per key.
 
     Args:
-        sources: what evstream.open takes; Parts too.
+        sources: what evstream.open takes, or Parts.
         by: one or several columns of numbers that a block has, e.g. "item_id" or
             ("event_id", "item_id").
         events: only these event ids; a number or several.

@@ -1,6 +1,6 @@
 """The files of a run folder, and the type of each.
 
-A type word or the usual name of a file tells its type. A file that neither tells is not known: a
+A type word or the usual name of a file gives its type. A file with neither is not known: a
 folder may hold anything, and to guess from bytes would make an event of any number. So a type word
 of source 0, which is a small number like an id, counts only if the file can be read as that stream.
 """
@@ -27,7 +27,7 @@ TRIED = 1 << 20
 """Bytes of a file that are read to see whether a type word of source 0 is one."""
 
 BESIDE = {SEAL: "seal", INDEX: "index"}
-"""Endings of evstream's own files beside a stream."""
+"""Endings of evstream's own files next to a stream."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FolderFile:
         name: below the folder, with slashes.
         size: in bytes.
         format, stream: its type; None where it is not known.
-        note: why it is not read, e.g. "not known", or what it is beside a stream.
+        note: why it is not read, e.g. "not known", or what it is next to a stream.
     """
 
     path: str

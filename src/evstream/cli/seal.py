@@ -92,7 +92,7 @@ def run_seal(options: argparse.Namespace) -> int:
 
 
 def _seal(file: str, options: argparse.Namespace, threads: int, stopped: Event | None) -> None:
-    """Seal a file; `stopped` is set when others are sealed meanwhile and nobody waits any more."""
+    """Seal a file; `stopped` is set when the result is no longer needed."""
     from evstream.checking.seal import refuse_irregular, seal_path
     from evstream.checking.sealing import seal_of
 

@@ -74,7 +74,7 @@ class EventReader:
 
         Returns:
             (main selector, list of data). The data of a stream are the keyword arguments of
-            `read_event` after the first two; the keys of the main selector carry them too.
+            `read_event` after the first two; the keys of the main selector carry them as well.
         """
         return register(selector_class, streams_in, PIPE_CAPACITY)
 

@@ -60,7 +60,7 @@ def write(table: Table, out: Any, options: Options) -> None:
     """An object per row; JSON has no NaN or infinity, so these become strings.
 
     Printed by Polars, but into memory: it writes from a thread of its own, while the main one,
-    which alone hears signals, waits for it; and it turns an error of the file into one with less
+    which alone receives signals, waits for it; and it turns an error of the file into one with less
     in it.
     """
     from_arrow = import_extra("polars").from_arrow

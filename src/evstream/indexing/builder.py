@@ -207,7 +207,7 @@ def build_index(
     format: Format | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Index:
-    """Index a stream: write where its blocks and events are to a small file beside it.
+    """Index a stream: write where its blocks and events are to a small file next to it.
 
     `open(path).event(17)`, `read_columns(path, events=[...])` and the other functions that read
     some events of a file use the index as soon as it is there. A copy of the file is indexed by a
@@ -215,7 +215,7 @@ def build_index(
 
     Args:
         source: a path or URL; not compressed.
-        target: where to write the index; the path of the source with .evx behind it by default.
+        target: where to write the index; the path of the source with .evx after it by default.
         stream, widths, strict, format: as for evstream.open; a hole is an error in any case.
         durable: as for evstream.create.
         storage_options: of the object store of a URL.

@@ -1,4 +1,4 @@
-"""The index file beside a stream: where it is, and reading it without trust."""
+"""The index file next to a stream: where it is, and reading it without trust."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ of a server that gives no ranges."""
 
 
 def index_path(path: str) -> str:
-    """Where the index of a file is kept: beside it, with .evx behind its name."""
+    """Where the index of a file is kept: next to it, with .evx after its name."""
     return beside(path, SUFFIX)
 
 
@@ -35,7 +35,7 @@ def find_index(
     *,
     keep: bool = False,
 ) -> Index | None:
-    """The index beside a file, None if there is none. It is not compared with the file yet; see
+    """The index next to a file, None if there is none. It is not compared with the file yet; see
     `indexed_file.refuse_stale`. With `keep` it is kept for the next part of the same file.
 
     Raises StaleIndexError for anything in its place that is not an index of a file of this size,

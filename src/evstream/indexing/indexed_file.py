@@ -6,8 +6,8 @@ is compared with what the kernel found in it: of a run its event, its first bloc
 the block after it; of a stretch its first block, events and counts, and its checksum if wanted.
 
 Whether there are blocks of these events elsewhere in the file, only the index knows. So the file
-must be the one that was indexed. If its tag is the same, nobody has written to it. If it is the
-same file with another tag, somebody has, and the index is stale. Otherwise it is a copy, or another
+must be the one that was indexed. If its tag is the same, it was not written to. If it is the
+same file with another tag, it was, and the index is stale. Otherwise it is a copy, or another
 file in its place: then the checksums of stretches from all over the file decide.
 """
 

@@ -46,7 +46,7 @@ def open(
             i4, f4 and u4.
         strict: True makes a missing final delimiter, or a block of zero bytes alone, an error
             instead of a warning. None takes EVSTREAM_STRICT from the environment, else False.
-        timeout: seconds to wait for data from a pipe, FIFO or socket, or for somebody to open a
+        timeout: seconds to wait for data from a pipe, FIFO or socket, or for a writer to open a
             FIFO for writing. None takes EVSTREAM_TIMEOUT from the environment, else waits
             forever, as math.inf does.
         verify: compare all that is read by an index with its checksums; see evstream.build_index.
@@ -87,7 +87,7 @@ def index_of(stream: EventStream) -> IndexedFile | None:
 
 
 def chunks_of(stream: EventStream, wanted: Array | None) -> Iterator[Chunk]:
-    """The chunks of a stream of one source that nobody has read from, which have the blocks of
+    """The chunks of an unread stream of one source, which have the blocks of
     some events, given in ascending order, and maybe others: by its index if it has one. None is
     for all events, or those that a part is of."""
     wanted = stream.wanted if wanted is None else wanted

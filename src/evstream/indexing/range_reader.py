@@ -17,7 +17,7 @@ from evstream.wire.columns import differ
 class RangeReader:
     """What a Window reads from: the bytes of the ranges.
 
-    Ranges that follow one another are read in one go. After a run, the event of the block behind
+    Ranges that follow one another are read in one go. After a run, the event of the block after
     it is compared with the index; with `verify`, the checksum of each stretch is.
     """
 

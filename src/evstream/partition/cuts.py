@@ -1,4 +1,4 @@
-"""Where a file can be cut without an index: the starts of blocks that nobody can doubt.
+"""Where a file can be cut without an index: block starts that are certain.
 
 Where the header of a block and its entries have the same size, a stream is a row of slots of this
 size after the stream header. Each slot is a block header, an entry, or a delimiter, which is an

@@ -58,7 +58,7 @@ class IndexCuts(NamedTuple):
 def cuts_of(
     path: str, file: RangeFile, header: StreamHeader, options: Mapping[str, Any] | None
 ) -> IndexCuts:
-    """The cuts of a file by the index beside it.
+    """The cuts of a file by the index next to it.
 
     Raises StaleIndexError if that is gone, or is not of this file.
     """

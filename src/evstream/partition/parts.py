@@ -34,7 +34,7 @@ from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
 
 SIZE = "256 MiB"
-"""Bytes of a part: a second or two of work, and small beside the memory of a worker."""
+"""Bytes of a part: a second or two of work, and small compared with the memory of a worker."""
 
 
 class Parts(Sequence[Part]):
@@ -192,7 +192,7 @@ def parts(
 
 
 def _has_index(file: Any, storage_options: Mapping[str, Any] | None) -> bool:
-    """Whether there is an index beside a file; it is read by the parts."""
+    """Whether there is an index next to a file; it is read by the parts."""
     if not isinstance(file, str) or compression_by_name(file) is not None:
         return False
     if is_url(file):

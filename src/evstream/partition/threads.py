@@ -96,7 +96,7 @@ def in_order(
 ) -> Iterator[B]:
     """function(item) of each item, in order, by so many threads; in this one if it is one.
 
-    `stop` is called at the end, whatever ends it: it tells functions that take long to give up.
+    `stop` is called at the end, whatever ends it: it makes functions that take long give up.
     """
     return map(function, items) if threads == 1 else _threaded(function, items, threads, stop)
 

@@ -88,7 +88,7 @@ class EventAssembler:
 
 
 def _joined(parts: list[_Part]) -> Columns:
-    """Join the parts of one event; the first block of a part that continues is joined too."""
+    """Join the parts of one event; the first block of a part that continues is joined as well."""
     counts = [np.diff(p.columns.offsets[p.first : p.last + 1]) for p in parts]
     skipped = [int(p.continues) for p in parts]
     skipped[0] = 0

@@ -112,7 +112,7 @@ class BlockTracker:
         new = size // smallest + 3
         if self._rows + new <= len(self._columns[0]):
             return
-        last = self._rows  # keep the block at `keep`, too, or the one before it
+        last = self._rows  # keep also the block at `keep`, or the one before it
         first = max(int(self._columns[-2][:last].searchsorted(keep, "right")) - 1, 0)
         kept = self._rows = max(last - first, 0)
         columns = self._columns

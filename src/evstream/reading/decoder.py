@@ -135,7 +135,7 @@ class Decoder:
             body = chunk.offset if continues and block == 0 else starts[block] + self._header_size
             entries = (second - body) // self._entry_size
             cut = _cut(chunk, block + 1, int(columns.offsets[block]) + entries)
-            return cut._replace(is_open=True)  # nobody closed the last block
+            return cut._replace(is_open=True)  # the last block is not closed
         return chunk
 
     def refuse(self) -> None:

@@ -322,7 +322,7 @@ class EventStream:
         return (event for event in events if np.isin(event.event_key, self.wanted))
 
     def close(self) -> None:
-        """Close the file that was opened for this stream, as its end does too; an object that
+        """Close the file that was opened for this stream, as its end does; an object that
         was passed in stays open."""
         self._closed = True
         self._events.close()

@@ -54,7 +54,7 @@ class Selection:
         return keep_blocks(chunk, np.isin(found, self.events))
 
     def chunks_of(self, stream: EventStream) -> Iterator[Chunk]:
-        """The chunks of one stream that nobody has read from, by its index if it has one; of
+        """The chunks of an unread stream, by its index if it has one; of
         them, `blocks` are the wanted blocks."""
         return chunks_of(stream, self.events)
 

@@ -1,6 +1,6 @@
 """A folder that appears under its name when all its files are complete, or not at all.
 
-The files go to a hidden folder beside the target, which gets the name in the end. A folder that is
+The files go to a hidden folder next to the target, which gets its name at the end. A folder that is
 replaced moves to a hidden name first, and back if the new one cannot take its place.
 """
 

@@ -1,4 +1,4 @@
-"""Ids that came so far, as pieces of columns until somebody asks for the set.
+"""Ids that came so far, as pieces of columns until the set is needed.
 
 While ids ascend, only the highest is asked for, and a set of all of them would cost more than
 reading the stream.

@@ -168,7 +168,7 @@ class Outlet:
         self._abandoned.detach()
 
     def _beside(self) -> Iterator[Sink]:
-        """The files beside the stream, which appear with it."""
+        """The files next to the stream, which appear with it."""
         how: Any = {"durable": self._durable, "storage_options": self._storage_options}
         if self._sealer is not None:
             yield self._sealer.finish().staged(self._seal, **how)
@@ -235,7 +235,7 @@ def _path_beside(
 
 
 def wants(name: str, value: Any) -> bool:
-    """Whether an argument asks for a file beside the stream. Raises TypeError if it cannot."""
+    """Whether an argument asks for a file next to the stream. Raises TypeError if it cannot."""
     if value is None or isinstance(value, bool):
         return bool(value)
     if not isinstance(value, (str, os.PathLike)):

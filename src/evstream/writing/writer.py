@@ -303,7 +303,7 @@ def create(
         seal: True writes a seal next to the file (gul.bin.seal), a path writes it there; see
             evstream.Seal. `evstream validate` finds it and uses it.
         durable: wait until a file is on the disk before it appears under its name, so that it
-            is whole after a power cut too. False is faster where that does not matter; None
+            is whole even after a power cut. False is faster where that does not matter; None
             takes EVSTREAM_FSYNC from the environment, else True.
         index: True writes an index next to the file (gul.bin.evx), a path writes it there; see
             evstream.build_index.

@@ -1,8 +1,8 @@
 """Write an object, which appears when it is complete.
 
 Parts go up as they fill, several at once. The store makes an object of them at `commit`; before
-that nobody sees one, and `abort` removes them. A small object is one request. What a killed process
-has uploaded stays invisible; stores remove such parts where a rule of the bucket says so.
+that they are invisible, and `abort` removes them. A small object is one request. What a killed
+process has uploaded stays invisible; stores remove such parts where a rule of the bucket says so.
 """
 
 from __future__ import annotations
