@@ -99,7 +99,7 @@ class Dataset(EventStream):
         self.verify = self._current.verify
         self.storage_options = self._current.storage_options
         self._first_name = self.name
-        self._wanted = None
+        self.wanted = None
         self._ended = False
         self._offset = self._holes = 0
         self._are_clean = True
