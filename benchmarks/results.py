@@ -52,17 +52,18 @@ def race(
     name: str, folder: Callable[[], Path], ours: list[list[str]], peer: str, program: str | None,
     arguments: str,
 ) -> Race:  # fmt: skip
-    """Our commands, one per table, beside the one of the reference, starts included."""
+    """Our commands, one per table, in one process, beside the program of the reference, which makes
+    all of them; starts included."""
     where = folder()
 
-    def run(*commands: list[str]) -> None:
-        for command in commands:
-            subprocess.run(command, cwd=where, check=True, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)  # fmt: skip
+    def run(command: list[str]) -> None:
+        subprocess.run(command, cwd=where, check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)  # fmt: skip
 
-    evstream_ = [sys.executable, "-m", "evstream"]
+    commands = [[*one, "--no-fsync"] for one in ours]
+    code = f"from evstream.cli.program import main; assert not any(map(main, {commands}))"
     contestants: dict[str, Callable[[], object]] = {
-        "evstream": lambda: run(*([*evstream_, *one, "--no-fsync"] for one in ours))
+        "evstream": lambda: run([sys.executable, "-c", code])
     }
     if program is not None:
         contestants[peer] = lambda: run([program, *arguments.split()])

@@ -172,6 +172,12 @@ def test_wrong_options_are_refused(options: dict[str, Any], problem: str):
         elt(**options)
 
 
+@pytest.mark.parametrize("given", [["a"], [1j], np.array([1j])[:0], {}, True, [[0.5], [1, 2]]])
+def test_quantiles_that_are_not_numbers_are_refused(given: Any):
+    with pytest.raises(TypeError, match=r"quantiles is .*, expected numbers or a file"):
+        elt(table="qelt", quantiles=given)
+
+
 def test_wrong_lines_of_rates_are_refused(tmp_path: Path):
     file = tmp_path / "event_rates.csv"
     file.write_text("event_id,rate\n1,0.5\n2,often\n")

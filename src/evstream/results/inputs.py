@@ -30,11 +30,11 @@ def numbers(name: str, values: Any) -> Array:
     """An argument that is numbers, as float64. Raises TypeError for another value."""
     try:
         found = np.asarray(values)
-        if found.dtype.kind not in "iuf" and found.size:
-            raise TypeError
-        return np.atleast_1d(found.astype(np.float64)).ravel()
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} is {described(values)}, expected numbers or a file") from None
+    except (TypeError, ValueError):  # lists of several lengths
+        found = np.empty(1, object)
+    if found.dtype.kind not in "iuf":
+        raise TypeError(f"{name} is {described(values)}, expected numbers or a file")
+    return np.atleast_1d(found.astype(np.float64)).ravel()
 
 
 def quantiles_from(given: Any) -> Array:
