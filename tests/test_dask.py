@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 import signal
@@ -142,6 +143,12 @@ def test_arguments_of_dask_that_are_not_legal_are_named(
         evstream.dask.read(gul, **{name: value})
     with pytest.raises(TypeError, match="function is 5, expected a function"):
         evstream.dask.map_parts(5, gul)
+
+
+@pytest.mark.parametrize("name", ["dask", "spark"])
+def test_an_engine_is_imported_by_its_public_name(name: str):
+    assert importlib.import_module(f"evstream.{name}") is getattr(evstream, name)
+    assert getattr(evstream, name).__name__ == f"evstream.engines.{name}"
 
 
 def test_dask_is_named_where_it_is_missing(gul: Path, monkeypatch: pytest.MonkeyPatch):

@@ -27,7 +27,7 @@ LAYERS = [
     ["compat", "merging"],
     ["tables", "event_stream"],
     ["comparison", "conversion", "dropin", "engines"],
-    ["results", "binding", "include"],
+    ["results", "binding", "include", "dask", "spark"],
     ["cli"],
     ["console"],
 ]
