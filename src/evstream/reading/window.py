@@ -93,7 +93,7 @@ class Window:
         """The next bytes, which stay; fewer at the end, or if the buffer is smaller."""
         while self.left < size and self.fill():
             pass
-        return bytes(self._bytes[self.cursor : min(self.cursor + size, self.valid)])
+        return bytes(self._view[self.cursor : min(self.cursor + size, self.valid)])
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end of the source."""
