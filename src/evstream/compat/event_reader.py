@@ -115,7 +115,9 @@ class EventReader:
         under_way: ParseWindow | None = None
         try:
             while opened:
-                startable = [one for one in opened if one.window.has_event()]
+                # Without other streams and a timeout, reading the event can wait as well.
+                is_alone = timeout is None and len(opened) == 1
+                startable = [one for one in opened if is_alone or one.window.has_event()]
                 if not startable:
                     self._read_some([one.window for one in opened])
                 for one in startable:
