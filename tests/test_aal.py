@@ -116,6 +116,19 @@ def test_files_make_one_table(tmp_path: Path, threads: int):
     assert rows_of(table) == aal(tmp_path)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_parts_make_one_table(tmp_path: Path, threads: int):
+    """A summary stream is cut where its index says."""
+    path, file = tmp_path / "s.bin", occurrence_file(tmp_path)
+    path.write_bytes(stream_of(BLOCKS))
+    evstream.build_index(path)
+    parts = evstream.parts(path, size=300)
+    assert len(parts) > 3
+    assert rows_of(evstream.aal(parts, file, threads=threads)) == aal(tmp_path)
+    melt = rows_of(evstream.elt(parts, rates={1: 1.0}, threads=threads))
+    assert is_close(melt, oracle.melt(BLOCKS, SAMPLES, {1: 1.0}))
+
+
 def test_an_event_in_very_many_periods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """More than are worked on at once."""
     monkeypatch.setattr(period_losses, "_PAIRS", 3)
