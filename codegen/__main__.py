@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SPECS = (
     (ROOT / "spec" / "oasis.yaml", OWN, KINDS),
-    (ROOT / "spec" / "files.yaml", FILES, ("python", "kaitai", "docs")),
+    (ROOT / "spec" / "files.yaml", FILES, KINDS),
 )
 """Spec, where its files belong, and which kinds are generated."""
 

@@ -169,7 +169,7 @@ def _modules(spec: Spec, text: Callable[..., str]) -> Iterator[tuple[str, str]]:
 
 def _with_prefix(header: str, spec: Spec, outputs: Outputs) -> str:
     """The C header with names of its own, so that a program may include those of two formats."""
-    if outputs.facade is None:
+    if outputs is OWN or outputs.c_header == OWN.c_header:
         return header
     name = PurePosixPath(outputs.c_header).stem
     fields = {f.name for record in spec.records.values() for f in record.fields}
