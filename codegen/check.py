@@ -50,6 +50,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     streams.files,
     streams.variants,
     streams.variant_values,
+    streams.index_files,
     names.stream_names,
     rules.words,
     rules.arguments,

@@ -43,7 +43,8 @@ KEYS = {
     "end": _keys("", "delimiter count"),
     "stream": _keys(
         "doc block",
-        "aliases files deprecated source aggregation header special_sidx csv gaps variant_of where",
+        "aliases files deprecated source aggregation header special_sidx csv gaps variant_of where"
+        " index_file",
     ),
     "stream_special": _keys("doc", "required"),
     "rule": _keys("doc fix severity check", "field limit to special_sidx blocks streams"),

@@ -219,6 +219,7 @@ class _Loader:
             files=v.maybe(key("files"), lambda n: v.each(n, lambda f: v.name(f, FILE))) or (),
             variant_of=v.maybe(key("variant_of"), v.word),
             where=v.maybe(key("where"), self.field_values) or (),
+            index_file=v.one_or_each(key("index_file"), v.word),
         )
 
     def csv(self, node: Node) -> tuple[tuple[str, str], ...]:

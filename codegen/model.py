@@ -141,7 +141,8 @@ class Stream:
     `gaps` pairs fields of the block header with fields of the entry: tables of other tools have 0
     for the first where the second is 0.
     `files` are the usual names of files that hold it. `where` are the values of header fields that
-    show it to be this one of the stream `variant_of` and its variants."""
+    show it to be this one of the stream `variant_of` and its variants. `index_file` are the streams
+    that the file beside it may hold, whose records say where the entries of a block are."""
 
     name: str
     doc: str
@@ -157,6 +158,7 @@ class Stream:
     files: tuple[str, ...]
     variant_of: str | None
     where: tuple[tuple[str, int], ...]
+    index_file: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,8 @@ class KaitaiFile:
 
 def files(spec: Spec, *, all_widths: bool = False) -> Iterator[KaitaiFile]:
     for stream in spec.streams.values():
+        if stream.index_file:  # its bytes mean nothing without the other file
+            continue
         block = spec.blocks[stream.block]
         scalars = plan.scalars_of(spec, stream.header, block.header, block.entry)
         for widths in islice(plan.combinations(spec, scalars), None if all_widths else 1):

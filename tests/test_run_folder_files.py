@@ -84,7 +84,6 @@ def test_loss_factors_are_counted_blocks(tmp_path: Path) -> None:
     rows = evstream.read_columns(path)
     assert {name: column.tolist() for name, column in rows.items()} == {
         "event_id": [1, 1, 7],
-        "factor_index": [1, 2, 1],
         "amplification_id": [3, 4, 5],
         "factor": [0.5, 0.25, 2.0],
     }
@@ -334,3 +333,25 @@ def test_parquet_of_summaries_keeps_its_columns(tmp_path: Path) -> None:
         out.write_event(1, [1], [[5.0]], exposure_values=[10.0])
     evstream.convert(tmp_path / "s.bin", tmp_path / "s.parquet")
     assert "event_id" in pq.read_schema(tmp_path / "s.parquet").names
+
+
+def test_runs_of_an_id_are_blocks_without_an_index(tmp_path: Path) -> None:
+    """As the field has loss factors in CSV: the rows of an event are those that follow one
+    another, over the ends of batches too."""
+    text, path, back = tmp_path / "a.csv", tmp_path / "lossfactors.bin", tmp_path / "b.csv"
+    rows = [(event, n, 0.5) for event in (3, 1, 2) for n in range(1, 60_000)] + [(3, 1, 2.0)]
+    lines = "".join(f"{event},{n},{factor}\n" for event, n, factor in rows)
+    text.write_text("event_id,amplification_id,factor\n" + lines)
+    evstream.convert(text, path, factor_options=0)
+    counts = [(event.event_id, len(event.factor)) for event in evstream.open(path)]
+    assert counts == [(3, 59_999), (1, 59_999), (2, 59_999), (3, 1)]
+    evstream.convert(path, back)
+    assert back.read_text() == text.read_text()
+    assert evstream.compare(path, path).equal
+
+
+def test_blocks_that_rows_merge_are_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "lossfactors.bin"
+    path.write_bytes(struct.pack("<iiiifiiif", 0, 7, 1, 5, 2.0, 7, 1, 6, 3.0))
+    with pytest.warns(evstream.errors.RowsWarning, match="1 block"):
+        assert evstream.read_columns(path)["event_id"].tolist() == [7, 7]

@@ -108,7 +108,7 @@ def variants(draft: Draft) -> Problems:
         if base.variant_of is not None or base is stream:
             yield draft.problem(f"{path}.variant_of", f"{base.name!r} is a variant itself")
         for one in (base, stream):
-            if not one.where and base.header is not None:
+            if not one.where and base.header is not None and not stream.index_file:
                 yield draft.problem(
                     f"streams.{one.name}", "no where; a stream with variants needs it"
                 )
@@ -150,6 +150,38 @@ def variant_values(draft: Draft) -> Problems:
         taken = first.setdefault((base.name, frozenset(stream.where)), stream.name)
         if taken != stream.name:
             yield draft.problem(path, f"these are the values of {taken!r} already")
+
+
+PLACES = ("offset", "size")
+SIZES = ("expanded_size", "original_size")
+
+
+def index_files(draft: Draft) -> Problems:
+    """An index file has the header of a block but the count, and where its entries are."""
+    spec = draft.spec
+    for stream in spec.streams.values():
+        block = spec.blocks.get(stream.block)
+        header = spec.records.get(block.header) if block is not None else None
+        for i, name in enumerate(stream.index_file):
+            path = f"streams.{stream.name}.index_file"
+            path = f"{path}[{i}]" if f"{path}[{i}]" in draft.places else path
+            yield from draft.unknown("streams", "stream", name, path)
+            index = spec.streams.get(name)
+            place = spec.blocks.get(index.block) if index is not None else None
+            record = spec.records.get(place.header) if place is not None else None
+            if index is None or place is None or record is None or header is None or block is None:
+                continue
+            if block.count is None:
+                yield draft.problem(path, "only for a stream whose blocks end by count")
+                continue
+            found = {field.name: field for field in record.fields}
+            ids = [field for field in header.fields if field.name != block.count]
+            legal = [*(field.name for field in ids), *PLACES]
+            names = [name for name in found if name not in SIZES]
+            same = all(found[f.name].type == f.type for f in ids if f.name in found)
+            if names != legal or not same or place.entry is not None or index.header is not None:
+                message = f"must be a list of {', '.join(legal)} (and {' or '.join(SIZES)})"
+                yield draft.problem(path, f"{name!r} {message}")
 
 
 def csv_columns(draft: Draft) -> Problems:

@@ -119,7 +119,7 @@ def block_entries(draft: Draft) -> Problems:
 
 
 def block_counts(draft: Draft) -> Problems:
-    """Without an index, rows would not show where one counted block ends and the next begins."""
+    """Counts, and the column that numbers what they count."""
     for block in draft.spec.blocks.values():
         if block.count is None:
             if block.index is not None:
@@ -129,9 +129,6 @@ def block_counts(draft: Draft) -> Problems:
         path = f"blocks.{block.name}.end.count"
         if block.entry is None or block.delimiter is not None:
             continue
-        if block.index is None:
-            message = "only for a block with an index, which numbers the entries that are counted"
-            yield draft.problem(path, message)
         if block.header not in draft.spec.records:
             continue
         fields = {field.name: field for field in draft.spec.records[block.header].fields}

@@ -88,3 +88,79 @@ def test_parquet_is_the_same_by_both_converters(name: str, tmp_path: Path) -> No
     assert (tmp_path / "back.bin").read_bytes() == ours.read_bytes()
     reference(f"parquettobin {name} -i ours.parquet -o theirs.bin", tmp_path, "f4")
     assert (tmp_path / "theirs.bin").read_bytes() == ours.read_bytes()
+
+
+def test_loss_factors_have_the_same_rows(tmp_path: Path) -> None:
+    ours = tmp_path / "lossfactors.bin"
+    packed = struct.pack("<iiiififiiif", 0, 1, 2, 3, 0.5, 4, 0.25, 7, 1, 5, 2.0)
+    ours.write_bytes(packed)
+    evstream.convert(ours, tmp_path / "ours.csv")
+    reference("bintocsv lossfactors -i lossfactors.bin -o theirs.csv", tmp_path, "f4")
+    title = (tmp_path / "theirs.csv").read_text().partition("\n")[0].strip()
+    assert title == (tmp_path / "ours.csv").read_text().partition("\n")[0]
+    assert numbers(tmp_path / "theirs.csv") == numbers(tmp_path / "ours.csv")
+    reference("csvtobin lossfactors -i ours.csv -o theirs.bin", tmp_path, "f4")
+    assert (tmp_path / "theirs.bin").read_bytes() == packed
+    back = tmp_path / "back.bin"
+    evstream.convert(tmp_path / "theirs.csv", back, stream="lossfactors", factor_options=0)
+    assert back.read_bytes() == packed
+
+
+FOOTPRINT = "event_id,areaperil_id,intensity_bin_id,probability\n" + "".join(
+    f"{event},{area},{bin},{0.25 + 0.5 * (bin - 1)}\n"
+    for event in (1, 4, 9)
+    for area in range(1, 40 * event)
+    for bin in (1, 2)
+)
+VULNERABILITY = "".join(
+    f"{function},{intensity},{damage},0.5\n"
+    for function in (1, 2, 7)
+    for intensity in (1, 2, 3)
+    for damage in (1, 2)
+)
+
+
+@pytest.mark.parametrize("flags", ["", "-n", "-d", "-d -n"])
+@pytest.mark.parametrize("end", ["", ".z"])
+def test_footprints_are_the_same(flags: str, end: str, tmp_path: Path) -> None:
+    """Bytes of both files by csvtobin and by evstream, and rows by bintocsv."""
+    (tmp_path / "a.csv").write_text(FOOTPRINT)
+    packed = "-z" if end else ""
+    names = f"theirs.bin{end}", f"theirs.idx{end}"
+    reference(
+        f"csvtobin footprint -m 3 -x {names[1]} {packed} {flags} -i a.csv -o {names[0]}",
+        tmp_path, "f4",
+    )  # fmt: skip
+    options = ("-n" not in flags) + 2 * ("-d" in flags)
+    evstream.convert(
+        tmp_path / "a.csv", tmp_path / f"footprint.bin{end}", no_of_intensity_bins=3,
+        footprint_options=options,
+    )  # fmt: skip
+    for name, kind in zip(names, ("bin", "idx"), strict=True):
+        assert (tmp_path / f"footprint.{kind}{end}").read_bytes() == (tmp_path / name).read_bytes()
+    evstream.convert(tmp_path / names[0], tmp_path / "ours.csv", stream="footprint")
+    reference(
+        f"bintocsv footprint -x {names[1]} {packed} -i {names[0]} -o theirs.csv", tmp_path, "f4"
+    )
+    assert numbers(tmp_path / "theirs.csv") == numbers(tmp_path / "ours.csv")
+    assert numbers(tmp_path / "a.csv") == numbers(tmp_path / "ours.csv")
+
+
+@pytest.mark.parametrize("kind", ["flat", "index", "zip", "conditional"])
+def test_vulnerability_functions_are_the_same(kind: str, tmp_path: Path) -> None:
+    is_conditional, end = kind == "conditional", ".z" if kind == "zip" else ""
+    axes = "source_damage_bin,damage_bin" if is_conditional else "intensity_bin_id,damage_bin_id"
+    (tmp_path / "a.csv").write_text(f"vulnerability_id,{axes},probability\n{VULNERABILITY}")
+    program = "conditionalvulnerability" if is_conditional else "vulnerability"
+    index = {"index": "-x theirs.idx", "zip": "-z -x theirs.idx.z"}.get(kind, "")
+    reference(f"csvtobin {program} -d 3 {index} -i a.csv -o theirs.bin{end}", tmp_path, "f4")
+    stream = program + ("_indexed" if index else "")
+    ours = tmp_path / f"ours.bin{end}"
+    evstream.convert(tmp_path / "a.csv", ours, stream=stream, no_of_damage_bins=3)
+    assert ours.read_bytes() == (tmp_path / f"theirs.bin{end}").read_bytes()
+    if index:
+        theirs = (tmp_path / f"theirs.idx{end}").read_bytes()
+        assert (tmp_path / f"ours.idx{end}").read_bytes() == theirs
+    evstream.convert(ours, tmp_path / "ours.csv", stream=program)
+    reference(f"bintocsv {program} {index} -i theirs.bin{end} -o theirs.csv", tmp_path, "f4")
+    assert numbers(tmp_path / "theirs.csv") == numbers(tmp_path / "ours.csv")

@@ -84,7 +84,9 @@ class Stream:
     `gaps` pairs block columns with entry columns: tables with the names in `csv` have 0 for the
     first where the second is 0.
     `files` are the usual names of files that hold it. `where` are the values of header fields that
-    show a file to be this one of the stream `variant_of` and its variants."""
+    show a file to be this one of the stream `variant_of` and its variants. `index_file` are the
+    streams that the file beside it may hold, whose records say where the entries of a block are.
+    """
 
     name: str
     doc: str
@@ -101,6 +103,7 @@ class Stream:
     files: tuple[str, ...] = ()
     variant_of: str | None = None
     where: tuple[tuple[str, int], ...] = ()
+    index_file: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from evstream.checking.in_parts import CheckedParts, StoppedError, parts_to_chec
 from evstream.checking.one_stream import Validation, broken_rules
 from evstream.checking.seal import Seal, Sealer
 from evstream.errors import EvstreamError
+from evstream.reading.indexed_blocks import refuse_placed
 from evstream.reading.stream import EventStream
 
 SEVERITIES = ("error",)
@@ -53,6 +54,7 @@ def seal_of(
         file, stream, widths=widths, strict=strict, timeout=timeout, format=format
     ) as opened:
         header, name = opened.header, opened.name
+    refuse_placed(header.format, header.stream, "a seal", name)
     sealer = Sealer(name, header)
     with EventStream(
         file, stream, widths=widths, strict=strict, timeout=timeout, format=format,

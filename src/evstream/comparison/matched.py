@@ -53,8 +53,8 @@ class Comparer:
         self._block_ids = [(i, name) for i, name, _ in columns if name in keys]
         self._block_values = [(i, name) for i, name, _ in columns if name not in keys]
         entry = list(header.entry_columns)
-        self._is_counted = header.block.index is not None
-        self._key = header.block.index or next(iter(entry), "")
+        self._is_counted = header.block.count is not None
+        self._key = (header.block.index or "entry") if self._is_counted else next(iter(entry), "")
         self._values = entry if self._is_counted else entry[1:]
         self._fills_zeros = options.zeros and not self._is_counted
 

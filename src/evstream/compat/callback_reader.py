@@ -33,6 +33,7 @@ from evstream.compat.event_reader import EventReader
 from evstream.compat.feed import Feed, learn
 from evstream.compat.known_stream import KNOWN, KnownStream
 from evstream.errors import ReaderError, StreamMismatchError, without_traceback
+from evstream.reading.indexed_blocks import JoinedSource, is_placed, open_blocks
 from evstream.reading.one_reader import OneReader
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourceLike
@@ -89,9 +90,9 @@ class CallbackReader(EventReader):
             name = self.header.stream if bare else None
             # Open all before any is read: one program may write them all, and open all first.
             for source in sources:
-                streams.append(Source(source, expand=False, timeout=self.timeout))
+                streams.append(self._opened(source, name))
             for source, stream in zip(sources, streams, strict=True):
-                if may_be_compressed(source, bare):
+                if may_be_compressed(source, bare) and not isinstance(stream, JoinedSource):
                     stream.expand()
                 header = read_header(
                     partial(read_fully, stream.readinto), stream.name, name,
@@ -104,6 +105,12 @@ class CallbackReader(EventReader):
         finally:
             for stream in streams:
                 stream.close()
+
+    def _opened(self, source: SourceLike, stream: str | None) -> Source:
+        header = self.header
+        if not is_placed(header.format, stream):
+            return Source(source, expand=False, timeout=self.timeout)
+        return open_blocks(source, header.format, str(stream), header.widths, strict=False)
 
     def read_streams(self, streams_in: Sequence[Any]) -> Iterator[int]:
         """See EventReader.read_streams; the streams must be of the type of this reader.

@@ -14,7 +14,7 @@ from evstream._support.format import Format
 from evstream._support.known_formats import find_format, stream_header_fields
 from evstream.conversion import partitions, several_files
 from evstream.conversion.formats import FORMATS, Options, Table, format_of, module_of
-from evstream.conversion.output import compressed
+from evstream.conversion.output import written
 from evstream.conversion.parallel import ahead
 from evstream.conversion.several_files import Streams, is_opened_here
 from evstream.conversion.stream_file import checked, copy
@@ -22,14 +22,16 @@ from evstream.conversion.table import complete_header, missing_fields
 from evstream.errors import EvstreamError, TableError
 from evstream.partition.part import Part
 from evstream.reading.dataset import sources_of
+from evstream.reading.indexed_blocks import JoinedSource, is_placed, laid_out, open_blocks
 from evstream.tables.batches import BATCH_ROWS, join_rows
 from evstream.tables.column_names import fill_gaps
 from evstream.tables.file_column import FILE
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourcesLike, TargetLike
+from evstream.transport.environment import strict_of
 from evstream.transport.range_file import is_url, shown
 from evstream.transport.same_file import refuse_same_file
-from evstream.transport.sink import Sink, SinkFile
+from evstream.transport.sink import Sink
 from evstream.transport.source import Source
 from evstream.transport.whole_folder import WholeFolder
 from evstream.wire.columns import Array
@@ -130,7 +132,8 @@ def convert(
     sort = flag("sort", sort)
     if not is_several and "bin" in (input_format, output_format):
         typed = source if input_format == "bin" else target
-        _, name = find_format(options.format, options.stream, typed)
+        known, name = find_format(options.format, options.stream, typed)
+        name = laid_out(known, name, source) if input_format == "bin" else name
         options = dataclasses.replace(options, stream=name)
     _refuse_idle(options, output_format)
     is_forced = flag("force", force)
@@ -156,6 +159,9 @@ def convert(
         storage = options.storage_options
         if is_several:
             opened = Streams(sources, options)
+        elif input_format == "bin" and is_placed(known, options.stream):
+            strict, name = strict_of(options.strict), str(options.stream)
+            opened = open_blocks(source, known, name, options.widths, strict=strict)
         else:
             expand = _expands(source, input_format, options)
             opened = Source(source, expand=expand, timeout=options.timeout, storage_options=storage)
@@ -167,7 +173,8 @@ def convert(
             sink = Sink(target, durable=options.durable, storage_options=storage)
             stack.enter_context(sink)
         if input_format == output_format == "bin" and not sort and not is_several:
-            with compressed(SinkFile(sink), target) as out:
+            header = opened.header if isinstance(opened, JoinedSource) else None
+            with written(sink, target, header, options) as out:
                 copy(opened, out, options, progress)
             return
         table = (
@@ -189,7 +196,8 @@ def convert(
         if keys is not None:
             partitions.write(table, folder, keys, options)
             return
-        with compressed(SinkFile(sink), target) as out:
+        header = table.header if output_format == "bin" else None
+        with written(sink, target, header, options) as out:
             module_of(output_format).write(table, out, options)
         if infers and output_format == "bin":
             name, option = table.header.samples_field, _option(table.header.samples_field)

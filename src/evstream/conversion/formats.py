@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 from evstream.conversion.table import Options, Table
+from evstream.reading.indexed_blocks import PACKED
 from evstream.transport.compression import SUFFIXES
 
 FORMATS = {
@@ -30,6 +31,8 @@ def format_of(name: str) -> tuple[str, str | None]:
     Raises ValueError for an extension that says nothing.
     """
     stem, extension = os.path.splitext(name)
+    if extension.lower() == PACKED:
+        stem, extension = os.path.splitext(stem)
     compression = SUFFIXES.get(extension[1:].lower())
     if compression is not None:
         extension = os.path.splitext(stem)[1]

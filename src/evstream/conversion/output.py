@@ -14,10 +14,27 @@ from evstream.transport.range_file import shown
 from evstream.transport.sink import Sink, SinkFile
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
+from evstream.writing.placed_blocks import placed_target
 
 
 @contextmanager
-def compressed(file: SinkFile, target: TargetLike) -> Generator[Any]:
+def written(
+    sink: Sink, target: TargetLike, header: StreamHeader | None, options: Options
+) -> Generator[Any]:
+    """A file that is written to a sink; with the `header` of a stream whose blocks another file
+    places, both, which appear together."""
+    file = SinkFile(sink)
+    placed = None if header is None else placed_target(file.write, header, target)
+    if placed is None:
+        with _compressed(file, target) as out:
+            yield out
+        return
+    yield placed
+    sink.commit_with(placed.staged(durable=options.durable))
+
+
+@contextmanager
+def _compressed(file: SinkFile, target: TargetLike) -> Generator[Any]:
     """The file, compressed as the name of the target says."""
     kind = compression_by_name(target)
     if kind is None:
@@ -46,5 +63,5 @@ def write_rows(
         to = format_of(shown(str(target)))[0] if is_named else "csv"
     with Sink(target, durable=options.durable, storage_options=options.storage_options) as sink:
         table = Table(header, batches, sink.name, carried=True)
-        with compressed(SinkFile(sink), target) as out:
+        with written(sink, target, header if to == "bin" else None, options) as out:
             module_of(to).write(table, out, options)

@@ -162,5 +162,7 @@ _OF_ORDER = ("contiguous", "unique_in_event", "not_falling", "samples_ascend")
 class _Nowhere:
     """A target that keeps nothing."""
 
+    takes_blocks = True
+
     def write(self, data: Any) -> int:
         return len(data)

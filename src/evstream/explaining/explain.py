@@ -29,6 +29,7 @@ from evstream.errors import (
 )
 from evstream.explaining import html, text
 from evstream.explaining.records import Gap, Line, block_lines, header_lines, raw_lines
+from evstream.reading.indexed_blocks import refuse_placed
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.file_objects import read_fully
@@ -170,7 +171,13 @@ def _twice(source: SourceLike, timeout: float | None) -> Iterator[Any]:
 
 
 def _stream(opened: Any, options: Mapping[str, Any], tap: Any = None) -> EventStream:
-    return EventStream(opened(), tap=tap, warn=False, **options)
+    stream = EventStream(opened(), tap=tap, warn=False, **options)
+    try:
+        refuse_placed(stream.header.format, stream.header.stream, "the bytes", stream.name)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
 
 
 def _first_finding(opened: Any, options: Mapping[str, Any]) -> int:

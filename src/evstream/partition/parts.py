@@ -24,11 +24,12 @@ from evstream.partition.part import BLOCKS, EVENTS, Part
 from evstream.reading.dataset import is_several, sources_of
 from evstream.reading.first_bytes import OPENING, refuse_content
 from evstream.reading.ids import Ids, ids_of
+from evstream.reading.indexed_blocks import laid_out, refuse_placed
 from evstream.reading.record_variants import FIRST, fitting_variant, has_variants
 from evstream.transport.compression import compression_by_name, may_be_compressed
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.file_objects import read_fully
-from evstream.transport.range_file import FileFacts, is_url, local_facts, local_path
+from evstream.transport.range_file import FileFacts, is_url, local_facts, local_path, shown
 from evstream.transport.source import Source
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
@@ -223,6 +224,8 @@ def _header(
     """The stream header of a file; and the file, or in place of a pipe what can still be read."""
     guessed = formats_beside(format) if stream is None else ()
     format, stream = find_format(format, stream, source)
+    stream = laid_out(format, stream, source)
+    refuse_placed(format, stream, "parts", shown(str(source)))
     bare = stream is not None and format.stream(stream).type_word is None
     expands = may_be_compressed(source, bare)
     opened = Source(source, expand=expands, storage_options=storage_options)

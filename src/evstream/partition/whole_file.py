@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from evstream._support.format import Format
+from evstream._support.known_formats import find_format
 from evstream.errors import EvstreamError, TruncatedStreamError
 from evstream.partition.cuts import self_splitting
 from evstream.partition.part import Part
@@ -20,6 +21,7 @@ from evstream.partition.parts import Parts, parts
 from evstream.partition.threads import in_order
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.dataset import is_several, sources_of
+from evstream.reading.indexed_blocks import is_placed, laid_out
 from evstream.reading.section import Section
 from evstream.reading.stream import EventStream
 from evstream.reading.stream_end import report_unclosed
@@ -76,11 +78,19 @@ def large_parts(
     if isinstance(source, Parts):
         return None
     paths = sources_of(source) if is_several(source) else [source]
+    if any(_is_placed(path, stream, format) for path in paths):
+        return None
     if not all(map(_is_plain_file, paths)) or sum(map(os.path.getsize, paths)) < SMALL:
         return None
     planned = parts(paths, PART, stream=stream, widths=widths, format=format, index=index)
     can_cut = len(planned) > 1 or self_splitting(planned.header)
     return planned if can_cut else None
+
+
+def _is_placed(path: Any, stream: str | None, format: Format | None) -> bool:
+    """Whether another file places the blocks of a file."""
+    known, name = find_format(format, stream, path)
+    return is_placed(known, laid_out(known, name, path))
 
 
 def _is_plain_file(path: Any) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from evstream._support.format import Format
 from evstream.errors import StreamHeaderError, TruncatedStreamError
 from evstream.reading.block_tracker import BlockTracker
+from evstream.reading.indexed_blocks import refuse_placed
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
 
@@ -113,4 +114,6 @@ class Follower:
             piece, rest = rest[:size], rest[size:]
             return piece
 
-        return read_header(read, self._source, self._stream, self._widths, self._format)
+        header = read_header(read, self._source, self._stream, self._widths, self._format)
+        refuse_placed(header.format, header.stream, "the bytes", self._source)
+        return header

@@ -30,6 +30,13 @@ from evstream.reading.assembler import EventAssembler
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.decoder import Decoder
 from evstream.reading.first_bytes import LOOKED_AT, refuse_content
+from evstream.reading.indexed_blocks import (
+    JoinedSource,
+    is_placed,
+    laid_out,
+    open_blocks,
+    refuse_placed,
+)
 from evstream.reading.one_reader import OneReader, started
 from evstream.reading.record_variants import has_variants, variant_in
 from evstream.reading.row_decoder import RowDecoder, RowOutput
@@ -101,7 +108,12 @@ class EventStream:
         self.strict, self.warns, self.verify = strict_of(strict), warn, verify
         if isinstance(source, Sectioned):
             source = source.open_section(timeout)
-        elif not isinstance(source, Source):
+        elif isinstance(source, Source):
+            if not isinstance(source, JoinedSource):
+                refuse_placed(format, stream, "one file", source.name)
+        elif is_placed(format, stream := laid_out(format, stream, source)):
+            source = open_blocks(source, format, str(stream), widths, strict=self.strict)
+        else:
             expand = may_be_compressed(source, bare)
             source = Source(source, expand=expand, timeout=timeout, storage_options=storage_options)
         self._source: Source | Section = source

@@ -25,7 +25,7 @@ class UnshownBlocks:
 
     def __init__(self, header: StreamHeader) -> None:
         self._has_entries = header.block.entry is not None
-        self._is_counted = header.block.index is not None
+        self._is_numbered = header.block.index is not None
         columns = header.block_columns
         self._keys = [i for i, name in enumerate(columns) if name in header.key_columns]
         self._key_fields = [f"{name}_" for name in header.key_columns]
@@ -83,7 +83,7 @@ class UnshownBlocks:
         if self._empty:
             verb = "has" if self._empty == 1 else "have"
             found.append(f"{counted(self._empty, 'block')} without entries, which {verb} no row")
-        if self._merged and not self._is_counted:
+        if self._merged and not self._is_numbered:
             blocks = counted(self._merged, "block")
             found.append(f"{blocks} that rows cannot distinguish from the one before")
         if found:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from evstream.errors import WriteError
-from evstream.wire.columns import Array
+from evstream.wire.columns import Array, differ
 from evstream.wire.header import StreamHeader
 from evstream.writing.writer import Writer
 
@@ -51,7 +51,7 @@ def whole_blocks(
     """
     index = header.block.index
     if index is None:
-        yield from batches
+        yield from batches if header.block.count is None else _whole_runs(header, batches)
         return
     waiting: list[dict[str, Array]] = []
     for rows in batches:
@@ -68,6 +68,34 @@ def whole_blocks(
             waiting = []
         if end < len(rows[index]):
             waiting.append({name: column[end:] for name, column in rows.items()})
+    if waiting:
+        yield join_rows(waiting)
+
+
+def _whole_runs(
+    header: StreamHeader, batches: Iterable[dict[str, Array]]
+) -> Iterator[dict[str, Array]]:
+    """The same rows, divided where an id changes: rows that follow one another with the same ids
+    are a block."""
+    keys = list(header.key_columns)
+    waiting: list[dict[str, Array]] = []
+    for batch in batches:
+        rows, count = batch, len(batch[keys[0]])
+        if not count:
+            continue
+        starts = np.zeros(count, bool)
+        starts[0] = waiting and any(differ(waiting[-1][k][-1], rows[k][0]) for k in keys)
+        for key in keys:
+            starts[1:] |= differ(rows[key][1:], rows[key][:-1])
+        found = np.flatnonzero(starts)
+        if len(found):
+            end = int(found[-1])
+            whole = join_rows([*waiting, {name: column[:end] for name, column in rows.items()}])
+            if len(whole[keys[0]]):
+                yield whole
+            waiting = []
+            rows = {name: column[end:] for name, column in rows.items()}
+        waiting.append(rows)
     if waiting:
         yield join_rows(waiting)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from evstream._support.arguments import checked_path, described, one_line
 from evstream.checking.seal import Sealer, refuse_irregular, seal_path
-from evstream.errors import warn
+from evstream.errors import EvstreamError, warn
 from evstream.indexing.builder import IndexBuilder
 from evstream.indexing.files import index_path, refuse_irregular_target
 from evstream.transport.compression import compression_by_name, compressor
@@ -26,6 +26,7 @@ from evstream.transport.same_file import is_same_place
 from evstream.transport.sink import Sink, SinkFile
 from evstream.wire.header import StreamHeader
 from evstream.wire.stream_edge import Edge, give_up
+from evstream.writing.placed_blocks import placed_target
 
 BUFFER = 1 << 18
 """Bytes collected before they are written."""
@@ -73,8 +74,17 @@ class Outlet:
             self._file: Any = self._sink
             if kind is not None:
                 self._file = compressor(kind, SinkFile(self._sink))
+            self._placed = placed_target(self._sink.write, header, target)
+            if self._placed is not None:
+                self._file = self._placed
+                if self._seal or self._index:
+                    kind_of = "seal" if self._seal else "index"
+                    raise EvstreamError(
+                        f"a {kind_of} of a {header.stream} file, whose blocks another file places",
+                        source=self._sink.name,
+                    )
             self._edge = Edge(self._file.write, header, ends_records=True)
-            self._is_plain = kind is None
+            self._is_plain = kind is None and self._placed is None
             self._sealer = Sealer(self._sink.name, header) if self._seal else None
             self._indexer = IndexBuilder(self._sink.name, header) if self._index else None
             self._followers = [f for f in (self._sealer, self._indexer) if f is not None]
@@ -170,6 +180,8 @@ class Outlet:
     def _beside(self) -> Iterator[Sink]:
         """The files next to the stream, which appear with it."""
         how: Any = {"durable": self._durable, "storage_options": self._storage_options}
+        if self._placed is not None:
+            yield self._placed.staged(**how)
         if self._sealer is not None:
             yield self._sealer.finish().staged(self._seal, **how)
         if self._indexer is not None:
