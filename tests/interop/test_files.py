@@ -139,10 +139,11 @@ def test_footprints_are_the_same(flags: str, end: str, tmp_path: Path) -> None:
     for name, kind in zip(names, ("bin", "idx"), strict=True):
         assert (tmp_path / f"footprint.{kind}{end}").read_bytes() == (tmp_path / name).read_bytes()
     evstream.convert(tmp_path / names[0], tmp_path / "ours.csv", stream="footprint")
-    reference(
-        f"bintocsv footprint -x {names[1]} {packed} -i {names[0]} -o theirs.csv", tmp_path, "f4"
-    )
-    assert numbers(tmp_path / "theirs.csv") == numbers(tmp_path / "ours.csv")
+    if packed or "-d" not in flags:  # bintocsv reads original sizes of compressed files alone
+        reference(
+            f"bintocsv footprint -x {names[1]} {packed} -i {names[0]} -o theirs.csv", tmp_path, "f4"
+        )
+        assert numbers(tmp_path / "theirs.csv") == numbers(tmp_path / "ours.csv")
     assert numbers(tmp_path / "a.csv") == numbers(tmp_path / "ours.csv")
 
 

@@ -90,7 +90,7 @@ class CallbackReader(EventReader):
             name = self.header.stream if bare else None
             # Open all before any is read: one program may write them all, and open all first.
             for source in sources:
-                streams.append(self._opened(source, name))
+                streams.append(self._source_of(source, name))
             for source, stream in zip(sources, streams, strict=True):
                 if may_be_compressed(source, bare) and not isinstance(stream, JoinedSource):
                     stream.expand()
@@ -106,7 +106,7 @@ class CallbackReader(EventReader):
             for stream in streams:
                 stream.close()
 
-    def _opened(self, source: SourceLike, stream: str | None) -> Source:
+    def _source_of(self, source: SourceLike, stream: str | None) -> Source:
         header = self.header
         if not is_placed(header.format, stream):
             return Source(source, expand=False, timeout=self.timeout)
