@@ -10,7 +10,7 @@ from evstream.checking.in_parts import CheckedParts, StoppedError, parts_to_chec
 from evstream.checking.one_stream import Validation, broken_rules
 from evstream.checking.seal import Seal, Sealer
 from evstream.errors import EvstreamError
-from evstream.reading.indexed_blocks import refuse_placed
+from evstream.reading.index_files import refuse_placed
 from evstream.reading.stream import EventStream
 
 SEVERITIES = ("error",)

@@ -33,7 +33,8 @@ from evstream.compat.event_reader import EventReader
 from evstream.compat.feed import Feed, learn
 from evstream.compat.known_stream import KNOWN, KnownStream
 from evstream.errors import ReaderError, StreamMismatchError, without_traceback
-from evstream.reading.indexed_blocks import JoinedSource, is_placed, open_blocks
+from evstream.reading.index_files import is_placed
+from evstream.reading.indexed_blocks import JoinedSource, open_blocks
 from evstream.reading.one_reader import OneReader
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourceLike

@@ -22,7 +22,8 @@ from evstream.conversion.table import complete_header, missing_fields
 from evstream.errors import EvstreamError, TableError
 from evstream.partition.part import Part
 from evstream.reading.dataset import sources_of
-from evstream.reading.indexed_blocks import JoinedSource, is_placed, laid_out, open_blocks
+from evstream.reading.index_files import is_placed, laid_out
+from evstream.reading.indexed_blocks import JoinedSource, open_blocks
 from evstream.tables.batches import BATCH_ROWS, join_rows
 from evstream.tables.column_names import fill_gaps
 from evstream.tables.file_column import FILE

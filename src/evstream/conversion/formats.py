@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 from evstream.conversion.table import Options, Table
-from evstream.reading.indexed_blocks import PACKED
+from evstream.reading.index_files import PACKED
 from evstream.transport.compression import SUFFIXES
 
 FORMATS = {

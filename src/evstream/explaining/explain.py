@@ -29,7 +29,7 @@ from evstream.errors import (
 )
 from evstream.explaining import html, text
 from evstream.explaining.records import Gap, Line, block_lines, header_lines, raw_lines
-from evstream.reading.indexed_blocks import refuse_placed
+from evstream.reading.index_files import refuse_placed
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.file_objects import read_fully

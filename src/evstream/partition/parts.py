@@ -24,7 +24,7 @@ from evstream.partition.part import BLOCKS, EVENTS, Part
 from evstream.reading.dataset import is_several, sources_of
 from evstream.reading.first_bytes import OPENING, refuse_content
 from evstream.reading.ids import Ids, ids_of
-from evstream.reading.indexed_blocks import laid_out, refuse_placed
+from evstream.reading.index_files import laid_out, refuse_placed
 from evstream.reading.record_variants import FIRST, fitting_variant, has_variants
 from evstream.transport.compression import compression_by_name, may_be_compressed
 from evstream.transport.endpoints import SourcesLike

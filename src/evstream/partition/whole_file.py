@@ -21,7 +21,7 @@ from evstream.partition.parts import Parts, parts
 from evstream.partition.threads import in_order
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.dataset import is_several, sources_of
-from evstream.reading.indexed_blocks import is_placed, laid_out
+from evstream.reading.index_files import is_placed, laid_out
 from evstream.reading.section import Section
 from evstream.reading.stream import EventStream
 from evstream.reading.stream_end import report_unclosed

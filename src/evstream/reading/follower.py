@@ -14,7 +14,7 @@ import numpy as np
 from evstream._support.format import Format
 from evstream.errors import StreamHeaderError, TruncatedStreamError
 from evstream.reading.block_tracker import BlockTracker
-from evstream.reading.indexed_blocks import refuse_placed
+from evstream.reading.index_files import refuse_placed
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
 

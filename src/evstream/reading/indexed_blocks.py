@@ -30,16 +30,20 @@ from evstream.errors import (
     plain_id,
     warn,
 )
-from evstream.transport.range_file import is_url, local_path, shown
+from evstream.reading.index_files import (
+    index_file_of,
+    is_packed_name,
+    is_path,
+    is_placed,
+    laid_out,
+    refuse_placed,
+)
+from evstream.transport.compression import may_be_compressed
+from evstream.transport.range_file import shown
 from evstream.transport.source import Source
 from evstream.wire.columns import Array, ids_at
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
-
-INDEX = ".idx"
-_ENDS = (".bin", ".bin.z")
-PACKED = ".z"
-"""End of the name of a file whose blocks are compressed."""
 
 EXPANDED_SIZE = "expanded_size"
 ORIGINAL_SIZE = "original_size"
@@ -48,31 +52,6 @@ there is none."""
 
 _ZLIB = 0x78
 """The first byte of what zlib compresses."""
-
-
-def index_file_of(path: Any) -> str:
-    """The index file beside a file: footprint.idx beside footprint.bin, and footprint.idx.z beside
-    footprint.bin.z."""
-    name = str(os.fspath(path))
-    for end in reversed(_ENDS):
-        if name.lower().endswith(end):
-            return name[: -len(end)] + INDEX + name[len(name) - len(end) + len(".bin") :]
-    return name + INDEX
-
-
-def is_packed_name(path: Any) -> bool:
-    """Whether a name says that the blocks of a file are compressed."""
-    return str(os.fspath(path)).lower().endswith(PACKED)
-
-
-def laid_out(format: Format, stream: str | None, source: Any) -> str | None:
-    """The type of a file, where an index file beside it makes it another variant of its stream."""
-    if stream is None or format.stream(stream).index_file:
-        return stream
-    for variant in format.variants(stream)[1:]:
-        if variant.index_file and is_path(source) and os.path.exists(index_file_of(source)):
-            return variant.name
-    return stream
 
 
 def open_blocks(
@@ -100,24 +79,28 @@ def open_blocks(
     return JoinedSource(_Blocks(source, header, strict), header)
 
 
-def is_placed(format: Format, stream: str | None) -> bool:
-    """Whether files of this type have an index file beside them."""
-    return stream is not None and bool(format.stream(stream).index_file)
-
-
-def refuse_placed(format: Format, stream: str | None, what: str, source: str) -> None:
-    """Raise EvstreamError for what is done with the bytes of one file alone."""
+def open_source(
+    source: Any,
+    format: Format,
+    stream: str | None,
+    *,
+    widths: Mapping[str, str] | None = None,
+    strict: bool,
+    timeout: float | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[Source, str | None]:
+    """The bytes of a stream, of one file or two, and its type, which a file beside it may say."""
+    if isinstance(source, Source):
+        if not isinstance(source, JoinedSource):
+            refuse_placed(format, stream, "one file", source.name)
+        return source, stream
+    stream = laid_out(format, stream, source)
     if is_placed(format, stream):
-        raise EvstreamError(
-            f"{what} of a {stream} file, whose blocks another file places", source=source,
-            expected="a file that is whole by itself",
-        )  # fmt: skip
-
-
-def is_path(source: Any) -> bool:
-    """Whether a source or target is a file of this machine, and can have one beside it."""
-    is_named = isinstance(source, (str, os.PathLike)) and source != "-"
-    return is_named and not is_url(local_path(source))
+        return open_blocks(source, format, str(stream), widths, strict=strict), stream
+    bare = stream is not None and format.stream(stream).type_word is None
+    expand = may_be_compressed(source, bare)
+    opened = Source(source, expand=expand, timeout=timeout, storage_options=storage_options)
+    return opened, stream
 
 
 class JoinedSource(Source):

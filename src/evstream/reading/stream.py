@@ -30,13 +30,7 @@ from evstream.reading.assembler import EventAssembler
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.decoder import Decoder
 from evstream.reading.first_bytes import LOOKED_AT, refuse_content
-from evstream.reading.indexed_blocks import (
-    JoinedSource,
-    is_placed,
-    laid_out,
-    open_blocks,
-    refuse_placed,
-)
+from evstream.reading.indexed_blocks import open_source
 from evstream.reading.one_reader import OneReader, started
 from evstream.reading.record_variants import has_variants, variant_in
 from evstream.reading.row_decoder import RowDecoder, RowOutput
@@ -44,7 +38,6 @@ from evstream.reading.section import Section, Sectioned, judge_end, refuse_other
 from evstream.reading.stream_end import report_unclosed
 from evstream.reading.width_trial import WidthTrial
 from evstream.reading.window import SMALLEST, Window
-from evstream.transport.compression import may_be_compressed
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.environment import strict_of
 from evstream.transport.source import CHUNK, Source
@@ -104,18 +97,14 @@ class EventStream:
             header = part.header
             stream, widths, format = header.stream, header.widths, header.format
             named = header.named
-        bare = stream is not None and format.stream(stream).type_word is None
         self.strict, self.warns, self.verify = strict_of(strict), warn, verify
         if isinstance(source, Sectioned):
             source = source.open_section(timeout)
-        elif isinstance(source, Source):
-            if not isinstance(source, JoinedSource):
-                refuse_placed(format, stream, "one file", source.name)
-        elif is_placed(format, stream := laid_out(format, stream, source)):
-            source = open_blocks(source, format, str(stream), widths, strict=self.strict)
         else:
-            expand = may_be_compressed(source, bare)
-            source = Source(source, expand=expand, timeout=timeout, storage_options=storage_options)
+            source, stream = open_source(
+                source, format, stream, widths=widths, strict=self.strict, timeout=timeout,
+                storage_options=storage_options,
+            )  # fmt: skip
         self._source: Source | Section = source
         self.name = self._source.name
         try:

@@ -14,15 +14,8 @@ from typing import Any
 import numpy as np
 
 from evstream.errors import EvstreamError
-from evstream.reading.indexed_blocks import (
-    EXPANDED_SIZE,
-    ORIGINAL_SIZE,
-    index_file_of,
-    is_packed_name,
-    is_path,
-    is_placed,
-    laid_out,
-)
+from evstream.reading.index_files import index_file_of, is_packed_name, is_path, is_placed, laid_out
+from evstream.reading.indexed_blocks import EXPANDED_SIZE, ORIGINAL_SIZE
 from evstream.transport.compression import compression_by_name
 from evstream.transport.sink import Sink, staged
 from evstream.wire.header import StreamHeader
