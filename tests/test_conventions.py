@@ -125,6 +125,10 @@ ROOMS_OF_OASIS = (
 )
 
 
+WORDS_OF_THE_LANGUAGE = {"expanded_size", "original_size"}
+"""Fields that spec/README.md gives a meaning in the list of an index file."""
+
+
 def oasis_words() -> set[str]:
     """Names in evstream's own specs that cannot be words of something else."""
     words: set[str | None] = set()
@@ -134,7 +138,8 @@ def oasis_words() -> set[str]:
         for stream in known.streams.values():
             words |= {stream.name, *stream.aliases, *(title for _, title in stream.csv)}
         words |= known.special_parameters.keys() | known.blocks.keys() | known.scalars.keys()
-    return {word for word in words if word and ("_" in word or word != word.lower())}
+    own = {word for word in words if word and ("_" in word or word != word.lower())}
+    return own - WORDS_OF_THE_LANGUAGE
 
 
 def test_the_runtime_knows_no_word_of_a_format():
