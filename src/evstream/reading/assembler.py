@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from evstream.wire.columns import Array, Chunk, Columns, differ, plain, run_starts
-from evstream.wire.event import Event
+from evstream.wire.event import Event, events_between
 from evstream.wire.header import StreamHeader
 
 
@@ -63,7 +63,7 @@ class EventAssembler:
             edges = edges[1:]
         self._parts.append(_Part(columns, edges[-2], edges[-1], continues))
         # One event at a time: a list of events would keep the garbage collector busy.
-        return chain(spanning, self._event_class.between(self._header, columns, edges[:-1]))
+        return chain(spanning, events_between(self._event_class, self._header, columns, edges[:-1]))
 
     def finish(self) -> Iterator[Event]:
         """The last event, at the end of the stream."""

@@ -51,20 +51,6 @@ class Event:
         self._first = first
         self._last = last
 
-    @classmethod
-    def between(cls, header: StreamHeader, columns: Columns, edges: list[int]) -> Iterator[Event]:
-        """The events between each edge and the next, in blocks of `columns`. A call of `__init__`
-        would cost as much as all the rest of a small event."""
-        make, first = cls.__new__, edges[0]
-        for last in edges[1:]:
-            event = make(cls)
-            event.header = header
-            event.columns = columns
-            event._first = first
-            event._last = last
-            yield event
-            first = last
-
     if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
@@ -120,6 +106,22 @@ class Event:
         with several values per sidx.
         """
         return Dense(*densify(self.header, self.own_columns()))
+
+
+def events_between(
+    kind: type[Event], header: StreamHeader, columns: Columns, edges: list[int]
+) -> Iterator[Event]:
+    """The events, of the class of their block, between each edge and the next, in blocks of
+    `columns`. A call of `__init__` would cost as much as all the rest of a small event."""
+    make, first = kind.__new__, edges[0]
+    for last in edges[1:]:
+        event = make(kind)
+        event.header = header
+        event.columns = columns
+        event._first = first
+        event._last = last
+        yield event
+        first = last
 
 
 def no_matrix(header: StreamHeader) -> str | None:
