@@ -406,6 +406,7 @@ def test_the_c_header_takes_words_of_c_and_extreme_numbers(tmp_path):
     def change(spec: str) -> str:
         for old, new in (
             ("name: exposure_value, type", "name: register, type"),
+            ("gaps: {exposure_value: loss}", "gaps: {register: loss}"),
             ("[loss, exposure_value, prob_to", "[loss, register, prob_to"),
             ("field: [loss, exposure_value]", "field: [loss, register]"),
             ("exposure_value: ImpactedExposure", "register: ImpactedExposure"),
