@@ -122,9 +122,7 @@ def _words(text: str) -> frozenset[str]:
 
 # Names that a column can't have. The attributes of an event (see evstream.event), and the
 # decorator that makes one:
-EVENT_NAMES = _words(
-    "columns event_key header offsets own_columns property to_dense to_rows"
-)
+EVENT_NAMES = _words("columns event_key header offsets own_columns property to_dense to_rows")
 # Modules that are generated next to those of the blocks:
 MODULE_NAMES = _words("events layout records")
 # Arguments of `Writer.write_event`, which takes columns by name, and of `evstream.create` and
