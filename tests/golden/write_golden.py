@@ -8,6 +8,8 @@ its bytes means. manifest.json holds what a reader has to find. Both come from t
 that wrote the bytes, never from decoding them, and nothing here is shared with evstream
 or with tests/oracle.py: three hands have to agree.
 
+The files of a run folder that are not streams are in run_folder.py.
+
 The first half of this file is the encoder, the second half the files.
 """
 
@@ -22,6 +24,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+
+import run_folder
 
 HERE = Path(__file__).parent
 
@@ -906,18 +910,19 @@ def outputs() -> dict[str, bytes]:
         contents[f"{golden.name}.txt"] = golden.text().encode()
         entries.append(golden.manifest_entry())
     contents["manifest.json"] = manifest_text(entries).encode()
-    return contents
+    return contents | run_folder.outputs()
 
 
 def differing(contents: dict[str, bytes]) -> list[str]:
     """Names of files that are missing, differ, or that nothing here writes."""
-    stray = [path.name for path in HERE.glob("*.bin") if path.name not in contents]
+    found = [*HERE.glob("*.bin"), *HERE.glob(f"{run_folder.FOLDER}/*/*")]
+    stray = {path.relative_to(HERE).as_posix() for path in found} - contents.keys()
     changed = [
         name
         for name, content in contents.items()
         if not (HERE / name).is_file() or (HERE / name).read_bytes() != content
     ]
-    return sorted(changed + stray)
+    return sorted([*changed, *stray])
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -930,6 +935,7 @@ def main(arguments: Sequence[str]) -> int:
         if check or name not in contents:
             print(f"differs: {name}", file=sys.stderr)
         else:
+            (HERE / name).parent.mkdir(parents=True, exist_ok=True)
             (HERE / name).write_bytes(contents[name])
             print(f"wrote {name}")
     return 1 if differing(contents) else 0
