@@ -67,12 +67,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def streams_of(format: Format) -> list[tuple[Format, str]]:
-    """The stream types of a format, and of those beside it the types that have kernels."""
+    """The stream types of a format, and of those beside it the types that have kernels and stand
+    in one file."""
     return [
         (known, stream)
         for known in formats_beside(format)
         for stream, spec in known.streams.items()
-        if known is format or known.blocks[spec.block].entry is not None
+        if known is format or (known.blocks[spec.block].entry is not None and not spec.index_file)
     ]
 
 
