@@ -72,12 +72,12 @@ class Comparer:
                 values = (np.array([value], object) for value in (one[name], other[name]))
                 self._add("header", name, lambda _: {}, _FIRST, *values)
 
-    def same(self, events: int, columns: Columns) -> None:
-        """Count events that are the same in both streams."""
+    def same(self, events: int, items: int, records: int) -> None:
+        """Count events that are the same in both streams, their items and records."""
         counts = self.report.counts
         counts["event"].compared += events
-        counts["item"].compared += len(columns.block[0])
-        counts["record"].compared += int(columns.offsets[-1])
+        counts["item"].compared += items
+        counts["record"].compared += records
 
     def only_event(self, in_b: bool, event: Columns) -> None:
         self._count_only("event", in_b, 1)

@@ -12,12 +12,14 @@ import numpy as np
 
 from evstream._support.arguments import flag, function, real_number, whole_number
 from evstream._support.format import Format
+from evstream.comparison.common import Common, same_bits
 from evstream.comparison.matched import Comparer
 from evstream.comparison.report import Comparison, Options
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
-from evstream.wire.columns import Array, Columns, differ, plain, run_starts
+from evstream.wire.columns import Array, Chunk, Columns, cut, differ, plain, run_starts
+from evstream.wire.header import StreamHeader
 
 LOOK_AHEAD_EVENTS = 1000
 LOOK_AHEAD_BYTES = 1 << 26
@@ -84,7 +86,9 @@ def compare(
         comparer = Comparer(report, one.header, options)
         comparer.headers(one.header, other.header)
         if one.header.stream == other.header.stream:
-            _match_events(_Side(one, progress), _Side(other, None), comparer)
+            common = Common(one, other, comparer, progress)
+            a_side = _Side(one, common.a, common, progress)
+            _match_events(a_side, _Side(other, common.b, common, None), comparer)
         else:
             report.notes.append("the streams are of different types, so nothing else is compared")
     for name, side in (("A", one), ("B", other)):
@@ -104,16 +108,23 @@ class _Side:
         ascending: whether each event id so far is above the one before.
     """
 
-    def __init__(self, stream: EventStream, progress: Callable[[int], object] | None) -> None:
+    def __init__(
+        self,
+        stream: EventStream,
+        chunks: Iterator[Chunk],
+        common: Common,
+        progress: Callable[[int], object] | None,
+    ) -> None:
         self._stream, self._progress = stream, progress
-        self._stretches = _whole_events(stream)
+        self._stretches = _whole_events(stream.header, chunks)
         self._columns: Columns
         self._edges: Array = np.zeros(1, np.int64)
         self._at = self._waiting_bytes = 0
-        self._last: Any = None
+        self._last: Any = common.last
         self.head: Any = None
-        self.position = self.reached = self.waiting_events = 0
-        self.ascending = True
+        self.position = self.reached = common.events
+        self.waiting_events = 0
+        self.ascending = common.ascending
         self.waiting: dict[Any, deque[tuple[int, Columns]]] = {}
 
     @property
@@ -149,7 +160,7 @@ class _Side:
 
     def peek(self, count: int) -> Columns:
         """The next events, which must be at hand, as one."""
-        return _cut(self._columns, self._edges[self._at], self._edges[self._at + count])
+        return cut(self._columns, self._edges[self._at], self._edges[self._at + count])
 
     def advance(self, count: int) -> None:
         self._at += count
@@ -233,13 +244,13 @@ def _compare_in_step(a: _Side, b: _Side, batch: int, comparer: Comparer) -> int:
     if waited_for and not waited_for.isdisjoint(map(_key, a.ids(count))):
         return 1
     one, other = a.peek(count), b.peek(count)
-    alike = np.array_equal(one.offsets, other.offsets) and _same_bits(one, other, "iuS")
+    alike = np.array_equal(one.offsets, other.offsets) and same_bits(one, other, "iuS")
     if not alike and count > _MIXED_BATCH:
         return _MIXED_BATCH
     if not alike and differ(a.ids(count), b.ids(count)).any():
         return 1
-    if alike and _same_bits(one, other, "f"):
-        comparer.same(count, one)
+    if alike and same_bits(one, other, "f"):
+        comparer.same(count, len(one.block[0]), int(one.offsets[-1]))
         equal = True
     else:
         equal = comparer.events(count, one, other)
@@ -268,20 +279,20 @@ def _next_to_read(a: _Side, b: _Side) -> tuple[_Side, _Side]:
     return (a, b) if a_is_next else (b, a)
 
 
-def _whole_events(stream: EventStream) -> Iterator[Columns]:
+def _whole_events(header: StreamHeader, chunks: Iterator[Chunk]) -> Iterator[Columns]:
     """Stretches of whole events, as many at once as lie in a chunk."""
-    assembler = EventAssembler(stream.header)
-    for chunk in stream.chunks():
+    assembler = EventAssembler(header)
+    for chunk in chunks:
         columns, ids = chunk.columns, chunk.columns.block[0]
         edges = run_starts(ids)[1:]
         if len(edges) < 2:
             yield from (event.own_columns() for event in assembler.push(chunk))
             continue
-        head = chunk._replace(columns=_cut(columns, 0, edges[0]))
-        tail = chunk._replace(columns=_cut(columns, edges[-1], len(ids)), continues=False)
+        head = chunk._replace(columns=cut(columns, 0, edges[0]))
+        tail = chunk._replace(columns=cut(columns, edges[-1], len(ids)), continues=False)
         for events in (assembler.push(head), assembler.finish(), assembler.push(tail)):
             yield from (event.own_columns() for event in events)
-        yield _cut(columns, edges[0], edges[-1])
+        yield cut(columns, edges[0], edges[-1])
     yield from (event.own_columns() for event in assembler.finish())
 
 
@@ -290,29 +301,5 @@ def _key(event: Any) -> Any:
     return plain(event) if event == event else math.nan  # noqa: PLR0124
 
 
-def _cut(columns: Columns, first: int, last: int) -> Columns:
-    """Blocks first:last, with offsets from 0."""
-    offsets = columns.offsets[first : last + 1]
-    start, end = offsets[0], offsets[-1]
-    block = tuple(column[first:last] for column in columns.block)
-    return Columns(block, offsets - start, tuple(column[start:end] for column in columns.entry))
-
-
 def _size(columns: Columns) -> int:
     return sum(column.nbytes for column in (*columns.block, columns.offsets, *columns.entry))
-
-
-def _same_bits(a: Columns, b: Columns, kinds: str) -> bool:
-    """Whether all columns of these kinds of dtype are the same, bit for bit."""
-    columns = zip((*a.block, *a.entry), (*b.block, *b.entry), strict=True)
-    return all(
-        x.dtype == y.dtype and np.array_equal(_bits(x), _bits(y))
-        for x, y in columns
-        if x.dtype.kind in kinds
-    )
-
-
-def _bits(column: Array) -> Array:
-    """The values as unsigned integers; texts as they are."""
-    bits: Array = column if column.dtype.kind == "S" else column.view(f"u{column.itemsize}")
-    return bits

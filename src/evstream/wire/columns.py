@@ -114,6 +114,14 @@ def keep_blocks(chunk: Chunk, wanted: Array) -> Chunk:
     )
 
 
+def cut(columns: Columns, first: int, last: int) -> Columns:
+    """Blocks first:last, with offsets from 0."""
+    offsets = columns.offsets[first : last + 1]
+    start, end = offsets[0], offsets[-1]
+    block = tuple(column[first:last] for column in columns.block)
+    return Columns(block, offsets - start, tuple(column[start:end] for column in columns.entry))
+
+
 def row_count(columns: Columns) -> int:
     """The number of rows of these blocks: one per entry, or one per block without entries."""
     if not columns.entry:
