@@ -10,6 +10,7 @@ import os
 # Thousands of small files need not survive a power cut; test_whole_file.py has its own setting.
 os.environ["EVSTREAM_FSYNC"] = "0"
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 # Before the tests are imported: they, numba and what it compiles are some 500,000 objects, which
 # the collector would look through again and again, for an eighth of the time.
 gc.set_threshold(50_000, 20, 20)
+
+# pytest rewrites the assertions of 30,000 lines, for as long as a hundred tests take; also where
+# PYTHONDONTWRITEBYTECODE is set, what it made is kept for the next run.
+sys.dont_write_bytecode = False
 
 with contextlib.suppress(ImportError):  # where only the interop tests run there is none
     from hypothesis import settings

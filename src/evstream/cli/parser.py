@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 
 from evstream._support.format import Format, bound_format
 from evstream.cli.arguments import CommandParser, SuggestingParser
@@ -31,8 +32,10 @@ take patterns ('out/*.bin') and folders as well.
 """
 
 
+@functools.cache
 def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands for the streams of a format."""
+    """The parser of all commands for the streams of a format, made once: that takes longer than
+    many a command."""
     from evstream.cli import (
         aal,
         cat,
