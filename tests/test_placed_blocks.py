@@ -304,3 +304,32 @@ def test_an_empty_footprint_has_no_events(tmp_path: Path) -> None:
         pass
     assert (path.stat().st_size, index_of(path).stat().st_size) == (8, 0)
     assert len(evstream.read_columns(path)["event_id"]) == 0
+
+
+@pytest.mark.parametrize("name", ["footprint.bin", "footprint.bin.z"])
+def test_findings_name_the_file_that_has_the_byte(name: str, tmp_path: Path) -> None:
+    """Entries of the second event are in the footprint, its id is in the index."""
+    path = tmp_path / name
+    write_pair(path, 1, {1: [(10, 1, 1.0), (11, 2, 1.0)], 0: [(10, 1, 1.0), (11, 9, 1.0)]})
+    places = {finding.rule: finding for finding in evstream.validate(path).findings}
+    bin_found, id_found = places["intensity-in-range"], places["id-positive"]
+    start = 8 + len(path.read_bytes()[8:]) // 2  # blocks of the same size, compressed too
+    if name.endswith(".z"):
+        start = struct.unpack_from("<q", index_of(path).read_bytes(), 20 + 4)[0]
+        assert (bin_found.offset, bin_found.record) == (start, None)
+    else:
+        assert (bin_found.offset, bin_found.record) == (44, 4)
+    assert bin_found.file == str(path)
+    assert bin_found.bytes == "0b 00 00 00 09 00 00 00"
+    assert (id_found.file, id_found.offset, id_found.record) == (str(index_of(path)), 20, 2)
+    assert id_found.bytes == struct.pack("<iq", 0, start)[:8].hex(" ")
+    assert f"byte 20 of {index_of(path)}, record 2, event_id 0" in id_found.text
+    assert evstream.validate(path).bytes == path.stat().st_size
+    with pytest.warns(
+        evstream.errors.SuspectWarning, match=rf"{index_of(path)}: byte 20, event_id 0"
+    ):
+        evstream.read_columns(path)
+    write_pair(path, 1, {1: [(10, 1, 1.0)], 0: []})
+    with pytest.raises(evstream.CorruptStreamError) as caught:
+        evstream.read_columns(path, strict=True)
+    assert (caught.value.source, caught.value.offset) == (str(index_of(path)), 20)

@@ -59,6 +59,13 @@ class EvstreamError(Exception):
         self.expected = expected
         super().__init__(self._line())
 
+    def moved(self, source: str, offset: int) -> EvstreamError:
+        """A copy with another place."""
+        found = copy.copy(self)
+        found.source, found.offset = source, offset
+        found.args = (found._line(), *self.args[1:])
+        return found
+
     def _line(self) -> str:
         place = [] if self.offset is None else [f"byte {self.offset}"]
         place += [f"{name} {value}" for name, value in self.ids.items()]

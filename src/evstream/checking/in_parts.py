@@ -20,6 +20,7 @@ from evstream.checking.seal import RANGE, Seal
 from evstream.errors import EvstreamError
 from evstream.partition.parts import Parts
 from evstream.partition.whole_file import PartRead, large_parts, read_parts
+from evstream.reading.block_places import BlockPlaces
 from evstream.reading.section import Section
 from evstream.reading.stream import EventStream
 from evstream.transport.range_file import open_range_file
@@ -81,8 +82,10 @@ class CheckedParts:
 
     Attributes:
         whole: the validation of the file; set by whoever made it.
-        name, header, offset, start, clean_end: as of EventStream.
+        name, header, offset, start, clean_end, places: as of EventStream.
     """
+
+    places: BlockPlaces | None = None
 
     def __init__(
         self,

@@ -155,6 +155,8 @@ class Validation:
             ):
                 self._report_at("sealed", offset, {}, text)
         report.bytes = self._stream.offset - self._stream.start
+        if (joined := self._stream.places) is not None:
+            report.bytes = joined.file_size
         report.events = len(self._events)
         self._put_in_order()
         return report
@@ -231,11 +233,12 @@ class Validation:
                 block = at
                 if is_entry := checker.is_over_entries(rule, name):
                     block = int(np.searchsorted(columns.offsets, at, side="right")) - 1
-                place = self._places
-                offset = place.of_entry(at, block) if is_entry else place.of_block(at)
+                of = self._places
+                offset = of.of_entry(at, block) if is_entry else of.of_block(at)
                 places.append((offset, name, at, block, is_entry))
         places.sort(key=lambda place: place[0])
         for offset, name, at, block, is_entry in places[:left]:
+            place = self._places.in_files(offset)
             sidx = int(columns.entry[0][at]) if is_entry and self._has_sidx else None
             value = None
             if rule.check not in {*OVER_BLOCKS, "not_empty"}:
@@ -243,8 +246,8 @@ class Validation:
             ids = checker.ids(columns, block)
             text = rule.doc if value is None else f"{name} {value}: {rule.doc}"
             self._add(
-                rule, offset, ids, sidx, value, self._places.bytes_at(offset), text, expected,
-                self._first_record + block if self._has_records else None,
+                rule, place.offset, ids, sidx, value, place.bytes, text, expected,
+                self._first_record + block if self._has_records else place.record, place.file,
             )  # fmt: skip
         self._count(rule, total - (self._report.counts.get(rule.id, 0) - counted))
 
@@ -284,9 +287,12 @@ class Validation:
         text: str,
         expected: str = "",
         record: int | None = None,
+        file: str = "",
     ) -> None:
         if self._count(rule, 1) <= self._first:
-            place = [] if offset is None else [f"byte {offset}"]
+            source = self._report.source
+            other = f" of {file}" if file not in ("", source) else ""
+            place = [] if offset is None else [f"byte {offset}{other}"]
             place += [] if record is None else [f"record {record}"]
             place += [f"{name} {number}" for name, number in ids.items()]
             place += [] if sidx is None else [f"sidx {sidx}"]
@@ -294,7 +300,7 @@ class Validation:
             line += f", expected {expected}" if expected else ""
             finding = Finding(
                 rule.id, rule.severity, offset, ids, sidx, value, data, line,
-                self._report.source, record, expected,
+                file or source, record, expected,
             )  # fmt: skip
             self._report.findings.append(finding)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from evstream.reading.block_places import BlockPlaces
 from evstream.wire.columns import Array, Chunk
 from evstream.wire.header import StreamHeader
 
@@ -18,8 +19,22 @@ class Stretches(Protocol):
 
     header: StreamHeader
 
+    @property
+    def places(self) -> BlockPlaces | None:
+        """Of a stream that is made of two files."""
+
     def peek_back(self, offset: int, size: int) -> bytes:
         """Bytes of the chunk that was decoded last."""
+
+
+class Place(NamedTuple):
+    """A place in a file: its name ("" for the file of the stream), the byte, the bytes there in
+    hexadecimal if they are still in memory, and the number of the record if it is known."""
+
+    file: str
+    offset: int
+    bytes: str
+    record: int | None = None
 
 
 class Places:
@@ -58,6 +73,11 @@ class Places:
         number = entry - int(self._chunk.columns.offsets[block])
         return int(self._bodies[block]) + number * self._entry
 
-    def bytes_at(self, offset: int) -> str:
-        """The bytes there in hexadecimal, if they are still in memory."""
-        return self._stream.peek_back(offset, CONTEXT).hex(" ")
+    def in_files(self, offset: int) -> Place:
+        """Where an offset of the stream lies in its file, or in which of two."""
+        data = self._stream.peek_back(offset, CONTEXT)
+        if (joined := self._stream.places) is None:
+            return Place("", offset, data.hex(" "))
+        file, at = joined.place(offset)
+        own = joined.index_bytes(offset, CONTEXT)
+        return Place(file, at, (data if own is None else own).hex(" "), joined.record_at(offset))

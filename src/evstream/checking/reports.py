@@ -16,13 +16,15 @@ class Finding:
     Attributes:
         rule: id of the rule; see docs/format.md.
         severity: "error" or "warning".
-        offset: byte of the record concerned (of the block header, for a block).
+        offset: byte of the record concerned (of the block header, for a block; where blocks are
+            compressed, of the first byte of the block).
         ids: of the block, by field, e.g. {"event_id": 3, "item_id": 7}.
         sidx: of the entry, None for others.
         value: of the field concerned, None where the rule is about something missing.
         bytes: the eight bytes at the offset, in hexadecimal; "" where there are none.
         text: the finding in one line, without the source.
-        file: name of the file; "" for a stream without one.
+        file: name of the file; "" for a stream without one. Ids of a file with an index file are in
+            the latter.
         record: number of the record in the file from 1, where a file is records alone.
         expected: what was expected, where it is not the rule alone.
     """
@@ -133,7 +135,7 @@ def joined(reports: Sequence[Report], events: int, first: int) -> Report:
 
 
 def _placed(finding: Finding, source: str) -> Finding:
-    return replace(finding, text=f"{source}: {finding.text}", file=source)
+    return replace(finding, text=f"{source}: {finding.text}", file=finding.file or source)
 
 
 def folder_report(

@@ -126,7 +126,7 @@ def collect(info: Info, file: str, options: argparse.Namespace) -> None:
                     tally.add(chunk)
                     progress.update(stream.offset)
             finally:
-                info.bytes = stream.offset
+                info.bytes = stream.places.file_size if stream.places else stream.offset
                 info.clean_end, info.holes = stream.clean_end, stream.holes
 
 

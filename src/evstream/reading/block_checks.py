@@ -22,6 +22,7 @@ from evstream.errors import (
     plain_id,
     warn,
 )
+from evstream.reading.block_places import BlockPlaces
 from evstream.reading.openings import RARE, WORD, Openings
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -35,6 +36,7 @@ class BlockChecks:
         holes: number of blocks of zero bytes.
         reserved: number of other blocks with an id that identifies nothing.
         was_odd: whether a kernel flagged a block in the last stretch.
+        places: where the bytes are, of a stream that is made of two files; None for others.
     """
 
     def __init__(self, header: StreamHeader, source: str, strict: bool = False) -> None:
@@ -47,7 +49,8 @@ class BlockChecks:
         self._names = [f.name for f in fields]
         self._reserved = [tuple(sorted(f.reserved)) for f in fields]
         self._first_hole: int | None = None
-        self._first_reserved = ""
+        self._first_reserved: tuple[int, str] | None = None
+        self.places: BlockPlaces | None = None
         self._bare = header.block.entry is None  # few, and no kernel looks at them
         self.was_odd = False
         self._first = header.size
@@ -178,7 +181,7 @@ class BlockChecks:
             row = int(others[0])
             ids = zip(self._names, keys, strict=True)
             place = ", ".join(f"{name} {plain_id(key[row])}" for name, key in ids)
-            self._first_reserved = f"byte {start_of(row)}, {place}"
+            self._first_reserved = start_of(row), place
         self.reserved += len(others)
         first = int(np.argmax(holes)) if holes.any() else None
         if first is not None and self._first_hole is None:
@@ -210,13 +213,18 @@ class BlockChecks:
             if strict:
                 raise self._hole(self._first_hole)
             warn(
-                f"{self._source}: byte {self._first_hole}: blocks of zero bytes alone"
+                f"{self._place(self._first_hole)}: blocks of zero bytes alone"
                 f" ({self.holes} in the stream): a write or copy was lost there",
                 HoleWarning,
             )
-        if self.reserved:
+        if self._first_reserved is not None:
+            offset, ids = self._first_reserved
             warn(
-                f"{self._source}: {self._first_reserved}: a block whose id identifies nothing"
+                f"{self._place(offset)}, {ids}: a block whose id identifies nothing"
                 f" ({self.reserved} in the stream)",
                 SuspectWarning,
             )
+
+    def _place(self, offset: int) -> str:
+        name, at = (self._source, offset) if self.places is None else self.places.place(offset)
+        return f"{name}: byte {at}"

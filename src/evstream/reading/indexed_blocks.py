@@ -30,6 +30,7 @@ from evstream.errors import (
     plain_id,
     warn,
 )
+from evstream.reading.block_places import BlockPlaces
 from evstream.reading.index_files import (
     index_file_of,
     is_packed_name,
@@ -104,12 +105,17 @@ def open_source(
 
 
 class JoinedSource(Source):
-    """A source whose bytes are made of a file and the index file beside it; `header` is that of the
-    stream."""
+    """A source whose bytes are made of a file and the index file beside it.
+
+    Attributes:
+        header: of the stream.
+        places: where in the two files the bytes of the stream are.
+    """
 
     def __init__(self, blocks: _Blocks, header: StreamHeader) -> None:
         super().__init__(blocks, expand=False)
         self.name, self.header = blocks.name, header
+        self.places = blocks.places
         self._close = blocks.close
 
 
@@ -128,7 +134,10 @@ class _Blocks(io.RawIOBase):
         try:
             self._state = os.fstat(self._file.fileno())
             self._rows = self._placed(strict)
-            self._is_packed = self._has_packed_blocks(source)
+            self.places = BlockPlaces(
+                header, self.name, self._index_name, self._rows, self._state.st_size
+            )
+            self._is_packed = self.places.is_packed = self._has_packed_blocks(source)
         except BaseException:
             self._file.close()
             raise
@@ -141,7 +150,11 @@ class _Blocks(io.RawIOBase):
     def readinto(self, view: Any) -> int:
         target = memoryview(view).cast("B")
         while not self._rest:
-            piece = next(self._pieces, None)
+            try:
+                piece = next(self._pieces, None)
+            except EvstreamError as error:
+                self.places.error = error
+                raise
             if piece is None:
                 return 0
             self._rest = memoryview(piece)
@@ -269,6 +282,7 @@ class _Blocks(io.RawIOBase):
             for name in names:
                 opened[name] = self._rows[name][at]
             opened[header.block.count] = len(data) // self._entry_size
+            self.places.add(opened.nbytes + len(data))
             yield opened.tobytes() + data
 
     def _entries(self, at: int) -> bytes:

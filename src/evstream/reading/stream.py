@@ -28,6 +28,7 @@ from evstream.errors import (
 )
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.block_checks import BlockChecks
+from evstream.reading.block_places import BlockPlaces
 from evstream.reading.decoder import Decoder
 from evstream.reading.first_bytes import LOOKED_AT, refuse_content
 from evstream.reading.indexed_blocks import open_source
@@ -94,9 +95,8 @@ class EventStream:
             format, stream = find_format(format, stream, source)
         else:
             refuse_other(part.header, stream, widths)
-            header = part.header
-            stream, widths, format = header.stream, header.widths, header.format
-            named = header.named
+            known = part.header
+            stream, widths, format, named = known.stream, known.widths, known.format, known.named
         self.strict, self.warns, self.verify = strict_of(strict), warn, verify
         if isinstance(source, Sectioned):
             source = source.open_section(timeout)
@@ -121,6 +121,7 @@ class EventStream:
                 self.header = variant_in(self._window, self.header, self._source.content_size)
             self._decoder = Decoder(self.header, self.name, self.strict)
             self._decode: Callable[[Window, bool], Any] = self._decoder.decode
+            self._decoder.checks.places = self.places
             self._window.ahead = self._decoder.checks.size
             self._trial.header = self.header
         except BaseException:
@@ -156,6 +157,11 @@ class EventStream:
     def source(self) -> Source | Section:
         """What the bytes are read from."""
         return self._source
+
+    @property
+    def places(self) -> BlockPlaces | None:
+        """Where the bytes are in the two files that a stream may be made of."""
+        return getattr(self._source, "places", None)
 
     @property
     def checks(self) -> BlockChecks:
@@ -232,6 +238,7 @@ class EventStream:
         self.chunks()
         chunks = self._chunk_reader
         decoder = RowDecoder(self.header, self.name, self.strict, out, self.wanted)
+        decoder.checks.places = self.places
         self._decoder, self._decode = decoder, decoder.decode_rows
         return cast(Iterator[None], chunks)
 
@@ -272,6 +279,7 @@ class EventStream:
             if self.warns and not self.strict:
                 decoder.checks.finish()
             cause = self._trial.cause_of(error)
+            cause = self.places.placed(cause) if self.places else cause
             self._error = without_traceback(cause)  # which leads back here
             try:
                 if cause is error:
