@@ -38,6 +38,7 @@ PASSES: tuple[Callable[[Draft], Problems], ...] = (
     structure.block_counts,
     structure.block_headers,
     structure.block_rows,
+    structure.block_values,
     structure.block_columns,
     streams.types,
     streams.default,

@@ -39,7 +39,7 @@ KEYS = {
     "record": _keys("doc fields", "documented"),
     "field": _keys("name type doc", "plural aliases reserved minimum assumed"),
     "delimiter": _keys("doc record match write", "documented"),
-    "block": _keys("doc header", "entry end index row"),
+    "block": _keys("doc header", "entry end index row value"),
     "end": _keys("", "delimiter count"),
     "stream": _keys(
         "doc block",
@@ -93,6 +93,7 @@ WIDTHS = {
     "f8": Width("float", -(2**53), 2**53),
 }
 LONGEST_TEXT = 255
+ENCODINGS = ("msgpack",)
 MAX_COMBINATIONS = 64
 
 

@@ -198,6 +198,7 @@ class _Loader:
             count=v.maybe(end("count"), v.word),
             index=v.maybe(key("index"), v.snake),
             row=v.maybe(key("row"), self.field),
+            value=v.maybe(key("value"), v.word),
         )
 
     def stream(self, name: str, node: Node) -> Stream:

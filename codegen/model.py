@@ -113,7 +113,8 @@ class Delimiter:
 @dataclass(frozen=True)
 class Block:
     """A header and its entries. At most one of `delimiter` and `count` is set;
-    a block with neither is a bare header, and may have a column for the number of the `row`."""
+    a block with neither is a bare header, and may have a column for the number of the `row`.
+    `value` is the encoding of entries that are the bytes of one value."""
 
     name: str
     doc: str
@@ -123,6 +124,7 @@ class Block:
     count: str | None
     index: str | None
     row: Field | None
+    value: str | None
 
 
 @dataclass(frozen=True)

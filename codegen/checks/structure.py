@@ -7,7 +7,7 @@ a count in the header. The passes of a block are cut along these parts.
 from __future__ import annotations
 
 from ..draft import Draft, Problems
-from ..language import SIDX, SPECIAL_SIDX
+from ..language import ENCODINGS, SIDX, SPECIAL_SIDX
 from ..model import Delimiter, Field
 from ..problems import unknown
 
@@ -187,6 +187,25 @@ def block_rows(draft: Draft) -> Problems:
         ):
             if given:
                 yield draft.problem(f"{path}.{key}", "not for the number of a record")
+
+
+def block_values(draft: Draft) -> Problems:
+    """The bytes of a value are counted, and no row has a number of its own."""
+    for block in draft.spec.blocks.values():
+        if block.value is None:
+            continue
+        path = f"blocks.{block.name}.value"
+        if block.value not in ENCODINGS:
+            yield draft.problem(path, unknown("encoding", block.value, ENCODINGS))
+        if block.count is None or block.index is not None:
+            yield draft.problem(path, "only for a block that ends by count and has no index")
+        if block.entry is None or block.entry not in draft.spec.records:
+            continue
+        fields = draft.spec.records[block.entry].fields
+        scalars = [draft.spec.scalars.get(field.type) for field in fields]
+        if [scalar and tuple(scalar.widths) for scalar in scalars] != [("u1",)]:
+            message = f"{block.entry!r} must be one field of a type of width u1"
+            yield draft.problem(path, message)
 
 
 def block_columns(draft: Draft) -> Problems:

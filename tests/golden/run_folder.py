@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 FOLDER = "run_folder"
 
-STRUCT = {"i4": "<i", "i8": "<q", "u4": "<I", "u8": "<Q", "f4": "<f", "f8": "<d"}
+STRUCT = {"u1": "<B", "i4": "<i", "i8": "<q", "u4": "<I", "u8": "<Q", "f4": "<f", "f8": "<d"}
 BUILDS = {"narrow": {"f": "f4", "ap": "u4"}, "wide": {"f": "f8", "ap": "u8"}}
 """Build of the tools -> what OASIS_FLOAT and OASIS_AREAPERIL_TYPE are."""
 
@@ -32,7 +32,7 @@ ABOUT = {
     "header": "fields of the file's header",
     "columns": "in the order of rows: first those of a block, then those of its entries",
     "rows": "a column that the file leaves out because it is the number of the row included",
-    "blocks": "id and number of entries of each block, where there are blocks of several",
+    "blocks": "first id and number of entries of each block, where there are blocks of several",
     "is_packed": "whether each block is compressed by zlib, here without making it smaller",
 }
 
@@ -46,7 +46,7 @@ class Kind(NamedTuple):
     header: str = ""
     values: Row = ()
     number: str = ""  # the column that is the number of the row
-    block: str = ""  # the id that opens a block of several rows
+    block: str = ""  # the ids that open a block of several rows, then their number
     index: str = ""  # the fields of the index file
 
 
@@ -65,8 +65,9 @@ class Golden:
         if kind.index:
             self.indexed()
         elif kind.block:
-            for event, rows in self.runs():
-                self.put([(kind.block, "i4"), ("count", "i4")], (event, len(rows)))
+            opens = fields_of(kind.block, build)
+            for ids, rows in self.runs():
+                self.put(opens, (*ids, len(rows)))
                 for row in rows:
                     self.put(self.fields, row)
         else:
@@ -77,22 +78,19 @@ class Golden:
         """Append one record."""
         write(self.data, self.listing, fields, values)
 
-    def runs(self) -> Iterator[tuple[int, list[Row]]]:
-        """The blocks, by the first value of their rows, which the entries lack; a row of its id
+    def runs(self) -> Iterator[tuple[Row, list[Row]]]:
+        """The blocks, by the first values of their rows, which the entries lack; a row of its ids
         alone is a block without entries."""
-        ids: list[int] = []
-        for first, *_ in self.kind.rows:
-            if int(first) not in ids:
-                ids.append(int(first))
-        for event in ids:
-            rows = [row[1:] for row in self.kind.rows if row[0] == event and len(row) > 1]
-            self.blocks.append((event, len(rows)))
-            yield event, rows
+        n = self.kind.block.count(",")
+        for ids in dict.fromkeys(tuple(row[:n]) for row in self.kind.rows):
+            rows = [row[n:] for row in self.kind.rows if tuple(row[:n]) == ids and len(row) > n]
+            self.blocks.append((int(ids[0]), len(rows)))
+            yield ids, rows
 
     def indexed(self) -> None:
         """The entries of the blocks, and in the index file where those of each are."""
         index = fields_of(self.kind.index, self.build)
-        for event, rows in self.runs():
+        for (event,), rows in self.runs():
             start, plain, lines = len(self.data), bytearray(), []
             for row in rows:
                 write(plain, lines, self.fields, row)
@@ -118,7 +116,8 @@ class Golden:
 
     def manifest_entry(self, folder: str) -> dict[str, object]:
         kind = self.kind
-        first = [name for name in (kind.number, kind.block) if name]
+        first = [kind.number] if kind.number else []
+        first += [name for name, _ in fields_of(kind.block, self.build)[:-1]]
         rows = [list(row) for row in kind.rows if len(row) > 1 or not kind.block]
         if kind.number:
             rows = [[number, *row] for number, row in enumerate(rows, start=1)]
@@ -205,6 +204,7 @@ DAMAGE = "intensity_bin_id i4, damage_bin_id i4, probability f"
 CURVE = "ep_type i4, return_period f, loss f"
 FOOTPRINT = "areaperil_id ap, intensity_bin_id i4, probability f"
 FOOTPRINT_HEADER = "no_of_intensity_bins i4, footprint_options i4"
+EVENT = "event_id i4, no_of_probabilities i4"  # neither is in the file itself
 PLACE = "offset i8, size i8"
 CORRELATION = (
     "item_id i4, peril_correlation_group i4, damage_correlation_value f, hazard_group_id i4, "
@@ -220,6 +220,13 @@ KINDS = {
         "items.bin",
         "item_id i4, coverage_id u4, areaperil_id ap, vulnerability_id i4, group_id u4",
         [(1, 1, 11, 5, 1), (2, 2, U4_MAX, 2, U4_MAX), (3, 2, 12, 5, 0)],
+    ),
+    "complex_items": Kind(
+        "complex_items.bin", "model_data u1",
+        [(1, 1, 7, byte) for byte in b"\xaba, \"b\"\n\xc3\xa4 c"]
+        + [(2, U4_MAX, 0, byte) for byte in b"\xa0"]
+        + [(3, 1, U4_MAX, byte) for byte in b"\xd9\x20" + 32 * b"z"],
+        block="item_id i4, coverage_id u4, group_id u4, model_data_len u4",
     ),
     "coverages": Kind("coverages.bin", "tiv f", [(220000.0,), (0.5,)], number="coverage_id"),
     "correlations": Kind(
@@ -285,7 +292,8 @@ KINDS = {
     ),
     "lossfactors": Kind(
         "lossfactors.bin", "amplification_id i4, factor f4",
-        [(7, 3, 1.5), (7, 4, 0.25), (3, 3, 1.0)], "factor_options i4", (0,), block="event_id",
+        [(7, 3, 1.5), (7, 4, 0.25), (3, 3, 1.0)], "factor_options i4", (0,),
+        block="event_id i4, no_of_factors i4",
     ),
     "selt": Kind(
         "selt.bin",
@@ -353,23 +361,24 @@ VARIANTS = {
         "occurrence.bin", OCCURRENCE, [(7, 1, -1), (3, 2, I4_MAX)], DATED, (0, 2),
     )),
     "indexed": ("vulnerability_indexed", Kind(
-        "vulnerability.bin", DAMAGE, FUNCTIONS, BINS, (2,), block="vulnerability_id",
+        "vulnerability.bin", DAMAGE, FUNCTIONS, BINS, (2,),
+        block=EVENT.replace("event_id", "vulnerability_id"),
         index=f"vulnerability_id i4, {PLACE}, original_size i8",
     )),
     "several": ("footprint", Kind(
-        "footprint.bin", FOOTPRINT, BLOCKS, FOOTPRINT_HEADER, (2, 1), block="event_id",
+        "footprint.bin", FOOTPRINT, BLOCKS, FOOTPRINT_HEADER, (2, 1), block=EVENT,
         index=f"event_id i4, {PLACE}",
     )),
     "certain": ("footprint_certain", Kind(
-        "footprint.bin", FOOTPRINT, CERTAIN, FOOTPRINT_HEADER, (2, 0), block="event_id",
+        "footprint.bin", FOOTPRINT, CERTAIN, FOOTPRINT_HEADER, (2, 0), block=EVENT,
         index=f"event_id i4, {PLACE}",
     )),
     "several_sized": ("footprint_sized", Kind(
-        "footprint.bin", FOOTPRINT, BLOCKS, FOOTPRINT_HEADER, (2, 3), block="event_id",
+        "footprint.bin", FOOTPRINT, BLOCKS, FOOTPRINT_HEADER, (2, 3), block=EVENT,
         index=f"event_id i4, {PLACE}, expanded_size i8",
     )),
     "certain_sized": ("footprint_certain_sized", Kind(
-        "footprint.bin", FOOTPRINT, CERTAIN, FOOTPRINT_HEADER, (2, 2), block="event_id",
+        "footprint.bin", FOOTPRINT, CERTAIN, FOOTPRINT_HEADER, (2, 2), block=EVENT,
         index=f"event_id i4, {PLACE}, expanded_size i8",
     )),
 }  # fmt: skip

@@ -106,6 +106,20 @@ def test_loss_factors_have_the_same_rows(tmp_path: Path) -> None:
     assert back.read_bytes() == packed
 
 
+def test_items_with_model_data_have_the_same_rows(tmp_path: Path) -> None:
+    """A map, which both print as Python does, and text, of which both make the same bytes."""
+    items = [(1, 1, 7, b"\x82\xa1a\x01\xa1b\xcb?\xe0" + bytes(6)), (2, 2**32 - 1, 0, b"\xa4a, b")]
+    packed = [struct.pack("<iIII", *ids, len(data)) + data for *ids, data in items]
+    (tmp_path / "complex_items.bin").write_bytes(b"".join(packed))
+    with pytest.warns(evstream.RowsWarning, match="1 of 2 values of model_data are not text"):
+        evstream.convert(tmp_path / "complex_items.bin", tmp_path / "ours.csv")
+    reference("bintocsv complex_items -i complex_items.bin -o theirs.csv", tmp_path, "f4")
+    assert (tmp_path / "theirs.csv").read_text() == (tmp_path / "ours.csv").read_text()
+    reference("csvtobin complex_items -i ours.csv -o theirs.bin", tmp_path, "f4")
+    evstream.convert(tmp_path / "theirs.csv", tmp_path / "back.bin", stream="complex_items")
+    assert (tmp_path / "theirs.bin").read_bytes() == (tmp_path / "back.bin").read_bytes()
+
+
 FOOTPRINT = "event_id,areaperil_id,intensity_bin_id,probability\n" + "".join(
     f"{event},{area},{bin},{0.25 + 0.5 * (bin - 1)}\n"
     for event in (1, 4, 9)

@@ -54,7 +54,8 @@ class Block:
 
     `match` is the entry field that marks a delimiter, and its value there; `index` names the
     column that counts the entries of a block from 1, and `row` is a column before the others that
-    counts the blocks of a file of bare headers from 1. Neither is in the file.
+    counts the blocks of a file of bare headers from 1. Neither is in the file. `value` is the
+    encoding of entries that are the bytes of one value.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Block:
     count: str | None
     index: str | None
     row: Field | None = None
+    value: str | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from evstream._support.format import Format
@@ -60,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _print(options: argparse.Namespace, output: Output) -> None:
     from evstream.conversion.parallel import in_order
+    from evstream.conversion.value_rows import has_value_rows, lines_of
     from evstream.text.json import json_lines
     from evstream.text.rows import RowPrinter
     from evstream.wire.dates import TextDates
@@ -77,6 +79,11 @@ def _print(options: argparse.Namespace, output: Output) -> None:
         output.write(",".join(dates.titles.values()) + "\n")
         pieces = (dates.split(rows) for rows in _pieces(stream, options, progress))
         # Several at once; but what comes through a pipe is printed before the next is waited for.
+        if has_value_rows(stream.header):
+            values = lines_of(stream.header, _pieces(stream, options, progress), stream.name)
+            for line in islice(values, options.head):
+                output.write(line)
+            return
         several = in_order(printer.text, pieces, None) if stream.size is not None else (
             (rows, printer.text(rows)) for rows in pieces
         )  # fmt: skip
@@ -101,7 +108,8 @@ def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Ite
         wanted = [event for event in wanted if -(2**63) <= event < 2**63]
     selection = Selection(stream.header, wanted)
     absent = set(options.event or ())
-    left = math.inf if options.head is None else options.head
+    is_whole = options.format == "csv" and stream.header.block.value is not None
+    left = math.inf if options.head is None or is_whole else options.head
     for chunk in selection.chunks_of(stream) if left else ():
         if absent:
             absent -= set(chunk.columns.block[0].tolist())

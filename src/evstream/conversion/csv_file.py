@@ -13,6 +13,7 @@ from evstream.conversion.parallel import in_order
 from evstream.conversion.table import Options, Table, guess_header
 from evstream.conversion.text_file import numbered, opening_line, read_blocks
 from evstream.conversion.text_values import TextColumn, text_columns
+from evstream.conversion.value_rows import has_value_rows, lines_of, parsed
 from evstream.errors import TableError
 from evstream.tables.column_names import has_gaps, stream_names
 from evstream.text.rows import RowParser, RowPrinter
@@ -42,12 +43,19 @@ def read(source: Source, options: Options) -> Table:
     if rest:
         blocks = chain([memoryview(rest)], blocks)
 
+    if has_value_rows(header):
+        values = parsed(header, names, columns, blocks, source.name)
+        strict = strict_of(options.strict)
+        return Table(
+            header, guard.watch_end(values, strict=strict), source.name, False, is_sorted=True
+        )
+
     def parse(block: tuple[memoryview, int]) -> dict[str, Array]:
         rows = parser.rows(*block)
         return rows if dates.is_plain else dates.joined(rows, block[1], source.name)
 
-    parsed = in_order(parse, numbered(blocks, 2), options.threads)
-    batches = guard.watch_end((rows for _, rows in parsed), strict=strict_of(options.strict))
+    all_rows = in_order(parse, numbered(blocks, 2), options.threads)
+    batches = guard.watch_end((rows for _, rows in all_rows), strict=strict_of(options.strict))
     gaps = has_gaps(given, header)
     return Table(header, batches, source.name, False, first_line=2, has_gaps=gaps)
 
@@ -59,6 +67,10 @@ def write(table: Table, out: Any, options: Options) -> None:
     dates = TextDates(table.header)
     printer = RowPrinter(dates.dtypes, options.precision, table.name)
     out.write(",".join(dates.titles.values()).encode() + b"\n")
+    if has_value_rows(table.header):
+        for line in lines_of(table.header, table.batches, table.name):
+            out.write(line.encode())
+        return
 
     def lines(rows: dict[str, Array]) -> Any:
         return printer.text(dates.split(rows))
