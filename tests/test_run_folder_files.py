@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ import zstandard
 
 import evstream
 from evstream._support.known_formats import find_format
+from evstream.checking.sealing import seal_of
+from evstream.checking.tee import tee
 from evstream.cli.program import main
 from tests.file_types import FILES, letters, rows
 
@@ -247,6 +251,20 @@ def test_commands_on_a_file_with_a_hole_end_with_1(
         assert "byte 100" in capsys.readouterr().err, command
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_info_of_a_folder_reports_a_hole_as_of_a_file(
+    jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evstream.partition.whole_file.SMALL", 1)
+    monkeypatch.setattr("evstream.partition.whole_file.PART", 60)
+    holed_items(tmp_path)
+    assert main(["info", "--jobs", jobs, str(tmp_path)]) == 1
+    assert "5 blocks of zero bytes alone, 5 x id-positive" in capsys.readouterr().out
+    assert main(["validate", "--json", "--jobs", jobs, str(tmp_path)]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["holes"], report["files"][0]["holes"]) == (5, 5)
+
+
 def test_a_row_of_ids_0_with_a_loss_is_no_hole(tmp_path: Path) -> None:
     path = tmp_path / "selt.bin"
     path.write_bytes(struct.pack("<iiiff", 0, 0, 0, 5.0, 0.0) * 2)
@@ -294,11 +312,64 @@ def test_correlations_are_of_either_length(count: int, tmp_path: Path) -> None:
         assert evstream.validate(path).clean
 
 
-def test_correlations_in_a_pipe_are_of_either_length() -> None:
-    data = b"".join(struct.pack("<iififi", *row) for row in SOURCES[:5])
+@pytest.mark.parametrize("count", [1, 5])
+def test_correlations_in_a_pipe_are_of_either_length(count: int) -> None:
+    data = b"".join(struct.pack("<iififi", *row) for row in SOURCES[:count])
     with evstream.open(io.BytesIO(data), "correlations") as stream:
         assert stream.header.stream == "correlations_source"
-        assert sum(len(chunk.columns.block[0]) for chunk in stream.chunks()) == 5
+        assert sum(len(chunk.columns.block[0]) for chunk in stream.chunks()) == count
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 10, 11, 800])
+def test_seals_and_indexes_are_of_either_length(count: int, tmp_path: Path) -> None:
+    """240 bytes are 12 records or 10: what follows the bytes decides as a reader does."""
+    path = tmp_path / "correlations.bin"
+    places = str(tmp_path / "a.seal"), str(tmp_path / "a.evx")
+    for letters_of_one, size in (("<iififi", 6), ("<iifif", 5)):
+        rows_of_one = [(*SOURCES[1][:3], n, 0.25, 1)[:size] for n in range(1, count + 1)]
+        rows_of_one = [(n, *row[1:]) for n, row in enumerate(rows_of_one, 1)]
+        data = b"".join(struct.pack(letters_of_one, *row) for row in rows_of_one)
+        path.write_bytes(data)
+        for options in ({}, {"validate": True}):
+            target = io.BytesIO()
+            passed = tee(
+                io.BytesIO(data), target, seal=places[0], index=places[1], stream="correlations",
+                **options,
+            )  # fmt: skip
+            assert (passed.problem, passed.uncertified, target.getvalue()) == (None, None, data)
+            assert (passed.seal.records, passed.seal.complete) == (count, True)
+        seal_of(str(path), 1).write(f"{path}.seal")
+        assert evstream.validate(path).clean
+        index = evstream.build_index(path)
+        assert int(index.stretches.blocks.sum()) == count
+        assert index.header.stream == passed.seal.stream
+        Path(places[1]).replace(f"{path}.evx")  # that of the tee serves as well
+        if count:
+            columns = evstream.read_columns(path, events=[count])
+            assert [column[0].item() for column in columns.values()] == list(rows_of_one[-1])
+
+
+def test_a_tee_that_waits_for_records_passes_all_on() -> None:
+    """Until the length of a record is known, no byte is passed on: it might end between two."""
+
+    class Stalling(io.RawIOBase):
+        def __init__(self) -> None:
+            self.pieces = [struct.pack("<iififi", *row) for row in SOURCES[:3]]
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, view: Any) -> int:
+            if not self.pieces:
+                raise evstream.StallError("no data")
+            view[:24] = self.pieces.pop(0)
+            return 24
+
+    target = io.BytesIO()
+    with pytest.raises(evstream.StallError):
+        tee(Stalling(), target, stream="correlations")
+    with pytest.raises(evstream.TruncatedStreamError):
+        evstream.read_columns(io.BytesIO(target.getvalue()), stream="correlations")
 
 
 def test_a_table_tells_which_correlations_it_has(tmp_path: Path) -> None:

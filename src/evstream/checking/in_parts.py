@@ -82,7 +82,7 @@ class CheckedParts:
 
     Attributes:
         whole: the validation of the file; set by whoever made it.
-        name, header, offset, start, clean_end, places: as of EventStream.
+        name, header, offset, start, clean_end, holes, places: as of EventStream.
     """
 
     places: BlockPlaces | None = None
@@ -104,6 +104,7 @@ class CheckedParts:
         self.name, self.size = planned.files[0], planned.size
         self.offset = self.start = 0
         self.clean_end: bool | None = None
+        self.holes = 0
         self._planned, self._threads = planned, threads
         self._strict, self._warn = strict, warn
         self._stopped, self._progress = stopped or Event(), progress
@@ -132,6 +133,7 @@ class CheckedParts:
                     is_closed &= again.unclosed is None
                 if read.value is None:
                     read.checks, read.unclosed = again.checks, again.unclosed
+            self.holes = read.checks.holes  # of the file so far
             self._progress(self.offset)
         self.clean_end = is_closed
 

@@ -157,7 +157,7 @@ class Validation:
         report.bytes = self._stream.offset - self._stream.start
         if (joined := self._stream.places) is not None:
             report.bytes = joined.file_size
-        report.events = len(self._events)
+        report.events, report.holes = len(self._events), self._stream.holes
         self._put_in_order()
         return report
 

@@ -51,6 +51,7 @@ class Report:
         stream: type of the stream.
         bytes, events, blocks, records: how much was looked at.
         source_type, aggregation, header, widths: as in StreamHeader.
+        holes: number of blocks of zero bytes alone.
         counts: rule id -> number of places that break it.
         errors: number of places that break a rule of severity error.
         fixes: rule id -> what to do about a stream that breaks it.
@@ -72,6 +73,7 @@ class Report:
     aggregation: int | None = None
     header: dict[str, int] = field(default_factory=dict)
     widths: dict[str, str] = field(default_factory=dict)
+    holes: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     errors: int = 0
     fixes: dict[str, str] = field(default_factory=dict)
@@ -118,13 +120,14 @@ def joined(reports: Sequence[Report], events: int, first: int) -> Report:
     """
     total = replace(
         reports[0], source=f"{len(reports)} files", events=events, counts={}, fixes={}, findings=[],
-        bytes=0, blocks=0, records=0, errors=0, reports=list(reports), keys={},
+        bytes=0, blocks=0, records=0, errors=0, holes=0, reports=list(reports), keys={},
     )  # fmt: skip
     for report in reports:
         total.bytes += report.bytes
         total.blocks += report.blocks
         total.records += report.records
         total.errors += report.errors
+        total.holes += report.holes
         total.fixes |= report.fixes
         for rule, count in report.counts.items():
             listed = min(total.counts.get(rule, 0), first)

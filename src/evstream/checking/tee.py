@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -92,6 +93,8 @@ def tee(
                     sealer.seal.complete = False
                     problem, broken = (broken, None) if validate else (None, broken)
             except BaseException:
+                with contextlib.suppress(Exception):  # the first failure is the one to report
+                    passage.settle()
                 give_up(sink, passage.edge)
                 raise
             _complete(sink, passage, problem, seal, index, durable)
@@ -110,6 +113,7 @@ class _Passage:
         self.indexer = indexer
         self._sink, self._sealer = sink, sealer
         self._kept = b""  # came, and is not passed on yet
+        self._waits = False  # for more bytes, since the length of a record is not known
         self._wrong: EvstreamError | None = None
 
     def run(self, source: Source) -> None:
@@ -147,6 +151,21 @@ class _Passage:
                     self.indexer.update(view)
             except EvstreamError as error:
                 self._wrong = error
+        self._waits = self._sealer.is_undecided and self._wrong is None
+        if self._waits:
+            self._kept += view
+        else:
+            self._pass_on(view)
+
+    def settle(self) -> None:
+        """Pass on what waited for more bytes, which do not come."""
+        if self._waits:
+            self._waits = False
+            with contextlib.suppress(EvstreamError):
+                self._sealer.decide()
+            self._pass_on(memoryview(b""))
+
+    def _pass_on(self, view: memoryview) -> None:
         header = self.edge.header = self._sealer.header
         data = memoryview(self._kept + view) if self._kept else view
         only_header = header is not None and self.edge.position + len(data) == header.size
@@ -162,6 +181,8 @@ class _Passage:
             self._sealer.finish()
         except EvstreamError as error:
             return error
+        finally:
+            self.settle()
         if self._sealer.unclosed is not None:
             self._sealer.seal.complete = False  # whole blocks, but maybe not all of them
             return self._sealer.unclosed if strict else None

@@ -61,8 +61,9 @@ def add_parser(commands: Any, format: Format) -> None:
         help="print what a stream holds, and whether it ends cleanly",
         description="Read each stream to its end and print its header, its numbers of events, "
         "items, blocks and records, and the sum of losses per class of sidx. Exit status 2 if "
-        "any stream cannot be read to its end. Of a run folder: a table of all files in it and "
-        "below it, with type, records, size, range of keys, and the rules that it breaks.",
+        "any stream cannot be read to its end, 1 if one has blocks of zero bytes alone. Of a run "
+        "folder: a table of all files in it and below it, with type, records, size, range of "
+        "keys, and the rules that it breaks.",
     )
     parser.add_argument(
         "files", metavar="FILE", nargs="+", help="a stream, - for stdin, or a run folder"
@@ -101,7 +102,7 @@ def _show_folder(folder: str, options: argparse.Namespace) -> int:
     print_text(json.dumps(report.to_json()) if options.json else run_folder.table(report))
     for one in run_folder.unread(report):
         fail(one.error)
-    return 2 if run_folder.is_broken(report, options) else 0
+    return 2 if run_folder.is_broken(report, options) else int(report.holes > 0)
 
 
 def collect(info: Info, file: str, options: argparse.Namespace) -> None:

@@ -55,7 +55,10 @@ def _row(one: Any, folder: str) -> tuple[str, ...]:
     records = f"{one.records:,}" + (f" in {counted(one.blocks, 'block')}" if has_blocks else "")
     names = list(one.keys)[: 2 if one.source_type is not None or has_blocks else 1]
     keys = ", ".join(f"{n} {_range(*one.keys[n])}" for n in names)
-    problems = ", ".join(f"{count:,} x {rule}" for rule, count in one.counts.items())
+    problems = ", ".join(
+        [f"{counted(one.holes, 'block')} of zero bytes alone"] * bool(one.holes)
+        + [f"{count:,} x {rule}" for rule, count in one.counts.items()]
+    )
     return name, one.stream, records, f"{one.bytes:,}", keys, problems
 
 

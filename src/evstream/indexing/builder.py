@@ -59,8 +59,7 @@ class IndexBuilder(Follower):
         *,
         total: int | None = None,
     ) -> None:
-        self._total = total  # bytes that will come; None if that is not known
-        super().__init__(source, header, stream, widths, format)
+        super().__init__(source, header, stream, widths, format, total=total)
 
     def _begin(self, header: StreamHeader) -> None:
         super()._begin(header)

@@ -243,7 +243,8 @@ def _header(
             refuse_content(first, header, guessed, opened.name)
         if has_variants(header):
             read(FIRST)
-            header = fitting_variant(header, bytes(taken), opened.content_size)
+            size = opened.content_size if len(taken) >= FIRST else len(taken)
+            header = fitting_variant(header, bytes(taken), size)
     except BaseException:
         opened.close()
         raise

@@ -1,7 +1,8 @@
 """Follow a stream whose bytes go somewhere else: into a file, a pipe, a checksum.
 
 A Follower takes the bytes in pieces of any size. It finds the stream header first, then gives all
-bytes to a BlockTracker. Seals and indexes are made by followers.
+bytes to a BlockTracker. Where only the records tell which variant of a stream this is, it waits for
+as many bytes as readers try. Seals and indexes are made by followers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from evstream._support.format import Format
 from evstream.errors import StreamHeaderError, TruncatedStreamError
 from evstream.reading.block_tracker import BlockTracker
 from evstream.reading.index_files import refuse_placed
+from evstream.reading.record_variants import FIRST, fitting_variant, has_variants
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
 
@@ -28,6 +30,7 @@ class Follower:
 
     Attributes:
         size: bytes that went by.
+        is_undecided: whether the variant of the stream is not known yet.
         unclosed: after `finish`, the error of a missing final delimiter; else None.
     """
 
@@ -38,8 +41,13 @@ class Follower:
         stream: str | None = None,
         widths: Mapping[str, str] | None = None,
         format: Format | None = None,
+        *,
+        total: int | None = None,
     ) -> None:
+        """`total`: the bytes that will come; None if that is not known."""
         self.size = 0
+        self.is_undecided = False
+        self._total = total
         self.unclosed: TruncatedStreamError | None = None
         self._source = source
         self._stream, self._widths, self._format = stream, widths, format
@@ -67,12 +75,25 @@ class Follower:
         """
         view = memoryview(data).cast("B")
         self.size += len(view)
-        if self._tracker is None:
-            self._start += view
-            if not self._find_header():
-                return
-            view = memoryview(bytes(self._start))
-            self._start.clear()
+        if self._tracker is not None:
+            self._follow(view)
+            return
+        self._start += view
+        if self._find_header():
+            self._follow_start()
+
+    def decide(self) -> None:
+        """Take the variant that fits best what has come, since no more will."""
+        if self.is_undecided:
+            self._begin_variant(self._parse_header(), self.size)
+            self._follow_start()
+
+    def _follow_start(self) -> None:
+        view = memoryview(bytes(self._start))
+        self._start.clear()
+        self._follow(view)
+
+    def _follow(self, view: memoryview) -> None:
         for at in range(0, len(view), PIECE):
             piece = view[at : at + PIECE]
             self.tracker.see(np.frombuffer(piece, np.uint8))
@@ -84,6 +105,7 @@ class Follower:
         Raises TruncatedStreamError or StreamHeaderError for one that is cut. What only misses
         its final delimiter is whole; see `unclosed`.
         """
+        self.decide()
         if self._tracker is None:  # of no byte: a list of event ids may be that short
             self._begin(self._parse_header())
         self.unclosed = self.tracker.check_end()
@@ -99,12 +121,23 @@ class Follower:
     def _find_header(self) -> bool:
         """Parse the stream header once it is all there."""
         try:
-            self._begin(self._parse_header())
+            header = self._parse_header()
         except StreamHeaderError as error:
             if error.offset == len(self._start):
                 return False  # it is only not all there yet
             raise
+        self.is_undecided = has_variants(header) and len(self._start) < FIRST
+        if self.is_undecided:
+            return False
+        if has_variants(header):
+            self._begin_variant(header, self._total)
+        else:
+            self._begin(header)
         return True
+
+    def _begin_variant(self, header: StreamHeader, size: int | None) -> None:
+        self.is_undecided = False
+        self._begin(fitting_variant(header, bytes(self._start[:FIRST]), size))
 
     def _parse_header(self) -> StreamHeader:
         rest = bytes(self._start)

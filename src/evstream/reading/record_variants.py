@@ -28,7 +28,9 @@ def has_variants(header: StreamHeader) -> bool:
 
 def variant_in(window: Window, header: StreamHeader, size: int | None) -> StreamHeader:
     """The header of the variant that the next bytes of a window are, which stay in it."""
-    return fitting_variant(header, window.first(FIRST), size)
+    start = window.first(FIRST)
+    is_all = len(start) < min(FIRST, len(window.buffer))
+    return fitting_variant(header, start, len(start) if is_all else size)
 
 
 def fitting_variant(header: StreamHeader, start: bytes, size: int | None) -> StreamHeader:
