@@ -11,7 +11,10 @@ import pytest
 
 import evstream
 from evstream import StaleIndexError
+from evstream.indexing.indexed_file import IndexedFile
+from evstream.reading.section import Section
 from golden_files import GOLDEN, LEGAL, file_name
+from oracle import encode
 from part_cases import check_union, read
 
 NAMES = ("cdf_", "summary_", "loss_i4_f8", "loss_i8_f4", "gul_coverage_i4_f8")
@@ -98,3 +101,52 @@ def test_a_part_that_ends_inside_a_block_is_refused(path: Path):
     assert seen.error is not None
     assert seen.error[0] is StaleIndexError
     assert "a part ends inside a block" in seen.error[1]
+
+
+@pytest.fixture
+def of_events(tmp_path: Path) -> Path:
+    """Events 1 to 20, three items of two entries each, with an index."""
+    path = tmp_path / "a.bin"
+    blocks = [((e, item), [(-1, 1.5), (1, 2.0)]) for e in range(1, 21) for item in (1, 2, 3)]
+    path.write_bytes(encode("loss", {"len_sample": 2}, blocks))
+    evstream.build_index(path, durable=False)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::evstream.AbsentEventWarning")  # of a part
+def test_readers_in_batches_use_the_index_of_parts(of_events: Path, monkeypatch):
+    """Also where a query has a filter of its own."""
+    pl = pytest.importorskip("polars")
+
+    def read_nothing(section: Section, view: memoryview) -> int:
+        assert section.size == 0, "the part was scanned"
+        return 0
+
+    monkeypatch.setattr(Section, "readinto", read_nothing)
+    planned = evstream.parts(of_events, 500, events=[3, 17])
+    assert len(planned) > 2
+    expected = [3] * 6 + [17] * 6
+    for rows in (4, 100):
+        batches = [batch for part in planned for batch in evstream.iter_batches(part, rows=rows)]
+        assert [i for batch in batches for i in batch["event_id"].to_pylist()] == expected
+    assert evstream.arrow_reader(planned, rows=5).read_all()["event_id"].to_pylist() == expected
+    assert evstream.read_arrow(planned)["event_id"].to_pylist() == expected
+    scan = evstream.scan_polars(planned)
+    assert scan.collect()["event_id"].to_list() == expected
+    for query, found in (
+        (pl.col("event_id").is_in([8, 17]), [17] * 6),
+        (pl.col("item_id") == 2, [3] * 2 + [17] * 2),
+    ):
+        assert scan.filter(query).collect()["event_id"].to_list() == found
+
+
+def test_an_index_of_no_use_to_a_scan_is_closed(of_events: Path, monkeypatch):
+    """Where too many events could be in its stretches, all is read."""
+    pl = pytest.importorskip("polars")
+    closed = []
+    close = IndexedFile.close
+    monkeypatch.setattr(IndexedFile, "close", lambda self: closed.append(close(self)))
+    monkeypatch.setattr("evstream.tables.dataframes.candidates", lambda index: None)
+    scan = evstream.scan_polars(of_events).filter(pl.col("event_id") == 3)
+    assert scan.collect()["event_id"].to_list() == [3] * 6
+    assert len(closed) == 1

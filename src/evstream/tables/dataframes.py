@@ -10,11 +10,14 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from evstream._support.format import Format
 from evstream._support.schema import Date
 from evstream._support.texts import is_text
 from evstream.errors import EvstreamError
 from evstream.extras import import_extra
+from evstream.indexing.index import Index
 from evstream.indexing.lookup import candidates
 from evstream.indexing.opening import index_of
 from evstream.reading.dataset import is_several, sources_of
@@ -242,15 +245,29 @@ class _Scan:
         knows the current file."""
         for one in stream.streams():
             files.begin(one.name, 0)
-            indexed = None if of_events is None else index_of(one)
-            ids = None if indexed is None else candidates(indexed.index)
-            if indexed is None or ids is None:
+            needs_some = of_events is not None or one.wanted is not None
+            indexed = index_of(one) if needs_some else None
+            wanted = None if indexed is None else self._wanted(one, indexed.index, of_events)
+            if indexed is None:
                 yield from watched_chunks(one)
-                continue
-            column = readable({self._header.event_column: ids}, self._name)
-            passed = import_extra("polars").DataFrame(column).select(of_events).to_series()
-            wanted = ids[passed.fill_null(False).to_numpy()]
-            yield from watched_chunks(one, indexed.read(one, wanted, CHUNK))
+            elif wanted is None:
+                indexed.close()
+                yield from watched_chunks(one)
+            else:
+                yield from watched_chunks(one, indexed.read(one, wanted, CHUNK))
+
+    def _wanted(self, stream: EventStream, index: Index, of_events: Expr | None) -> Array | None:
+        """The events that may pass, of those that the stream is of; None where that is not known
+        without reading it."""
+        ids = None if of_events is None else candidates(index)
+        if ids is None:
+            return stream.wanted
+        if stream.wanted is not None:
+            ids = ids[np.isin(ids, stream.wanted)]
+        column = readable({self._header.event_column: ids}, self._name)
+        passed = import_extra("polars").DataFrame(column).select(of_events).to_series()
+        found: Array = ids[passed.fill_null(False).to_numpy()]
+        return found
 
     def _opened(
         self,

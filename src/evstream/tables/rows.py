@@ -195,18 +195,27 @@ def iter_rows(
 
 
 def _decoded_rows(stream: EventStream, rows: int, files: FileColumn) -> Iterator[dict[str, Array]]:
-    """All rows, as the kernel writes them."""
+    """All rows, as the kernel writes them; those of a part that is of some events by its index."""
     out = BatchOutput(stream.header, rows)
+    selection = Selection(stream.header)
     done = 0
     for one in stream.streams():
         files.begin(one.name, done + out.used)
-        for _ in one.decode_rows(out):
+        is_all = one.wanted is None
+        for _ in one.decode_rows(out) if is_all else _appended(out, _selected_rows(one, selection)):
             for batch in out.take_full():
                 yield files.add_to(batch, done)
                 done += rows
         out.end_stream(one.name)
     if out.used:
         yield files.add_to(out.rows(), done)
+
+
+def _appended(out: RowOutput, batches: Iterator[dict[str, Array]]) -> Iterator[None]:
+    """Add the batches to the output, one at a step."""
+    for batch in batches:
+        out.append(batch)
+        yield
 
 
 def _all_selected(
