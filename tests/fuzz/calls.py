@@ -88,7 +88,7 @@ def aggregate(call: Inputs) -> None:
 
 def result(call: Inputs) -> None:
     source = call.sources() if call.once_in(2) else io.BytesIO(summary_of(call))
-    options = {"threads": 1, **call.options("rates", "quantiles", "strict", "timeout")}
+    options = {"threads": 1, **call.options("rates", "quantiles", "strict", "timeout", "progress")}
     if call.once_in(2):
         given = {name: options[name] for name in options.keys() - {"rates", "quantiles"}}
         more = call.options("periods", "confidence", widths=False)

@@ -100,24 +100,55 @@ def add_all(offsets, values, groups, sums, maxima):
 @jit
 def add_range(offsets, numbers, values, groups, low, high, counts, sums, maxima):
     """Add the entries of each block whose number (sidx) is from low to high to its group, and
-    count them in `counts`."""
+    count them in `counts`.
+
+    Nearly always they lie together. So the others are left out at both ends; that there are none
+    between them is counted in vectors of numbers, and then they add up as in add_all.
+    """
     for block in range(groups.shape[0]):
         group = groups[block]
-        if group < 0:
+        i, last = offsets[block], offsets[block + 1]
+        while i < last and not low <= numbers[i] <= high:
+            i += 1
+        while last > i and not low <= numbers[last - 1] <= high:
+            last -= 1
+        if group < 0 or i == last:
             continue
-        total = 0.0
+        first = i
         count = 0
-        most = maxima[group]
-        for i in range(offsets[block], offsets[block + 1]):
+        for k in range(first, last):
+            count += (numbers[k] >= low) & (numbers[k] <= high)
+        a = b = c = d = 0.0
+        high_a = high_b = high_c = high_d = -np.inf
+        if count == last - first:
+            while i + 4 <= last:
+                at_a, at_b = np.float64(values[i]), np.float64(values[i + 1])
+                at_c, at_d = np.float64(values[i + 2]), np.float64(values[i + 3])
+                a += at_a
+                b += at_b
+                c += at_c
+                d += at_d
+                high_a = at_a if at_a > high_a else high_a
+                high_b = at_b if at_b > high_b else high_b
+                high_c = at_c if at_c > high_c else high_c
+                high_d = at_d if at_d > high_d else high_d
+                i += 4
+        while i < last:
             if low <= numbers[i] <= high:
-                value = np.float64(values[i])
-                total += value
-                count += 1
-                if value > most or math.isnan(value):
-                    most = value
+                at_a = np.float64(values[i])
+                a += at_a
+                high_a = at_a if at_a > high_a else high_a
+            i += 1
+        total = (a + b) + (c + d)
+        most = max(high_a, high_b, high_c, high_d)
+        if math.isnan(total):  # or infinities of both signs
+            for k in range(first, last):
+                if low <= numbers[k] <= high and math.isnan(values[k]):
+                    most = np.nan
         counts[group] += count
         sums[group] += total
-        maxima[group] = most
+        if most > maxima[group] or math.isnan(most):
+            maxima[group] = most
 
 
 @jit

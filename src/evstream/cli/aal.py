@@ -7,7 +7,7 @@ from typing import Any
 
 from evstream._support.format import Format
 from evstream.cli.arguments import number
-from evstream.cli.results import add_common, add_periods, stream_options, write_table
+from evstream.cli.results import add_common, add_periods, progress_of, stream_options, write_table
 
 _DESCRIPTION = """\
 Make a table of average annual losses of a summary stream, with the columns of ORD:
@@ -44,9 +44,10 @@ def run(options: argparse.Namespace) -> int:
     """Write the table."""
     from evstream.results.average import aal
 
-    table = aal(
-        options.input, options.occurrence, options.table, periods=options.periods,
-        confidence=options.confidence, **stream_options(options),
-    )  # fmt: skip
+    with progress_of(options) as progress:
+        table = aal(
+            options.input, options.occurrence, options.table, periods=options.periods,
+            confidence=options.confidence, progress=progress.update, **stream_options(options),
+        )  # fmt: skip
     write_table(options, table)
     return 0

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli.results import add_common, numbers_or_file, stream_options, write
+from evstream.cli.results import add_common, numbers_or_file, progress_of, stream_options, write
 
 _DESCRIPTION = """\
 Make an event loss table of a summary stream, in bounded memory, with the columns of ORD:
@@ -46,10 +46,11 @@ def run(options: argparse.Namespace) -> int:
     """Write the table, a stretch of the stream at a time."""
     from evstream.results.event_tables import elt_batches
 
-    header, batches = elt_batches(
-        options.input, options.table, rates=options.rates, quantiles=options.quantiles,
-        **stream_options(options),
-    )  # fmt: skip
-    with closing(batches):
-        write(options, header, batches)
+    with progress_of(options, prints=True) as progress:
+        header, batches = elt_batches(
+            options.input, options.table, rates=options.rates, quantiles=options.quantiles,
+            progress=progress.update, **stream_options(options),
+        )  # fmt: skip
+        with closing(batches):
+            write(options, header, batches)
     return 0

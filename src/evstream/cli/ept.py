@@ -10,6 +10,7 @@ from evstream.cli.results import (
     add_common,
     add_periods,
     numbers_or_file,
+    progress_of,
     stream_options,
     write_table,
 )
@@ -50,10 +51,11 @@ def run(options: argparse.Namespace) -> int:
     """Write the table."""
     from evstream.results.exceedance import ept
 
-    table = ept(
-        options.input, options.occurrence, periods=options.periods,
-        return_periods=options.return_periods, per_sample=options.per_sample,
-        **stream_options(options),
-    )  # fmt: skip
+    with progress_of(options) as progress:
+        table = ept(
+            options.input, options.occurrence, periods=options.periods,
+            return_periods=options.return_periods, per_sample=options.per_sample,
+            progress=progress.update, **stream_options(options),
+        )  # fmt: skip
     write_table(options, table)
     return 0

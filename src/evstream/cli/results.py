@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from typing import Any
 
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, whole_number
+from evstream.cli.progress import Progress
+from evstream.transport.range_file import shown
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +48,18 @@ def stream_options(options: argparse.Namespace) -> dict[str, Any]:
         "strict": options.strict,
         "timeout": options.timeout,
     }
+
+
+def progress_of(options: argparse.Namespace, *, prints: bool = False) -> Progress:
+    """How far the reading of the input is; its total is not known of pipes and URLs. `prints` says
+    whether rows may go to stdout meanwhile."""
+    from evstream.transport.listing import expand_sources, names_several
+
+    name = options.input
+    files = expand_sources(name) if names_several(name) else [name]
+    is_known = name != "-" and all(map(os.path.isfile, files))
+    total = sum(map(os.path.getsize, files)) if is_known else None
+    return Progress(shown(name), total, prints=prints and options.output == "-")
 
 
 def write(options: argparse.Namespace, header: Any, batches: Iterator[Any]) -> None:

@@ -79,15 +79,17 @@ def streams_of(format: Format) -> list[tuple[Format, str]]:
 
 def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -> None:
     """Use every kernel of a stream type once: write, read, check, seal and aggregate a stream,
-    print and parse it."""
+    print and parse it, and make the result tables of a summary stream."""
     import numpy as np
 
-    from evstream._support.format import chosen_format
+    from evstream._support.format import bound_format, chosen_format
     from evstream.aggregation.aggregate import partial_aggregate
     from evstream.checking.seal import Sealer
     from evstream.checking.validated_sources import validate
     from evstream.cli.info import Info, Tally
     from evstream.reading.stream import EventStream
+    from evstream.results.summaries import SUMMARY
+    from evstream.results.warm_up import warm_up_results
     from evstream.text.rows import RowParser, RowPrinter
     from evstream.wire.event import no_matrix
     from evstream.writing.writer import create
@@ -126,6 +128,8 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
         for sidx in (None, 1, [1, 3]) if header.sidx is not None else (None,):
             target.seek(0)
             partial_aggregate(target, key, sidx=sidx, stream=stream, widths=widths, format=format)
+    if stream == SUMMARY and format is bound_format():
+        warm_up_results(target.getvalue(), widths)
     columns = header.row_columns
     text = RowPrinter(columns).text(events[0].to_rows())
     RowParser(list(columns), columns, lambda line, number: line.split(",")).rows(text, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ def aal(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> ResultTable:
     """The average annual loss of each summary of a summary stream, or of several.
 
@@ -43,6 +44,7 @@ def aal(
         threads: how many read parts of large files; None for the cores of this process. The
             result does not depend on it.
         widths, strict, timeout: as for evstream.open.
+        progress: called now and then, by one thread at a time, with the number of bytes read.
 
     Returns:
         The columns as a ResultTable, by summary in ascending order.
@@ -65,7 +67,7 @@ def aal(
     occurrences = Occurrences(occurrence, periods)
     losses = period_losses(
         summary, occurrences, has_maxima=False, threads=threads, widths=widths, strict=strict,
-        timeout=timeout,
+        timeout=timeout, progress=progress,
     )  # fmt: skip
     with np.errstate(all="ignore"):  # one period, or a mean of zero
         columns = (

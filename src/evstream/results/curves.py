@@ -145,14 +145,17 @@ class Summary:
             losses = np.sort(losses)[::-1]
             weights = np.empty(0)
         else:
-            order = falling(losses)
+            order = falling(np.ascontiguousarray(losses))
             order = order[weights[order] > 0]
             losses, weights = losses[order], weights[order]
         if not len(losses):
             return None
         if self._targets is not None:
             points, tails = np.empty((2, len(self._targets)))
-            points_of(losses, weights, unused, years, self._targets, points, tails)
+            # Of one layout, since numba compiles a kernel for each.
+            arrays = map(np.ascontiguousarray, (losses, weights, unused))
+            targets = np.ascontiguousarray(self._targets)
+            points_of(*arrays, years, targets, points, tails)
             has_point, has_tail = ~np.isnan(points), ~np.isnan(tails)
             return Curve(
                 0, type, self._targets[has_point], points[has_point], self._targets[has_tail],

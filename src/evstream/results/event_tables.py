@@ -22,6 +22,7 @@ from evstream.results.summaries import (
     EXPOSURE,
     SUMMARY,
     SUMMARY_ID,
+    Meter,
     refuse_value,
     sample_count,
     special,
@@ -48,6 +49,7 @@ def elt(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> ResultTable:
     """An event loss table of a summary stream, or of several.
 
@@ -60,6 +62,7 @@ def elt(
         quantiles: of a qelt: a file (quantile.bin), or numbers from 0 to 1.
         threads: how many read parts of large files; None for the cores of this process.
         widths, strict, timeout: as for evstream.open.
+        progress: called now and then, by one thread at a time, with the number of bytes read.
 
     Returns:
         The columns as a ResultTable, in the order of the stream.
@@ -71,7 +74,7 @@ def elt(
     """
     header, batches = elt_batches(
         summary, table, rates=rates, quantiles=quantiles, threads=threads, widths=widths,
-        strict=strict, timeout=timeout,
+        strict=strict, timeout=timeout, progress=progress,
     )  # fmt: skip
     found = list(batches)
     columns = {
@@ -88,6 +91,7 @@ def elt_batches(
     rates: Any = None,
     quantiles: Any = None,
     threads: int | None = None,
+    progress: Callable[[int], object] | None = None,
     **options: Any,
 ) -> tuple[StreamHeader, Generator[Rows]]:
     """The header of the table of `elt`, and its rows in batches, each of a stretch of the stream.
@@ -99,13 +103,15 @@ def elt_batches(
             raise ValueError(f"{name} go with a {owner}, and not with a {table}")
     if table == "qelt" and quantiles is None:
         raise ValueError("a qelt needs quantiles, expected a file or numbers from 0 to 1")
-    number = threads_of(threads)
+    number, meter = threads_of(threads), Meter(progress)
     given = rates_from(rates) if table == "melt" else quantiles_from(quantiles)
-    batches = _batches(open_stream(summary, SUMMARY, **options), table, given, number)
+    batches = _batches(open_stream(summary, SUMMARY, **options), table, given, number, meter)
     return next(batches), batches  # one that has begun closes the stream if it is dropped
 
 
-def _batches(stream: EventStream, table: str, given: Any, threads: int) -> Generator[Any]:
+def _batches(
+    stream: EventStream, table: str, given: Any, threads: int, meter: Meter
+) -> Generator[Any]:
     """The header of the table, then its rows."""
     with stream:
         header, make = result_header(table, stream.header), TABLES[table]
@@ -113,7 +119,7 @@ def _batches(stream: EventStream, table: str, given: Any, threads: int) -> Gener
         for one in stream.streams():
             rows = in_order(
                 lambda columns, one=one: make(one, columns, given),  # type: ignore[misc]
-                whole_blocks(one.chunks()),
+                whole_blocks(meter.chunks(one)),
                 threads,
             )
             yield from (typed(header, found) for found in rows)

@@ -28,6 +28,7 @@ def ept(
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
     timeout: float | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> ResultTable:
     """The exceedance curves of each summary of a summary stream, or of several.
 
@@ -41,6 +42,7 @@ def ept(
         threads: how many read parts of large files and make curves; None for the cores of this
             process. The result does not depend on it.
         widths, strict, timeout: as for evstream.open.
+        progress: called now and then, by one thread at a time, with the number of bytes read.
 
     Returns:
         The columns as a ResultTable: by summary, then kind of curve (or sample), then type, then
@@ -62,7 +64,7 @@ def ept(
     occurrences = Occurrences(occurrence, periods)
     losses = period_losses(
         summary, occurrences, is_positive=targets is None, threads=number, widths=widths,
-        strict=strict, timeout=timeout,
+        strict=strict, timeout=timeout, progress=progress,
     )  # fmt: skip
     header = result_header("psept" if is_psept else "ept", losses.header)
 

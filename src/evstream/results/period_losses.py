@@ -8,7 +8,7 @@ what bounds the memory; the size of the files does not.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from evstream.results.summaries import (
     EVENT,
     SUMMARY,
     SUMMARY_ID,
+    Meter,
     refuse_value,
     sample_count,
     special,
@@ -176,6 +177,7 @@ def period_losses(
     widths: Any = None,
     timeout: float | None = None,
     strict: bool | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> PeriodLosses:
     """The losses of all summaries and periods of a summary stream, or of several.
 
@@ -183,12 +185,14 @@ def period_losses(
     the number of threads. Warns of events that are in no period.
     """
 
+    meter = Meter(progress)
+
     def of_part(part: Any, **options: Any) -> tuple[str, PeriodLosses]:
         options["stream"] = SUMMARY
         with open_stream(part, strict=strict, **options) as stream:
             found = PeriodLosses(stream.header, occurrences, is_positive, has_maxima)
             for one in stream.streams():
-                for chunk in one.chunks():
+                for chunk in meter.chunks(one):
                     found.add(one, chunk.columns)
             return stream.name, found
 
