@@ -154,6 +154,23 @@ def test_a_nan_is_not_hidden():
         assert table["loss_max"][1] == -3.0
 
 
+def test_a_range_of_sidx_is_that_of_its_numbers():
+    """In any order, with others between them, and whatever is lost to comparisons."""
+    numbers, odd = np.random.default_rng(7), (float("nan"), float("inf"), -float("inf"), 0.5)
+    blocks = []
+    for item in range(1, 200):
+        sidx = numbers.permutation(np.arange(1, 14))[: numbers.integers(0, 14)]
+        losses = numbers.integers(-9, 9, len(sidx)) / 2
+        if len(losses) and item % 3 == 0:
+            losses[numbers.integers(len(losses))] = odd[item % 4]
+        blocks.append(((1, item), list(zip(sidx.tolist(), losses.tolist(), strict=True))))
+    data = encode("loss", {"len_sample": 13}, blocks)
+    for low, high in ((1, 14), (3, 11), (5, 6), (20, 30)):
+        ranged = evstream.aggregate(io.BytesIO(data), "item_id", sidx=range(low, high))
+        one_by_one = [*range(low, high), 99]  # no stream has 99, so this is not a range
+        assert_same(ranged, evstream.aggregate(io.BytesIO(data), "item_id", sidx=one_by_one))
+
+
 def test_a_stream_without_blocks_has_an_empty_table():
     table = evstream.aggregate(io.BytesIO(STREAM[:8]), ["event_id", "item_id"])
     assert {name: (len(column), str(column.dtype)) for name, column in table.items()} == {
