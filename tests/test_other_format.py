@@ -13,6 +13,8 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -141,9 +143,17 @@ ADDED = {
 """What is added to the spec, by what it stands before."""
 
 
+@dataclass
+class Package:
+    """The folder with a package in src, and a process that runs programs with it."""
+
+    folder: Path
+    process: subprocess.Popen[str]
+
+
 @pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package of the changed spec; the folder to import it from."""
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Package]:
+    """A copy of the package of the changed spec."""
     folder = tmp_path_factory.mktemp("other")
     text = (ROOT / "spec" / "oasis.yaml").read_text()
     for before, added in ADDED.items():
@@ -157,29 +167,62 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(PACKAGE, folder / "src" / "evstream", ignore=ignore)
     assert main(["--spec", str(folder / "spec.yaml"), "--root", str(folder)]) == 0
     compileall.compile_dir(folder / "src", quiet=2)  # once, for all programs below
-    return folder / "src"
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKS], env=environment(folder), cwd=folder, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        yield Package(folder, process)
 
 
-def run(package: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Python with the package of the changed spec; in plain Python unless asked otherwise."""
-    changes = {"PYTHONPATH": str(package), "NUMBA_DISABLE_JIT": "1", "EVSTREAM_CACHE": "0"}
-    return subprocess.run(
-        [sys.executable, *arguments], env=os.environ | changes | environment, cwd=package.parent,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def environment(folder: Path, **changes: str) -> dict[str, str]:
+    """Plain Python with the package in a folder."""
+    plain = {"PYTHONPATH": str(folder / "src"), "NUMBA_DISABLE_JIT": "1", "EVSTREAM_CACHE": "0"}
+    return os.environ | plain | changes
 
 
-def python(package: Path, code: str, **environment: str) -> str:
-    result = run(package, "-c", IMPORTS + code, **environment)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+def run(package: Package, code: str | None, *arguments: str) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of a program, or of `evstream ...`."""
+    assert package.process.stdin is not None
+    assert package.process.stdout is not None
+    print(json.dumps([code, arguments]), file=package.process.stdin, flush=True)
+    status = int(package.process.stdout.readline())
+    return status, *((package.folder / name).read_text() for name in ("stdout", "stderr"))
 
 
-def command(package: Path, *arguments: str, status: int = 0) -> str:
+def python(package: Package, code: str) -> str:
+    status, printed, reported = run(package, IMPORTS + code)
+    assert status == 0, reported
+    return printed
+
+
+def command(package: Package, *arguments: str, status: int = 0) -> str:
     """What `evstream ...` prints; its one line on stderr where it fails."""
-    result = run(package, "-m", "evstream", *arguments)
-    assert result.returncode == status, result.stderr
-    return result.stderr if status == 2 else result.stdout
+    found, printed, reported = run(package, None, *arguments)
+    assert found == status, reported
+    return reported if status == 2 else printed
+
+
+FORKS = """
+import json, os, runpy, sys
+import evstream.cli.program, pyarrow.parquet
+
+for line in iter(sys.stdin.readline, ""):
+    code, arguments = json.loads(line)
+    child = os.fork()
+    if child:
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    if code is not None:
+        exec(code, {"__name__": "__main__"})
+    else:
+        sys.argv[1:] = arguments
+        runpy.run_module("evstream", run_name="__main__")
+    sys.exit()
+"""
+"""Runs each program in a fork: to import the package takes longer than most of them."""
 
 
 IMPORTS = """
@@ -226,7 +269,7 @@ FIELDS = ("--portfolio-id", "7", "--header-timeout", "9")
 
 
 @pytest.fixture(scope="module")
-def streams(package: Path) -> dict[str, str]:
+def streams(package: Package) -> dict[str, str]:
     """Streams of both tables, written as a program does it; stream -> name of its file."""
     python(
         package,
@@ -243,17 +286,17 @@ with evstream.create("claim.bin", "claim", **HEADER) as out:
     return {"loss": "loss.bin", "claim": "claim.bin"}
 
 
-def test_the_bytes_are_those_of_the_spec(package: Path, streams: dict[str, str]) -> None:
+def test_the_bytes_are_those_of_the_spec(package: Package, streams: dict[str, str]) -> None:
     expected = struct.pack("<BBBBiii", 1, 0, 0, 9, 2, 7, 9)
     blocks = {(1, 3, 8): [(-1, 5, 10, 1), (1, 6, 20, 2), (2, 7, 30, 3)], (2, 3, 8): [(1, 8, 40, 4)]}
     for ids, entries in blocks.items():
         expected += struct.pack("<iii", *ids)
         expected += b"".join(struct.pack("<iiff", *e) for e in [*entries, (0, 0, 0, 0)])
-    assert (package.parent / streams["claim"]).read_bytes() == expected
+    assert (package.folder / streams["claim"]).read_bytes() == expected
 
 
 def test_new_columns_and_specials_are_in_events_and_matrices(
-    package: Path, streams: dict[str, str]
+    package: Package, streams: dict[str, str]
 ) -> None:
     printed = python(
         package,
@@ -275,7 +318,7 @@ print(first.currency_ids, first.sidx, first.day, first.gross, first.net)
     )
 
 
-def test_errors_have_the_names_of_the_spec(package: Path, streams: dict[str, str]) -> None:
+def test_errors_have_the_names_of_the_spec(package: Package, streams: dict[str, str]) -> None:
     printed = python(
         package,
         """
@@ -321,7 +364,7 @@ shows(evstream.read_dense, "claim.bin")
     ]
 
 
-def test_the_highest_sidx_of_a_width_is_written(package: Path) -> None:
+def test_the_highest_sidx_of_a_width_is_written(package: Package) -> None:
     printed = python(
         package,
         """
@@ -337,12 +380,12 @@ print(event.sidx.tolist() == [-9, *range(1, 128)], event.to_dense().losses.sum()
 
 
 @pytest.mark.parametrize("stream", TABLES)
-def test_cat_and_validate(package: Path, streams: dict[str, str], stream: str) -> None:
+def test_cat_and_validate(package: Package, streams: dict[str, str], stream: str) -> None:
     assert command(package, "cat", streams[stream]) == TABLES[stream]
     assert "clean" in command(package, "validate", streams[stream])
 
 
-def test_info_sums_each_value_of_a_sidx(package: Path, streams: dict[str, str]) -> None:
+def test_info_sums_each_value_of_a_sidx(package: Package, streams: dict[str, str]) -> None:
     loss, claim = command(package, "info", "--json", *streams.values()).splitlines()
     assert json.loads(loss)["header"] == {"len_sample": 2, "portfolio_id": 7, "timeout": 9}
     assert json.loads(loss)["losses"]["median"] == {"records": 3, "sum": 7.5}
@@ -357,30 +400,30 @@ def test_info_sums_each_value_of_a_sidx(package: Path, streams: dict[str, str]) 
 @pytest.mark.parametrize("extension", ["csv", "parquet"])
 @pytest.mark.parametrize("stream", TABLES)
 def test_convert_there_and_back(
-    package: Path, streams: dict[str, str], stream: str, extension: str
+    package: Package, streams: dict[str, str], stream: str, extension: str
 ) -> None:
     table, again = f"{stream}.{extension}", f"{stream}_{extension}.bin"
     command(package, "convert", streams[stream], table)
     given = ("--len-sample", "2", *FIELDS) if extension == "csv" else ()
     command(package, "convert", table, again, *given)
     assert "equal" in command(package, "diff", streams[stream], again)
-    folder = package.parent
+    folder = package.folder
     assert (folder / again).read_bytes() == (folder / streams[stream]).read_bytes()
 
 
-def test_a_missing_header_field_is_asked_for(package: Path) -> None:
-    (package.parent / "bare.csv").write_text(CLAIMS)
+def test_a_missing_header_field_is_asked_for(package: Package) -> None:
+    (package.folder / "bare.csv").write_text(CLAIMS)
     error = command(package, "convert", "bare.csv", "bare.bin", *FIELDS[:2], status=2)
     assert error.splitlines()[-1] == (
         "evstream: bare.csv: the stream header needs timeout, expected --timeout, or a file "
         "that carries the header"
     )
-    assert not (package.parent / "bare.bin").exists()
+    assert not (package.folder / "bare.bin").exists()
     command(package, "convert", "bare.csv", "bare.bin", *FIELDS)
 
 
 def test_tables_become_streams_with_the_fields_of_the_header(
-    package: Path, streams: dict[str, str]
+    package: Package, streams: dict[str, str]
 ) -> None:
     printed = python(
         package,
@@ -394,7 +437,7 @@ print(open("table.bin", "rb").read() == open("claim.bin", "rb").read())
     assert printed == "TypeError: a claim stream needs portfolio_id\nTrue\n"
 
 
-def test_entries_may_have_no_value_and_blocks_no_second_id(package: Path) -> None:
+def test_entries_may_have_no_value_and_blocks_no_second_id(package: Package) -> None:
     printed = python(
         package,
         """
@@ -433,7 +476,7 @@ with evstream.open("total.bin") as stream:
     assert "equal" in command(package, "diff", "total.bin", "again.bin")
 
 
-def test_diff_finds_a_value_and_a_header_field(package: Path, streams: dict[str, str]) -> None:
+def test_diff_finds_a_value_and_a_header_field(package: Package, streams: dict[str, str]) -> None:
     python(
         package,
         """
@@ -447,19 +490,19 @@ with evstream.create("other.bin", "claim", **(HEADER | {"portfolio_id": 8})) as 
     assert [d["field"] for d in report["differences"]] == ["portfolio_id", "net"]
 
 
-def test_warmup_compiles_the_kernels_of_new_streams(package: Path) -> None:
+def test_warmup_compiles_the_kernels_of_new_streams(package: Package) -> None:
     """All streams in plain Python, of which nothing can be kept on disk; with numba, which takes
     less, those that differ most."""
-    done = run(package, "-m", "evstream", "warmup")
-    assert "stream types ready" in done.stderr
-    assert "nothing is kept on disk: NUMBA_DISABLE_JIT=1" in done.stderr
-    assert done.returncode == 1
-    printed = python(
-        package,
-        """
+    status, _, reported = run(package, None, "warmup")
+    assert "stream types ready" in reported
+    assert "nothing is kept on disk: NUMBA_DISABLE_JIT=1" in reported
+    assert status == 1
+    code = """
 from unittest.mock import Mock
+from evstream.aggregation import aggregate
 from evstream.text import rows
-rows.RowPrinter = rows.RowParser = Mock()  # their kernels are the same for any format
+# Their kernels are the same for any format.
+aggregate.partial_aggregate = rows.RowPrinter = rows.RowParser = Mock()
 from evstream.cli.warmup import warm_up
 from evstream.wire.kernels import block_kernels
 from evstream._generated import layout
@@ -467,7 +510,9 @@ for stream in ("claim", "tiny"):
     warm_up(stream, {})
 header = evstream.create(io.BytesIO(), "tiny", **HEADER).header
 print(block_kernels(header).encode_dense.signatures != [])
-""",
-        NUMBA_DISABLE_JIT="0",
-    )
-    assert printed == "True\n"
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS + code], cwd=package.folder, capture_output=True, text=True,
+        env=environment(package.folder, NUMBA_DISABLE_JIT="0"), check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("True\n", 0), done.stderr
