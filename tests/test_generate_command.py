@@ -39,7 +39,10 @@ def python(tmp_path_factory: pytest.TempPathFactory, kernels_are_loaded: None) -
 
 
 def run(python: Path, folder: Path, *arguments: str, status: int = 0) -> str:
+    """Commands in plain Python: they would compile for seconds what the program has compiled."""
     clean = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME"}}
+    if arguments[0] == "-m":
+        clean["NUMBA_DISABLE_JIT"] = "1"
     result = subprocess.run(
         [str(python), *arguments],
         cwd=folder, env=clean, capture_output=True, text=True, check=False,
