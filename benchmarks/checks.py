@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,9 @@ import numpy as np
 import evstream
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Case, Measure, Race
+from evstream.checking.one_stream import Validation
 from evstream.cli.program import main
+from evstream.reading.stream import EventStream
 
 
 def cases(inputs: Inputs, folder: Path) -> Iterator[Case]:
@@ -43,16 +46,39 @@ def whole_files(inputs: Inputs, folder: Path) -> Iterator[Race]:
         speed: float,
         run: Callable[[], object],
         prepare: Callable[[], None] | None = None,
+        **limits: Callable[[], object],
     ) -> Race:
-        contestants = {"evstream": run, "bare read": bare_read}
+        contestants = {"evstream": run, "bare read": bare_read, **limits}
         return Race(
             f"{name}, per core", inputs.size, contestants, speed=speed, cpu=True, prepare=prepare
         )
 
     yield row("evstream.validate", 1.5, lambda: evstream.validate(inputs.path, seal=False))
     yield row("evstream info", 2, quiet("info", inputs.path))
-    yield row("evstream seal", 2, quiet("seal", copy, "--no-fsync"), twin)
-    yield row("evstream diff of two equal files", 1, quiet("diff", inputs.path, copy), twin)
+    seal = quiet("seal", copy, "--no-fsync")
+    limits = {"crc_and_decode": lambda: decode(copy), "and_rules": lambda: decode(copy, True)}
+    yield row("evstream seal", 2, seal, twin, **limits)
+    yield row(
+        "evstream diff of two equal files", 1, quiet("diff", inputs.path, copy), twin,
+        decode_both=lambda: decode_both(inputs.path, copy),
+    )  # fmt: skip
+
+
+def decode(path: str, check: bool = False) -> None:
+    """The limit of a seal: checksums and columns of all bytes; and the rules, if `check`."""
+    sums: list[int] = []
+    with EventStream(path, tap=lambda view: sums.append(zlib.crc32(view))) as stream:
+        validation = Validation(stream, 1, severities=("error",)) if check else None
+        for chunk in stream.chunks():
+            if validation is not None:
+                validation.look_at(chunk)
+
+
+def decode_both(*paths: str) -> None:
+    """The limit of a comparison: the columns of both files, never compared."""
+    with EventStream(paths[0]) as a, EventStream(paths[1]) as b:
+        for _ in zip(a.chunks(), b.chunks(), strict=True):
+            pass
 
 
 def tiny_writes() -> Iterator[Measure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import threading
@@ -19,6 +20,9 @@ from benchmarks import peers
 from benchmarks.inputs import HEADER, Inputs, named
 from benchmarks.measure import Case, Race
 from evstream import event_stream
+from evstream.wire.entry_limits import entry_limits
+from evstream.wire.header_bytes import read_header
+from evstream.wire.kernels import read_only
 
 
 def cases(inputs: Inputs, folder: Path, reference: Any) -> Iterator[Case]:
@@ -155,6 +159,30 @@ def add_loss(total, sidx, loss):  # type: ignore[no-untyped-def]
 SumReader = evstream.reader_class("loss", on_entry=add_loss)
 
 
+def bare_callbacks(inputs: Inputs, stream: Any) -> None:
+    """The limit of a callback reader that keeps its guarantees: one call that reads, one that
+    finds the blocks, and the compiled loop around the callbacks, with nothing around them."""
+    head = stream.read(HEADER)
+    header = read_header(io.BytesIO(head).read, "benchmark", None, None)
+    reader, walk, limits = SumReader(np.zeros(1)), inputs.state(), entry_limits(header)
+    view = memoryview(bytearray(reader.buffer_size))
+    data, signed = read_only(np.frombuffer(view, np.uint8)), np.frombuffer(view, np.int8)
+    columns = [np.empty(len(view) // 16 + 4, dtype) for dtype in ("i4", "i4", "i8", "i8")]
+    states, find = inputs.state(), inputs.kernels.find_blocks
+    states[0]["limit"], states[0]["rare"] = inputs.len_sample, 1 << 24
+    left = carried = 0
+    while size := stream.readinto(view[left:]):
+        valid = left + size
+        carried = valid - find(data, left - carried, valid, 0, states, *columns, 0)[0]
+        cursor, status = 0, 1
+        while status:
+            cursor, _, status = reader._read_buffer(
+                signed, cursor, valid, walk, reader.state, limits
+            )
+        left = valid - cursor
+        view[:left] = view[cursor:valid]
+
+
 def callbacks_over_file(inputs: Inputs, reference: Any) -> Race:
     make_reader: Any = peers.reference_gul_reader() if reference else None
 
@@ -166,12 +194,17 @@ def callbacks_over_file(inputs: Inputs, reference: Any) -> Race:
                 reader.data["loss"][: reader.idx[0]].sum()
                 reader.idx[0] = 0
 
+    def bare() -> None:
+        with open(inputs.path, "rb", buffering=0) as stream:
+            bare_callbacks(inputs, stream)
+
     return Race(
         "callback reader summing losses over a file",
         inputs.size,
         named(
             evstream=lambda: list(SumReader(np.zeros(1)).read(inputs.path)),
             reference=reference and theirs,
+            bare_loop=bare,
         ),
         {"reference": 2},
     )
@@ -187,12 +220,16 @@ def callbacks_over_pipe(inputs: Inputs) -> Race:
         for _ in SumReader(np.zeros(1)).read(stream.raw):
             pass
 
+    def bare_loop(stream: Any) -> None:
+        bare_callbacks(inputs, stream.raw)
+
     return Race(
         "callback reader summing losses over a pipe",
         inputs.size,
         named(
             evstream=lambda: through_pipe(inputs, ours, wide=True),
             bare_reader=lambda: through_pipe(inputs, bare, wide=True),
+            bare_loop=lambda: through_pipe(inputs, bare_loop, wide=True),
         ),
         {"bare_reader": 0.85},
     )

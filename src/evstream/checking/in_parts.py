@@ -120,10 +120,14 @@ class CheckedParts:
         ):
             self.offset = read.offset
             is_closed &= read.unclosed is None
-            if self._sums is not None:
-                self._sums.join(read.tap)
+            sums = read.tap
             if not self._take(read):
-                with EventStream(read.part, strict=self._strict, warn=False) as again:
+                sums = RangeSums()
+                with EventStream(
+                    read.part, strict=self._strict, warn=False,
+                    tap=None if self._sums is None else sums.update,
+                ) as again:  # fmt: skip
+                    sums.begin(again.start)
                     self._again = again
                     self.whole.move_on()
                     try:
@@ -134,6 +138,8 @@ class CheckedParts:
                 if read.value is None:
                     read.checks, read.unclosed = again.checks, again.unclosed
             self.holes = read.checks.holes  # of the file so far
+            if self._sums is not None:
+                self._sums.join(sums)
             self._progress(self.offset)
         self.clean_end = is_closed
 
@@ -178,17 +184,17 @@ class CheckedParts:
 
 
 class RangeSums:
-    """Checksums of the whole ranges of a stretch of a file."""
+    """Checksums of the ranges of a stretch of a file."""
 
     def __init__(self) -> None:
-        self._position = 0
-        self._known: dict[int, int] = {}  # number of a range -> its checksum
-        self._sum: int | None = None  # of the range that is open; None after its beginning
+        self.begin(0)
 
     def begin(self, offset: int) -> None:
         """Where the stretch begins."""
-        self._position = offset
-        self._sum = 0 if offset % RANGE == 0 else None
+        self._start = self._position = offset
+        self._known: dict[int, int] = {}  # number of a range -> its checksum
+        self._head = bytearray()  # the bytes of a range that began before the stretch
+        self._sum: int | None = 0 if offset % RANGE == 0 else None  # of the range that is open
 
     def update(self, view: memoryview) -> None:
         """The next bytes."""
@@ -197,6 +203,8 @@ class RangeSums:
             piece = view[: RANGE - within]
             if self._sum is not None:
                 self._sum = zlib.crc32(piece, self._sum)
+            else:
+                self._head += piece
             self._position += len(piece)
             view = view[len(piece) :]
             if self._position % RANGE == 0:
@@ -205,11 +213,20 @@ class RangeSums:
                 self._sum = 0
 
     def join(self, other: RangeSums) -> None:
-        """Take over what is known of another stretch."""
+        """Take over what is known of another stretch; of the next one, also the range that begins
+        in this one."""
+        number, within = divmod(other._start, RANGE)
+        if within and self._position == other._start and self._sum is not None:
+            self._sum = zlib.crc32(other._head, self._sum)
+            if other._position // RANGE == number:  # the range goes on
+                self._position = other._position
+                return
+            self._known[number] = self._sum
         self._known |= other._known
+        self._position, self._sum = other._position, other._sum
 
     def checksums(self, path: str, size: int) -> list[int]:
-        """Those of a file's first bytes; ranges that lie in two stretches are read for it."""
+        """Those of a file's first bytes; ranges that are not known are read for it."""
         file = open_range_file(path, None)
         try:
             sums = []

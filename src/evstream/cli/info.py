@@ -143,10 +143,14 @@ def _collect_parts(info: Info, planned: Any, threads: int, options: argparse.Nam
     info.describe(header)
     whole = Tally(info, header)
     with Progress(info.file, planned.size) as progress:
-        for read in read_parts(planned, begin, threads, options.strict):
+        for read in read_parts(planned, begin, threads, options.strict, chunk=LARGE):
             whole.follow_by(read.value)
             info.bytes, info.clean_end, info.holes = read.offset, read.clean_end, read.checks.holes
             progress.update(read.offset)
+
+
+LARGE = 1 << 22
+"""Bytes of a chunk: most of what is done with one costs the same for a larger one."""
 
 
 class Tally:

@@ -28,6 +28,7 @@ from evstream.reading.stream_end import report_unclosed
 from evstream.transport.compression import MAGIC_SIZE, compression
 from evstream.transport.environment import strict_of
 from evstream.transport.range_file import is_url
+from evstream.transport.source import CHUNK
 
 SMALL = 1 << 26
 """Bytes up to which one thread reads: others would cost more than they save."""
@@ -110,6 +111,7 @@ def read_parts(
     *,
     warn: bool = True,
     tap: Callable[[], Any] | None = None,
+    chunk: int = CHUNK,
 ) -> Iterator[PartRead[T]]:
     """What is made of each part, in order; warnings and errors as of one pass.
 
@@ -119,13 +121,14 @@ def read_parts(
         warn: False suppresses warnings at the end, as for EventStream.
         tap: makes an object for each part, whose `begin` gets the offset of its first byte, and
             `update` all its bytes.
+        chunk: bytes that are decoded at once.
     """
     strict = strict_of(strict)
 
     def read(part: Part) -> PartRead[T]:
         seen = None if tap is None else tap()
         look = None if seen is None else seen.update
-        with EventStream(part, strict=strict, warn=False, tap=look) as stream:
+        with EventStream(part, strict=strict, warn=False, tap=look, chunk=chunk) as stream:
             section = stream.source
             assert isinstance(section, Section)
             if seen is not None:

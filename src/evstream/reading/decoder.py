@@ -22,8 +22,8 @@ from evstream.wire.columns import Array, Chunk, Columns, ids_at, kept
 from evstream.wire.header import StreamHeader
 from evstream.wire.kernels import block_kernels, new_states
 
-KEPT = 1 << 22
-"""Bytes of an allocation that stay with the process when they are freed: more than a chunk has."""
+KEPT = 1 << 24
+"""Bytes of an allocation that stays with the process when it is freed: more than any of a chunk."""
 
 
 @cache
