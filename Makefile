@@ -13,20 +13,22 @@ JOBS ?= 2
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
-# Five fuzzers share the time. Findings and corpus go to build/fuzz.
+# Six fuzzers share the time. Findings and corpus go to build/fuzz.
 FUZZ_SECONDS ?= 600
 FUZZ_SEED ?= 1
 fuzz: $(VENV)/fuzz
 	$(BIN)/python tests/fuzz/fuzz_stream.py \
-	  --seconds $$(($(FUZZ_SECONDS) / 5)) --seed $(FUZZ_SEED)
+	  --seconds $$(($(FUZZ_SECONDS) / 6)) --seed $(FUZZ_SEED)
 	$(BIN)/python tests/fuzz/fuzz_atheris.py \
-	  --seconds $$(($(FUZZ_SECONDS) / 5)) --seed $(FUZZ_SEED)
+	  --seconds $$(($(FUZZ_SECONDS) / 6)) --seed $(FUZZ_SEED)
 	$(BIN)/python tests/fuzz/fuzz_formats.py \
-	  --seconds $$(($(FUZZ_SECONDS) / 5)) --seed $(FUZZ_SEED)
+	  --seconds $$(($(FUZZ_SECONDS) / 6)) --seed $(FUZZ_SEED)
+	$(BIN)/python tests/fuzz/fuzz_files.py \
+	  --seconds $$(($(FUZZ_SECONDS) / 6)) --seed $(FUZZ_SEED)
 	$(BIN)/python tests/fuzz/fuzz_calls.py \
-	  --seconds $$(($(FUZZ_SECONDS) / 5)) --seed $(FUZZ_SEED)
+	  --seconds $$(($(FUZZ_SECONDS) / 6)) --seed $(FUZZ_SEED)
 	$(BIN)/python tests/fuzz/fuzz_kills.py \
-	  --seconds $$(($(FUZZ_SECONDS) / 5)) --seed $(FUZZ_SEED)
+	  --seconds $$(($(FUZZ_SECONDS) / 6)) --seed $(FUZZ_SEED)
 
 # Fresh generated files (first, since the formatter would only hide an edit by hand), format, lint,
 # types, fresh golden files, and documents that name what exists.
