@@ -410,7 +410,6 @@ def test_the_c_header_takes_words_of_c_and_extreme_numbers(tmp_path):
             ("[loss, exposure_value, prob_to", "[loss, register, prob_to"),
             ("field: [loss, exposure_value]", "field: [loss, register]"),
             ("exposure_value: ImpactedExposure", "register: ImpactedExposure"),
-            ("gaps: {exposure_value: loss}", "gaps: {register: loss}"),
             ("summary_id, exposure_value, event_id_type", "summary_id, register, event_id_type"),
             ("exposure_value_dtype, exposure_value_size", "register_dtype, register_size"),
             ("Identifier of the coverage.", "Identifier /* of the coverage."),
