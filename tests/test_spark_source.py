@@ -58,6 +58,19 @@ def test_parts_give_the_rows_of_the_stream(gul: Path):
     assert not any(field.nullable for field in [*source_of(gul).schema(), *table.schema])
 
 
+def test_small_files_share_a_partition(gul: Path, tmp_path: Path):
+    """A file counts as 4 MiB more than it has, so there are tasks for all cores."""
+    files = [tmp_path / f"{number}.bin" for number in range(9)]
+    for file in files:
+        file.write_bytes(gul.read_bytes())
+    pattern = tmp_path / "*.bin"
+    assert same(read(pattern, size="20 MiB"), evstream.read_columns(pattern))
+    source = source_of(pattern, size="20 MiB")
+    found = source.reader(source.schema()).partitions()
+    assert [len(one.value) for one in found] == [4, 4, 1]
+    assert [part.path for one in found for part in one.value] == list(map(str, files))
+
+
 def test_streams_of_every_type_are_read():
     for name in ["summary_i4_f4.bin", "cdf_i4_f4_u4.bin"]:
         path = ROOT / "tests/golden" / name

@@ -1,7 +1,8 @@
 """The format "evstream" of Spark: a data source in Python, which its workers import.
 
-A partition of Spark is a part. Each finds its cuts itself, so a task that runs again reads the
-same rows. Rows go to Spark as Arrow batches, in columns of exact types that are never null.
+A partition of Spark is a part, or several of small files. Each finds its cuts itself, so a task
+that runs again reads the same rows. Rows go to Spark as Arrow batches, in columns of exact types
+that are never null.
 
 Spark asks a reader that has `pushFilters` for it on every query, and refuses the query unless its
 setting spark.sql.python.filterPushdown.enabled is on. So only `option("pushdown", "true")` gives
@@ -28,7 +29,7 @@ from evstream.engines.spark_options import (
 from evstream.engines.spark_writer import StreamWriter
 from evstream.extras import import_arrow, import_extra
 from evstream.partition.part import Part
-from evstream.partition.parts import SIZE
+from evstream.partition.parts import SIZE, Parts
 from evstream.tables.arrow import strings_of
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -63,10 +64,10 @@ class EvstreamSource(DataSource):
 
 
 class PartPartition(InputPartition):
-    """A part, as a partition of Spark."""
+    """Parts that a task reads, as a partition of Spark."""
 
-    def __init__(self, part: Part) -> None:
-        super().__init__(part)
+    def __init__(self, parts: list[Part]) -> None:
+        super().__init__(parts)
 
 
 class Reader(DataSourceReader):
@@ -81,10 +82,13 @@ class Reader(DataSourceReader):
     def partitions(self) -> Sequence[InputPartition]:
         header, parts = _planned(self._options, self._events)
         refuse_other_types(self._schema, header)
-        return [PartPartition(part) for part in parts]
+        return [PartPartition(group) for group in grouped(parts)]
 
     def read(self, partition: InputPartition) -> Iterator[RecordBatch]:
-        part: Part = partition.value
+        for part in partition.value:
+            yield from self._read_part(part)
+
+    def _read_part(self, part: Part) -> Iterator[RecordBatch]:
         pa = import_arrow()
         names = self._schema.names
         types = {name: arrow_type_of(dtype) for name, dtype in part.header.row_columns.items()}
@@ -130,11 +134,30 @@ def _common(known: list[int] | None, values: list[int]) -> list[int]:
     return [value for value in known if value in values] or known
 
 
+FILE_COST = 4 << 20
+"""What a file costs beyond its bytes, as bytes: that of Spark for its own formats."""
+
+
+def grouped(parts: Parts) -> list[list[Part]]:
+    """The parts in order, those of small files together up to the size of a part: a task of Spark
+    takes far longer than to read a small file."""
+    groups: list[list[Part]] = []
+    left = 0
+    for part in parts:
+        cost = part.stop - part.start + FILE_COST
+        if not groups or cost > left:
+            groups.append([])
+            left = parts.part_size
+        groups[-1].append(part)
+        left -= cost
+    return groups
+
+
 def _planned(
     options: Mapping[str, str], events: list[int] | None = None
-) -> tuple[StreamHeader, Sequence[Part]]:
+) -> tuple[StreamHeader, Parts]:
     options = lowered(options)
-    return planned(
+    header, parts = planned(
         path_in(options, "load('out/*.bin')"),
         events,
         size=options.get("size", SIZE),
@@ -143,6 +166,8 @@ def _planned(
         stream=options.get("stream"),
         widths=widths_in(options),
     )
+    assert isinstance(parts, Parts)  # of a path
+    return header, parts
 
 
 def schema_of(header: StreamHeader) -> StructType:
