@@ -59,22 +59,20 @@ def _without_rows(source: Source, options: Options) -> Table:
 def write(table: Table, out: Any, options: Options) -> None:
     """An object per row; JSON has no NaN or infinity, so these become strings.
 
-    Printed by Polars, but into memory: it writes from a thread of its own, while the main one,
-    which alone receives signals, waits for it; and it turns an error of the file into one with less
-    in it.
+    Polars prints them in threads of its own, but into memory: into a file it writes from such a
+    thread, while the main one, which alone receives signals, waits for it; and it turns an error of
+    the file into one with less in it.
     """
     from_arrow = import_extra("polars").from_arrow
     schema = arrow_schema(table.header, dates=False)
 
-    def lines(rows: dict[str, Array]) -> Any:
+    for rows in table.batches:
         if all(np.isfinite(c).all() for c in rows.values() if not is_text(c.dtype)):
             text = io.BytesIO()
             from_arrow(batch_of(schema, rows, table.name)).write_ndjson(text)
-            return text.getbuffer()
-        return json_lines(rows, table.name).encode()  # polars would write null
-
-    for _, text in in_order(lines, table.batches, options.threads):
-        out.write(text)
+            out.write(text.getbuffer())
+        else:  # polars would write null
+            out.write(json_lines(rows, table.name).encode())
 
 
 def _parser(
