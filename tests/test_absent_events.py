@@ -46,6 +46,21 @@ def test_a_range_without_any_event_is_a_warning() -> None:
         evstream.read_columns(LOSS, events=range(901, 1000))
 
 
+def test_sums_of_absent_events_are_a_warning() -> None:
+    """Of parts, only those that none of them has."""
+    wanted = [PRESENT[0], PRESENT[-1], 998]
+    whole = evstream.aggregate(LOSS, "event_id", events=wanted[:2])
+    for source in (LOSS, evstream.parts(LOSS, 60), [LOSS]):
+        with pytest.warns(AbsentEventWarning, match="1 of 3 wanted events.*: 998") as caught:
+            sums = evstream.aggregate(source, "event_id", events=wanted)
+        assert str(caught[0].message).startswith(f"{LOSS}: ")
+        assert {k: v.tolist() for k, v in sums.items()} == {k: v.tolist() for k, v in whole.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evstream.aggregate(evstream.parts(LOSS, 60), "event_id", events=wanted[:2])
+        evstream.partial_aggregate(LOSS, "event_id", events=wanted)
+
+
 def test_cat_names_absent_events(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cat", str(LOSS), "--event", "998", "--event", str(PRESENT[0])]) == 0
     assert capsys.readouterr().err == f"evstream: warning: {LOSS}: event 998 is not in the stream\n"

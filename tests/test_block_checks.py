@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import evstream
+from evstream.checking.tee import tee
 from evstream.cli.program import main
 from evstream.reading.block_tracker import BlockTracker
 from evstream.reading.stream import EventStream
@@ -260,6 +261,24 @@ def test_a_hole_is_reported_of_a_stream_that_is_cut() -> None:
 def test_text_is_no_list_of_event_ids(text: bytes) -> None:
     with pytest.raises(evstream.CorruptStreamError, match="this is text"):
         list(evstream.open(io.BytesIO(text), "event_ids"))
+
+
+@pytest.mark.parametrize(
+    "text", [b"1,2,3,4,5,6,7,8,10\n1", b"a,b\n1,-2.5e-3\n4, 5\n7", b"id\n" + b"1;2.25\n" * 81]
+)
+@pytest.mark.parametrize("name", ["items.bin", "correlations.bin", "events.bin"])
+def test_text_is_refused_in_place_of_records(name: str, text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(text[: len(text) // 20 * 20])
+    stream_of = {"items.bin": "items", "correlations.bin": "correlations"}.get(name, "event_ids")
+    for read in (evstream.read_columns, evstream.build_index, evstream.validate):
+        if read is evstream.validate:
+            assert not read(path).clean
+            continue
+        with pytest.raises(evstream.CorruptStreamError, match="this is text"):
+            read(path)
+    passed = tee(io.BytesIO(path.read_bytes()), io.BytesIO(), stream=stream_of)
+    assert "this is text" in str(passed.problem)
 
 
 def test_a_stream_with_a_hole_gets_no_seal(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from evstream._support.format import Format
 from evstream.aggregation.partial import Groups, Partial, refuse_text
 from evstream.indexing.opening import chunks_of
 from evstream.partition.each_part import each_part
+from evstream.reading.absent_events import AbsentEvents
 from evstream.reading.ids import Ids, ids_of
 from evstream.reading.sources import open_stream
 from evstream.transport.endpoints import SourcesLike
@@ -55,6 +56,8 @@ def aggregate(
     Memory depends on the number of keys, and not on the size of the files. A NaN makes sum, mean
     and maximum of its key NaN.
 
+    An event of `events` that no source has is an AbsentEventWarning.
+
     Raises:
         The errors of evstream.open and of iterating over it.
         TypeError: `events` or `sidx` is of no whole numbers, or a column of `by` is text.
@@ -62,14 +65,21 @@ def aggregate(
     """
     options: dict[str, Any] = {"events": events, "sidx": sidx, "strict": strict, "format": format}
     groups: Groups | None = None
-    for partial in each_part(
-        lambda part, **more: partial_aggregate(part, by, **options, **more), sources,
+    absent: AbsentEvents | None = None
+    names: list[str] = []
+    for partial, missing, name in each_part(
+        lambda part, **more: _of_part(part, by, **options, **more), sources,
         threads=threads, events=events, stream=stream, widths=widths, timeout=timeout,
         format=format,
     ):  # fmt: skip
         groups = groups or Groups(partial.by, list(partial.sums))
         groups.merge(partial)
+        absent = absent or missing
+        absent.join(missing)
+        names += [name] if name not in names[-1:] else []
     assert groups is not None  # there is a part of every file
+    assert absent is not None
+    absent.warn(names[0] if len(names) == 1 else f"{len(names)} files")
     return groups.partial().table()
 
 
@@ -88,8 +98,28 @@ def partial_aggregate(
     """What `aggregate` makes of one source, before the means: for a worker that has one part of
     the files. `Partial.merge` joins the results of all, and `Partial.table` is the answer.
 
-    Arguments as for evstream.aggregate.
+    Arguments as for evstream.aggregate. Other parts may have the events that this one lacks, so
+    there is no warning of those that are absent.
     """
+    return _of_part(
+        source, by, events=events, sidx=sidx, stream=stream, widths=widths, strict=strict,
+        timeout=timeout, format=format,
+    )[0]  # fmt: skip
+
+
+def _of_part(
+    source: SourcesLike,
+    by: str | Sequence[str],
+    *,
+    events: Ids,
+    sidx: Ids,
+    stream: str | None,
+    widths: Mapping[str, str] | None,
+    strict: bool | None,
+    timeout: float | None,
+    format: Format | None,
+) -> tuple[Partial, AbsentEvents, str]:
+    """What a part has, which of the events it does not have, and its name."""
     with open_stream(
         source, stream, widths=widths, strict=strict, timeout=timeout, format=format
     ) as opened:
@@ -100,11 +130,12 @@ def partial_aggregate(
         samples = ids_of("sidx", sidx)
         if samples is not None and header.sidx is None:
             raise TypeError(f"a {header.stream} stream has no sidx")
-        groups = Groups(keys, list(values))
+        groups, absent = Groups(keys, list(values)), AbsentEvents(events, chosen)
         for one in opened.streams():
             for chunk in chunks_of(one, chosen):
+                absent.see(chunk.columns.block[0])
                 _add(groups, header, chunk, keys, values, chosen, samples)
-    return groups.partial()
+        return groups.partial(), absent, opened.name
 
 
 def _add(

@@ -1,7 +1,7 @@
 """Detect content of another kind in a file without a type word, by its first bytes.
 
-Any bytes can be ids or random numbers. `1`, newline, `2`, newline is the id 171051569: a list is
-refused if its first bytes are lines of numbers, with or without the name of a column above them.
+Any bytes can be ids or random numbers. `1`, newline, `2`, newline is the id 171051569: a file
+is refused if its first bytes are lines of numbers, with or without names of columns above them.
 And a file that is known by its usual name alone, such as random.bin, is refused if it begins with
 the type word of a stream. A word of source 0 is a small number, such as an id, and shows nothing.
 
@@ -19,9 +19,10 @@ from evstream.errors import CorruptStreamError, StreamMismatchError
 from evstream.transport.compression import SUFFIXES, compression_by_name
 from evstream.wire.header import StreamHeader
 
+_NUMBER = rb"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?"
 _TEXT = re.compile(
-    rb"(\xef\xbb\xbf)?\s*(\"?[A-Za-z][A-Za-z_ ,\"]*\r?\n)?"
-    rb"([+-]?[0-9]+[ \t,;]*\r?\n)+([+-]?[0-9]*\r?)"
+    rb"(\xef\xbb\xbf)?\s*(\"?[A-Za-z][A-Za-z0-9_ \t,;\"]*\r?\n)?"
+    rb"(" + _NUMBER + rb"([ \t,;]+" + _NUMBER + rb")*[ \t,;]*\r?\n)+[0-9eE+.,; \t-]*\r?"
 )
 
 
@@ -41,7 +42,7 @@ LOOKED_AT = 512
 
 
 def is_text(data: bytes) -> bool:
-    """Whether the first bytes of a list are text."""
+    """Whether the first bytes of a file of numbers are text."""
     return len(data) > 1 and _TEXT.fullmatch(data[:LOOKED_AT]) is not None
 
 
@@ -50,7 +51,7 @@ def refuse_content(
 ) -> None:
     """Raise an EvstreamError if the bytes after the stream header, which the file may lack, are
     text or a stream. `guessed` are the formats to look at where the caller names no stream."""
-    if header.size == 0 and is_text(first):
+    if header.spec.type_word is None and is_text(header.to_bytes() + first):
         raise CorruptStreamError(
             "this is text", source=source, offset=0,
             expected=f"a binary list, as `evstream convert --stream {header.stream}"

@@ -15,6 +15,7 @@ import numpy as np
 from evstream._support.format import Format
 from evstream.errors import StreamHeaderError, TruncatedStreamError
 from evstream.reading.block_tracker import BlockTracker
+from evstream.reading.first_bytes import LOOKED_AT, refuse_content
 from evstream.reading.index_files import refuse_placed
 from evstream.reading.record_variants import FIRST, fitting_variant, has_variants
 from evstream.wire.header import StreamHeader
@@ -52,6 +53,7 @@ class Follower:
         self._source = source
         self._stream, self._widths, self._format = stream, widths, format
         self._start = bytearray()
+        self._opening: bytearray | None = bytearray() if header is None else None
         self._tracker: BlockTracker | None = None
         if header is not None:
             self._begin(header)
@@ -76,11 +78,25 @@ class Follower:
         view = memoryview(data).cast("B")
         self.size += len(view)
         if self._tracker is not None:
+            self._look_at(view)
             self._follow(view)
             return
         self._start += view
-        if self._find_header():
+        is_found = self._find_header()
+        self._look_at(view)
+        if is_found:
             self._follow_start()
+
+    def _look_at(self, view: memoryview, is_all: bool = False) -> None:
+        """Refuse text in the place of numbers, once there are enough bytes to tell."""
+        if self._opening is None:
+            return
+        self._opening += view[: LOOKED_AT - len(self._opening)]
+        is_known = self._tracker is not None or self.is_undecided
+        if is_known and (is_all or len(self._opening) == LOOKED_AT):
+            first, self._opening = bytes(self._opening), None
+            header = self.header or self._parse_header()
+            refuse_content(first[header.size :], header, (), self._source)
 
     def decide(self) -> None:
         """Take the variant that fits best what has come, since no more will."""
@@ -105,6 +121,7 @@ class Follower:
         Raises TruncatedStreamError or StreamHeaderError for one that is cut. What only misses
         its final delimiter is whole; see `unclosed`.
         """
+        self._look_at(memoryview(b""), is_all=True)
         self.decide()
         if self._tracker is None:  # of no byte: a list of event ids may be that short
             self._begin(self._parse_header())

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from evstream._support.format import Format
-from evstream.errors import AbsentEventWarning, warn
 from evstream.indexing.opening import chunks_of
 from evstream.partition.threads import threads_of
 from evstream.partition.whole_file import large_parts
+from evstream.reading.absent_events import AbsentEvents
 from evstream.reading.ids import Ids, ids_of
 from evstream.reading.row_decoder import BatchOutput, RowOutput
 from evstream.reading.sources import open_stream
@@ -39,8 +39,7 @@ class Selection:
     def __init__(self, header: StreamHeader, events: Ids = None, sidx: Ids = None) -> None:
         self.events = ids_of("events", events, header.block_columns[header.event_column])
         self._sidx, self._sidx_field = ids_of("sidx", sidx), header.sidx or ""
-        self._is_range = isinstance(events, range)  # which ids lie in it is not said
-        self._absent = self.events
+        self._absent = AbsentEvents(events, self.events)
         if sidx is not None and header.sidx is None:
             raise TypeError(f"a {header.stream} stream has no sidx")
 
@@ -49,8 +48,7 @@ class Selection:
         if self.events is None:
             return chunk
         found = chunk.columns.block[0]
-        if self._absent is not None and len(self._absent):
-            self._absent = self._absent[~np.isin(self._absent, found)]
+        self._absent.see(found)
         return keep_blocks(chunk, np.isin(found, self.events))
 
     def chunks_of(self, stream: EventStream) -> Iterator[Chunk]:
@@ -61,18 +59,7 @@ class Selection:
     def warn_absent(self, source: str) -> None:
         """At the end of a stream: warn of wanted events that it does not have; of a range only if
         it has none."""
-        if self._absent is None or not len(self._absent) or self.events is None:
-            return
-        wanted = len(self.events)
-        if self._is_range and len(self._absent) < wanted:
-            return
-        first = ", ".join(map(str, self._absent[:5].tolist()))
-        more = ", ..." if len(self._absent) > 5 else ""
-        warn(
-            f"{source}: {len(self._absent)} of {wanted} wanted events are not in the stream: "
-            f"{first}{more}",
-            AbsentEventWarning,
-        )
+        self._absent.warn(source)
 
     def rows(self, rows: dict[str, Array]) -> dict[str, Array]:
         """The rows of the wanted sidx."""
