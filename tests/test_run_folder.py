@@ -74,6 +74,7 @@ def test_a_good_folder_is_clean(folder: Path) -> None:
     assert report.unknown == {"input/keys.csv": "not known"}
     assert report.unchecked == [
         "input/fm_policytc.bin: policy-step-profile-exists: no file of type fm_profile_step",
+        "input/items.bin: item-has-vulnerability: no file of type vulnerability",
     ]
 
 
@@ -120,6 +121,35 @@ def test_every_reference_names_fields_that_exist() -> None:
                 block = target.blocks[target.stream(stream).block]
                 names = [f.name for f in target.fields[block.header]]
                 assert field in [*names, *([block.row.name] if block.row else [])], rule.id
+
+
+def test_items_have_a_vulnerability_function(folder: Path) -> None:
+    """Of the model, of an aggregate or of another risk; without a file of them nothing is said."""
+    functions = ("<iiif", [(7, 1, 1, 1.0)])
+    write(folder, "static/vulnerability.bin", *functions)
+    with (folder / "static/vulnerability.bin").open("r+b") as file:
+        data = file.read()
+        file.seek(0)
+        file.write(struct.pack("<i", 1) + data)
+    found = evstream.validate(folder)
+    assert found.counts == {"item-has-vulnerability": 1}
+    place = found.findings[0]
+    assert (place.offset, place.record, place.value) == (40, 3, 8)
+    assert place.expected == "one of the 1 vulnerability_id of static/vulnerability.bin (7 to 7)"
+    write(folder, "static/aggregate_vulnerability.bin", "<ii", [(8, 7), (8, 9)])
+    found = evstream.validate(folder)
+    assert found.counts == {"aggregated-vulnerability-exists": 1}
+    assert (found.findings[0].severity, found.findings[0].offset) == ("warning", 8)
+
+
+def test_a_missing_index_file_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "static/footprint.bin"
+    path.write_bytes(struct.pack("<ii", 3, 1))
+    assert main(["validate", str(folder)]) == 2
+    told = capsys.readouterr()
+    line = f"{path.with_suffix('.idx')}: No such file or directory"
+    assert told.err.strip() == f"evstream: {line}"
+    assert f"not readable: {path}: {line}" in told.out
 
 
 def test_events_of_streams_are_those_that_were_run(folder: Path) -> None:

@@ -62,5 +62,10 @@ def validate_folder(
 def _unread(file: FolderFile, error: EvstreamError | OSError) -> Report:
     if isinstance(error, OSError):
         refuse_exhaustion(error)
-    text = str(error) if isinstance(error, EvstreamError) else error.strerror or str(error)
+        # The file that is missing may be the index file of this one.
+        name = shown(str(error.filename or file.path))
+        return Report(
+            file.path, file.stream or "", bytes=0, error=f"{name}: {error.strerror or error}"
+        )
+    text = str(error)
     return Report(file.path, file.stream or "", bytes=0, error=text)

@@ -163,7 +163,7 @@ def _different(pieces: Iterable[Array]) -> Array:
 
 def _described(values: Values, field: str, name: str) -> str:
     if not values.count:
-        return f"a {field} of {name}, which has none"
+        return f"one of the {field} of {name}, which has none"
     return f"one of the {values.count:,} {field} of {name} ({values.low} to {values.high})"
 
 
