@@ -82,9 +82,9 @@ QUERIES: dict[str, Callable[[Any], Any]] = {
         pytest.param(
             query, engine,
             # Polars' streaming engine keeps the generator of a scan that it stops early, and so
-            # the open file, until the process ends.
+            # the open file, until the process ends. Whether it does depends on its threads.
             marks=pytest.mark.keeps_files_open
-            if (query, engine) == ("first rows of some", "streaming") else (),
+            if engine == "streaming" and query.startswith(("first rows", "a slice")) else (),
         )
         for query in QUERIES for engine in ("in-memory", "streaming")
     ],
