@@ -53,24 +53,26 @@ def stream_options(options: argparse.Namespace) -> dict[str, Any]:
 def progress_of(options: argparse.Namespace, *, prints: bool = False) -> Progress:
     """How far the reading of the input is; its total is not known of pipes and URLs. `prints` says
     whether rows may go to stdout meanwhile."""
-    from evstream.transport.listing import expand_sources, names_several
-
-    name = options.input
-    files = expand_sources(name) if names_several(name) else [name]
+    name, files = options.input, _input_files(options)
     is_known = name != "-" and all(map(os.path.isfile, files))
     total = sum(map(os.path.getsize, files)) if is_known else None
     return Progress(shown(name), total, prints=prints and options.output == "-")
+
+
+def _input_files(options: argparse.Namespace) -> list[str]:
+    from evstream.transport.listing import expand_sources, names_several
+
+    name = options.input
+    return expand_sources(name) if names_several(name) else [name]
 
 
 def write(options: argparse.Namespace, header: Any, batches: Iterator[Any]) -> None:
     """Write the rows where the options say."""
     from evstream.conversion.formats import Options
     from evstream.conversion.output import write_rows
-    from evstream.transport.listing import expand_sources, names_several
     from evstream.transport.same_file import refuse_same_file
 
-    name = options.input
-    refuse_same_file(expand_sources(name) if names_several(name) else [name], [options.output])
+    refuse_same_file(_input_files(options), [options.output])
     durable = False if options.no_fsync else None
     what = Options(precision=options.precision, durable=durable)
     write_rows(header, batches, options.output, what)

@@ -103,14 +103,20 @@ def findings(report: Any) -> str:
     looked_at = f"{counted(len(report.reports), 'file')}, {_bytes(report)}"
     lines = [f"{report.source}: {'clean' if report.clean else 'findings'}: {looked_at}"]
     lines += [f"  not readable: {one.source}: {_reason(one)}" for one in unread(report)]
-    for finding in report.findings:
-        data = f" [{finding.bytes}]" if finding.bytes else ""
-        lines.append(f"  {finding.severity}: {finding.text}{data}")
-    lines += [f"  {n:,} x {rule}: {report.fixes[rule]}" for rule, n in report.counts.items()]
+    lines += finding_lines(report)
     lines += [f"  not checked: {text}" for text in report.unchecked]
     for kind, names in _by_reason(report.unknown).items():
         lines.append(f"  {kind}: {', '.join(names)}")
     return "\n".join(lines)
+
+
+def finding_lines(report: Any) -> list[str]:
+    """The places that break rules, and for each rule how many there are and what to do."""
+    lines = []
+    for finding in report.findings:
+        data = f" [{finding.bytes}]" if finding.bytes else ""
+        lines.append(f"  {finding.severity}: {finding.text}{data}")
+    return lines + [f"  {n:,} x {rule}: {report.fixes[rule]}" for rule, n in report.counts.items()]
 
 
 def unread(report: Any) -> list[Any]:

@@ -138,10 +138,5 @@ def text(report: Any) -> str:
         counted(getattr(report, f"{noun}s"), noun) for noun in ("byte", "event", "block", "record")
     )
     looked_at = f"{report.stream}, {', '.join(counts)}"
-    lines = [f"{report.source}: {'clean' if report.clean else 'findings'}: {looked_at}"]
-    for finding in report.findings:
-        data = f" [{finding.bytes}]" if finding.bytes else ""
-        lines.append(f"  {finding.severity}: {finding.text}{data}")
-    for rule, count in report.counts.items():
-        lines.append(f"  {count:,} x {rule}: {report.fixes[rule]}")
-    return "\n".join(lines)
+    head = f"{report.source}: {'clean' if report.clean else 'findings'}: {looked_at}"
+    return "\n".join([head, *run_folder.finding_lines(report)])

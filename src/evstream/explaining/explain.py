@@ -1,8 +1,8 @@
 """`evstream.explain`: what the bytes at a place of a stream are.
 
-The stream is read twice, in bounded memory. The first time finds the place: the first finding of
-`validate`, an event, or a byte, and the block that it is in. The second time keeps the bytes around
-it, and what breaks rules there.
+The stream is read several times, in bounded memory. The place is a byte, an event, or the first
+finding, for which one pass checks all rules. The next pass finds the block that has the place, and
+the last keeps the bytes around it and what breaks rules there.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def explain(
 
     Args:
         source, stream, widths, timeout, format: as for evstream.open. What is no path is copied
-            to a temporary file, since it is read twice.
+            to a temporary file, since it is read several times.
         at: a byte of the stream; of compressed data, a byte of what was compressed.
         event: an event id: show it from its first block on.
         records: how many records to show from the place on.
@@ -127,7 +127,7 @@ def explain(
     if event is not None and not isinstance(event, (int, float, np.integer, np.floating)):
         raise TypeError(f"event is {described(event)}, expected an event id")
     options = {"stream": stream, "widths": widths, "timeout": timeout, "format": format}
-    with _twice(source, timeout) as opened:
+    with _reopenable(source, timeout) as opened:
         try:
             if at is None and event is None:
                 at = _first_finding(opened, options)
@@ -146,7 +146,7 @@ def _beginning(opened: Any, error: EvstreamError, timeout: float | None) -> Expl
 
 
 @contextlib.contextmanager
-def _twice(source: SourceLike, timeout: float | None) -> Iterator[Any]:
+def _reopenable(source: SourceLike, timeout: float | None) -> Iterator[Any]:
     """What can be opened several times: a path as it is, anything else as a copy of its bytes."""
     if isinstance(source, (str, os.PathLike)) and source != "-":
         path = checked_path(source)

@@ -11,12 +11,9 @@ import numpy as np
 from evstream._support.arguments import described, real_number
 from evstream.results.occurrences import Occurrences
 from evstream.results.period_losses import PeriodLosses, period_losses
-from evstream.results.table import ResultTable, result_header
+from evstream.results.table import ANALYTICAL, SAMPLE, ResultTable, result_header
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array
-
-ANALYTICAL, SAMPLE = 1, 2
-"""Sample types of a table."""
 
 
 def aal(

@@ -28,15 +28,12 @@ from evstream.results.summaries import (
     special,
     whole_blocks,
 )
-from evstream.results.table import ResultTable, result_header, typed
+from evstream.results.table import ANALYTICAL, SAMPLE, ResultTable, result_header, typed
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array, Columns
 from evstream.wire.header import StreamHeader
 
 Rows = dict[str, Array]
-
-ANALYTICAL, SAMPLE = 1, 2
-"""Sample types of a table."""
 
 
 def elt(

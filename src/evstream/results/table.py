@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import polars
     import pyarrow as pa
 
+ANALYTICAL, SAMPLE = 1, 2
+"""Sample types, a column of some tables."""
+
 
 class ResultTable(Mapping[str, Array]):
     """The columns of a result: name -> array, all of one length, in the order of the file type.
