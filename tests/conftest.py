@@ -11,13 +11,14 @@ import os
 os.environ["EVSTREAM_FSYNC"] = "0"
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from open_files import of_tests, open_descriptors, open_files
 
 if TYPE_CHECKING:
     from object_store import S3, Web
@@ -69,18 +70,6 @@ PATIENCE = 20
 """Seconds; a test that leaks takes that long."""
 
 
-SERVERS = ("IO loop", "Profile", "serve_forever")
-"""Names of threads that open connections at any time, while other tests run: those of a cluster
-or a server that a module of tests keeps."""
-
-
-def _of_tests(left: set[tuple[int, str]]) -> set[tuple[int, str]]:
-    """What is left open, without the connections of servers that run in the background."""
-    if any(name in thread.name for thread in threading.enumerate() for name in SERVERS):
-        return {(number, file) for number, file in left if not file.startswith("socket:")}
-    return left
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test that leaves a descriptor open, the environment or the folder changed, fails itself,
@@ -92,7 +81,7 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("keeps_files_open"):
         return
     end = time.monotonic() + PATIENCE
-    while left := _of_tests(open_files().items() - files.items()):
+    while left := of_tests(open_files().items() - files.items()):
         gc.collect()  # what is not held is closed now, with a ResourceWarning
         assert time.monotonic() < end, f"left open: {left}"
         time.sleep(0.01)  # a library's thread may be about to close it
@@ -102,19 +91,6 @@ def settings_of_process() -> dict[str, str]:
     """The environment variables that matter here; libraries set some of their own."""
     prefixes = ("EVSTREAM", "NUMBA", "OASIS", "PATH", "PYTHON")
     return {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
-
-
-def open_files() -> dict[int, str]:
-    """Number -> name of what is open, where the system shows it; without the events that thread
-    pools wait for."""
-    found = {}
-    with contextlib.suppress(OSError):
-        for number in os.listdir("/proc/self/fd"):
-            with contextlib.suppress(OSError):  # the folder itself
-                name = os.readlink(f"/proc/self/fd/{number}")
-                if not name.startswith("anon_inode:"):
-                    found[int(number)] = name
-    return found
 
 
 @pytest.fixture
@@ -138,8 +114,6 @@ def gul(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_descriptor_is_left() -> Iterator[None]:
     """No test leaves a descriptor open that it did not have before."""
-    from source_cases import open_descriptors
-
     before = open_descriptors()
     yield
     assert open_descriptors() == before

@@ -19,10 +19,6 @@ SMALL = (GOLDEN / "loss_i4_f4.bin").read_bytes()
 LARGE = (GOLDEN / "loss_item_larger_than_65536.bin").read_bytes()
 
 
-def open_descriptors() -> int:
-    return len(os.listdir("/dev/fd"))
-
-
 def expected(data: bytes) -> Reading:
     reading = read_all(io.BytesIO(data))
     assert reading.error is None

@@ -26,7 +26,8 @@ from evstream import (
     TruncatedStreamError,
     errors,
 )
-from source_cases import SMALL, as_path, open_descriptors
+from open_files import open_descriptors
+from source_cases import SMALL, as_path
 
 pytestmark = pytest.mark.usefixtures("no_descriptor_is_left")
 
