@@ -52,7 +52,13 @@ class Checks(Protocol):
 
 
 class StoppedError(EvstreamError):
-    """Nobody waits for the result any more."""
+    """The result is no longer needed."""
+
+
+def refuse_stopped(stopped: Event | None, source: str) -> None:
+    """Raise StoppedError once `stopped` is set."""
+    if stopped is not None and stopped.is_set():
+        raise StoppedError("stopped, since the result is no longer needed", source=source)
 
 
 def parts_to_check(
@@ -107,7 +113,7 @@ class CheckedParts:
         self.holes = 0
         self._planned, self._threads = planned, threads
         self._strict, self._warn = strict, warn
-        self._stopped, self._progress = stopped or Event(), progress
+        self._stopped, self._progress = stopped, progress
         self._sums = RangeSums() if seals else None
         self._again: EventStream | None = None
 
@@ -168,10 +174,7 @@ class CheckedParts:
 
         def check() -> Iterator[None]:
             for chunk in stream.chunks():
-                if self._stopped.is_set():
-                    raise StoppedError(
-                        "stopped, since nobody waits for the result", source=self.name
-                    )
+                refuse_stopped(self._stopped, self.name)
                 if own.report.clean:
                     own.look_at(chunk)
                 yield

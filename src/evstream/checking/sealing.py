@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from threading import Event
 
 from evstream._support.format import Format
-from evstream.checking.in_parts import CheckedParts, StoppedError, parts_to_check
+from evstream.checking.in_parts import CheckedParts, StoppedError, parts_to_check, refuse_stopped
 from evstream.checking.one_stream import Validation, broken_rules
 from evstream.checking.seal import Seal, Sealer
 from evstream.errors import EvstreamError
@@ -62,8 +62,7 @@ def seal_of(
     ) as opened:  # fmt: skip
         validation = Validation(opened, 1, severities=SEVERITIES)
         for chunk in opened.chunks():
-            if stopped is not None and stopped.is_set():
-                raise StoppedError("stopped, since nobody waits for the seal", source=name)
+            refuse_stopped(stopped, name)
             validation.look_at(chunk)
             progress(opened.offset)
     _refuse_broken(validation)

@@ -10,7 +10,7 @@ from typing import Any
 
 from evstream._support.arguments import checked_path, described
 from evstream._support.format import Format
-from evstream.checking.in_parts import CheckedParts, parts_to_check
+from evstream.checking.in_parts import CheckedParts, parts_to_check, refuse_stopped
 from evstream.checking.one_stream import Validation
 from evstream.checking.references import Reference
 from evstream.checking.seal import Seal, Sealer
@@ -81,8 +81,7 @@ def finished(
             )
 
             def tap(view: memoryview) -> None:
-                if stopped.is_set():
-                    raise EvstreamError("stopped, since nobody waits for the result")
+                refuse_stopped(stopped, shown(str(one)))
                 if sealer is not None:
                     sealer.update(view)
 

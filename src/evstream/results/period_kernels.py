@@ -17,9 +17,9 @@ from evstream._support.jit import jit
 def add_losses(offsets, sidx, losses, blocks, rows, samples, mean_sidx, is_positive, sums, maxima):
     """Add the losses of each block to a row; a block comes once per period that it is in.
 
-    With `is_positive` only losses above zero count. `maxima` may have no rows, if nobody wants
-    them. Returns the first entry that cannot be counted, as one whose sidx is above `samples`; -1
-    if all can.
+    With `is_positive` only losses above zero count. `maxima` may have no rows: then none are made.
+    Returns the first entry that cannot be counted, as one whose sidx is above `samples`; -1 if all
+    can.
     """
     has_maxima = maxima.shape[0] > 0
     for pair in range(blocks.shape[0]):

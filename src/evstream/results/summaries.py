@@ -10,7 +10,7 @@ import numpy as np
 from evstream._support.arguments import function
 from evstream.errors import CorruptStreamError
 from evstream.reading.stream import EventStream
-from evstream.wire.columns import Chunk, Columns, ids_at
+from evstream.wire.columns import Chunk, Columns, cut, ids_at
 from evstream.wire.header import StreamHeader
 
 SUMMARY = "summary"
@@ -63,27 +63,17 @@ def whole_blocks(chunks: Iterable[Chunk]) -> Iterator[Columns]:
         if not last:
             continue
         if held is not None and chunk.continues:
-            held, first = _joined(held, _blocks(columns, 0, 1)), 1
+            held, first = _joined(held, cut(columns, 0, 1)), 1
         if held is not None and (first < last or not chunk.is_open):
             yield held
             held = None
         if chunk.is_open and first < last:
             last -= 1
-            held = _blocks(columns, last, last + 1)
+            held = cut(columns, last, last + 1)
         if first < last:
-            yield _blocks(columns, first, last)
+            yield cut(columns, first, last)
     if held is not None:
         yield held
-
-
-def _blocks(columns: Columns, first: int, last: int) -> Columns:
-    """Some blocks that follow one another; their offsets begin at 0."""
-    offsets = columns.offsets[first : last + 1]
-    return Columns(
-        tuple(column[first:last] for column in columns.block),
-        offsets - offsets[0],
-        tuple(column[offsets[0] : offsets[-1]] for column in columns.entry),
-    )
 
 
 def _joined(block: Columns, rest: Columns) -> Columns:
