@@ -19,7 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from evstream.text.rows import RowParser, RowPrinter
+from evstream.text.row_parser import RowParser
+from evstream.text.rows import RowPrinter
 
 PIECE = 1 << 20
 PIECES = (1 << 32) // PIECE

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from evstream.text import exact
 from evstream.text.limits import KINDS
-from evstream.text.rows import RowParser, RowPrinter
+from evstream.text.row_parser import RowParser
+from evstream.text.rows import RowPrinter
 
 INTEGERS = [np.dtype(kind) for kind in KINDS if kind[0] in "iu"]
 FLOATS = [np.dtype("<f4"), np.dtype("<f8")]

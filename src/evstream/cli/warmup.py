@@ -90,7 +90,8 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     from evstream.reading.stream import EventStream
     from evstream.results.summaries import SUMMARY
     from evstream.results.warm_up import warm_up_results
-    from evstream.text.rows import RowParser, RowPrinter
+    from evstream.text.row_parser import RowParser
+    from evstream.text.rows import RowPrinter
     from evstream.wire.event import no_matrix
     from evstream.writing.writer import create
 

@@ -16,7 +16,8 @@ from evstream.conversion.text_values import TextColumn, text_columns
 from evstream.conversion.value_rows import has_value_rows, lines_of, parsed
 from evstream.errors import TableError
 from evstream.tables.column_names import has_gaps, stream_names
-from evstream.text.rows import RowParser, RowPrinter
+from evstream.text.row_parser import RowParser
+from evstream.text.rows import RowPrinter
 from evstream.transport.environment import strict_of
 from evstream.transport.source import Source
 from evstream.wire.columns import Array

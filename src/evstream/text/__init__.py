@@ -1,7 +1,8 @@
 """Numbers and rows as text. Knows neither files nor streams.
 
-`rows` prints and parses rows of CSV; `json` prints rows as JSON lines; `exact` is the definition
-of what a number looks like, in plain Python, and takes what the kernels leave to it. The kernels:
-`powers` holds the powers of ten, `wide` the instructions that numba lacks, `digits`, `shortest`,
-`decimals` and `parsing` convert one number, and `kernels` walks over the rows of a block.
+`rows` prints rows of CSV and `row_parser` parses them; `json` prints rows as JSON lines; `exact` is
+the definition of what a number looks like, in plain Python, and takes what the kernels leave to it.
+The kernels: `powers` holds the powers of ten, `wide` the instructions that numba lacks, `digits`,
+`shortest`, `decimals` and `parsing` convert one number; `kernels` prints and `parse_kernels` parses
+the rows of a block, which `column_blocks` describes.
 """
