@@ -42,9 +42,10 @@ check: $(VENV)/dev
 	$(BIN)/python tests/check_documents.py
 	$(MAKE) docs
 
-# The site, in build/site/index.html; a warning is an error.
+# The site, in build/site/index.html; a warning or a link that leads nowhere is an error.
 docs: $(VENV)/dev
 	$(BIN)/python -m sphinx -q -W -b html -d build/doctrees docs build/site
+	$(BIN)/python tests/check_site.py build/site
 
 generate: $(VENV)/dev
 	$(BIN)/python -m codegen
