@@ -134,7 +134,7 @@ CREATE_NAMES = _words(
 )
 # The names that a generated package takes from evstream, for its stub:
 FACADE = _words("""
-AbsentEventError AbsentEventWarning AggregationWarning CacheWarning CallbackReader
+AbsentEventError AbsentEventWarning AbsentItemWarning AggregationWarning CacheWarning CallbackReader
 ChangedSourceError Chunk Columns Comparison CorruptStreamError Counts CutLineWarning Dense
 DenseTable Difference Event EventStream EvstreamError Explanation Finding Format HoleWarning Index
 LargeEventWarning MissingDelimiterWarning MissingExtraError Part Partial Parts ReaderError Report

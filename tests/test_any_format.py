@@ -307,6 +307,11 @@ def test_events_of_any_kind_are_indexed_and_summed(
     assert table["height_sum"].tolist() == [sum(rows[3][:count]), sum(rows[3][count:])]
     assert table["place_max"].tolist() == [max(rows[2][:count]), max(rows[2][count:])]
     assert gauges.aggregate(path, name, events=event)["count"].tolist() == [count]
+    item = opened.header.item_column
+    if item is not None:
+        one = gauges.read_columns(path, items=rows[1][0], columns=[item, "height"])
+        assert list(one) == [item, "height"]
+        assert set(one[item].tolist()) == {rows[1][0]}
     again = gauges.build_index(path)
     assert again.stretches.highest.tolist() == [max(rows[0])]
 

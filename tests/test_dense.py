@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import evstream
 from evstream._generated import layout
+from evstream.reading.selection import Selection
 from evstream.reading.stream import EventStream
 from evstream.tables.dense import join_chunks
-from evstream.tables.rows import Selection
 from golden_files import (
     GOLDEN,
     LEGAL,

@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import evstream
+from evstream.reading.selection import Selection, named_rows
 from evstream.reading.stream import EventStream
-from evstream.tables.rows import iter_rows, keep_blocks, named_rows
+from evstream.tables.rows import iter_rows
+from evstream.wire.columns import keep_blocks
 from frame_cases import READERS
 from golden_files import (
     GOLDEN,
@@ -77,7 +79,7 @@ def test_a_selection_is_the_same_through_windows_of_any_size(name: str, chunk: i
     whole = evstream.read_columns(GOLDEN / name)
     for event in np.unique(whole["event_id"]).tolist():
         with EventStream(GOLDEN / name, chunk=chunk) as stream:
-            batches = list(iter_rows(stream, event))
+            batches = list(iter_rows(stream, Selection(stream.header, event)))
         for column in whole:
             found = np.concatenate([batch[column] for batch in batches])
             assert found.tolist() == whole[column][whole["event_id"] == event].tolist()

@@ -146,7 +146,7 @@ def test_an_index_of_no_use_to_a_scan_is_closed(of_events: Path, monkeypatch):
     closed = []
     close = IndexedFile.close
     monkeypatch.setattr(IndexedFile, "close", lambda self: closed.append(close(self)))
-    monkeypatch.setattr("evstream.tables.dataframes.candidates", lambda index: None)
+    monkeypatch.setattr("evstream.tables.scan.candidates", lambda index: None)
     scan = evstream.scan_polars(of_events).filter(pl.col("event_id") == 3)
     assert scan.collect()["event_id"].to_list() == [3] * 6
     assert len(closed) == 1

@@ -12,8 +12,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import evstream
-from evstream.tables import dataframes as frames
-from evstream.tables.rows import named_rows
+from evstream.reading.selection import named_rows
+from evstream.tables import scan as frames
 from frame_cases import FAITHFUL, c, options
 from golden_files import (
     GOLDEN,
@@ -137,14 +137,14 @@ def test_a_condition_on_blocks_is_decided_before_rows_are_made(
     gul: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[tuple[int, list[str]]] = []
+    rows = len(evstream.read_columns(gul, 7)["sidx"])
 
     def watched(header: Any, chunk: Any, names: Any) -> Any:
         made.append((len(chunk.columns.entry[0]), list(names)))
         return named_rows(header, chunk, names)
 
-    monkeypatch.setattr(frames, "named_rows", watched)
+    monkeypatch.setattr("evstream.reading.selection.named_rows", watched)
     query = evstream.scan_polars(gul).filter((c("event_id") == 7) & (c("sidx") > 0))
-    rows = len(evstream.read_columns(gul, 7)["sidx"])
     query.select("loss").collect()
     assert [count for count, _ in made] == [rows]
     assert {"sidx", "loss"} <= set(made[0][1])

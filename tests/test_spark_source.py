@@ -18,9 +18,10 @@ from pyspark.sql.types import DoubleType, FloatType, IntegerType, StructField, S
 import evstream
 from evstream import MissingExtraError, WriteError
 from evstream.engines.spark import refuse_missing_java
-from evstream.engines.spark_options import ids_in, widths_in
+from evstream.engines.spark_options import widths_in
 from evstream.engines.spark_source import EvstreamSource, PushingReader, schema_of
 from evstream.engines.spark_writer import StreamWriter
+from evstream.reading.ids import ids_in
 from object_store import S3
 from support import ROOT
 
@@ -90,13 +91,13 @@ def test_unsigned_ids_keep_their_values(tmp_path: Path):
 
 
 def test_events_and_sidx_are_options(gul: Path):
-    table = read(gul, events="3,7-8", sidx="-1,1-2")
-    assert same(table, evstream.read_columns(gul, [3, 7, 8], [-1, 1, 2]))
+    table = read(gul, events="3,7-8", sidx="mean,1-2", items="1-3")
+    assert same(table, evstream.read_columns(gul, [3, 7, 8], [-1, 1, 2], items=[1, 2, 3]))
 
 
 def test_lists_of_ids_and_widths_are_texts():
     assert ids_in("1-3, 7,-1", "sidx") == [1, 2, 3, 7, -1]
-    assert ids_in(None, "sidx") is None
+    assert ids_in("mean, 1-2", "sidx", words=True) == ["mean", 1, 2]
     for text in ("", "1-", "a", "1..3", "1,"):
         with pytest.raises(ValueError, match="sidx is"):
             ids_in(text, "sidx")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from evstream.engines import spark as spark
     from evstream.errors import AbsentEventError as AbsentEventError
     from evstream.errors import AbsentEventWarning as AbsentEventWarning
+    from evstream.errors import AbsentItemWarning as AbsentItemWarning
     from evstream.errors import AggregationWarning as AggregationWarning
     from evstream.errors import CacheWarning as CacheWarning
     from evstream.errors import ChangedSourceError as ChangedSourceError
@@ -79,10 +80,10 @@ if TYPE_CHECKING:
     from evstream.tables.arrow import read_arrow as read_arrow
     from evstream.tables.dataframes import read_pandas as read_pandas
     from evstream.tables.dataframes import read_polars as read_polars
-    from evstream.tables.dataframes import scan_polars as scan_polars
     from evstream.tables.dense import DenseTable as DenseTable
     from evstream.tables.dense import read_dense as read_dense
     from evstream.tables.rows import read_columns as read_columns
+    from evstream.tables.scan import scan_polars as scan_polars
     from evstream.tables.write import write_arrow as write_arrow
     from evstream.transport.endpoints import SourceLike as SourceLike
     from evstream.transport.endpoints import SourcesLike as SourcesLike
@@ -100,6 +101,7 @@ __version__ = "0.1.0"
 _HOME = {
     "AbsentEventError": "errors",
     "AbsentEventWarning": "errors",
+    "AbsentItemWarning": "errors",
     "AggregationWarning": "errors",
     "CacheWarning": "errors",
     "CallbackReader": "compat.callback_reader",
@@ -173,7 +175,7 @@ _HOME = {
     "read_pandas": "tables.dataframes",
     "read_polars": "tables.dataframes",
     "reader_class": "compat.callback_reader",
-    "scan_polars": "tables.dataframes",
+    "scan_polars": "tables.scan",
     "validate": "checking.validated_sources",
     "write_arrow": "tables.write",
 }

@@ -203,6 +203,11 @@ class AbsentEventWarning(UserWarning):
     """An event that was requested by its id is not in the stream."""
 
 
+class AbsentItemWarning(UserWarning):
+    """An item that was requested by its id is not in the stream, or in none of the events that were
+    requested."""
+
+
 class SuspectWarning(UserWarning):
     """A stream can be read, but holds values that identify nothing, such as an event id of 0."""
 

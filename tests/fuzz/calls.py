@@ -27,6 +27,7 @@ from evstream import event_stream as es
 from evstream.cli.program import main as run_command
 
 READ = ("stream", "strict", "timeout", "verify", "format")
+WANTED = ("events", "sidx", "items", "columns")
 SAMPLE_STREAMS = {"loss": {"len_sample": 3}, "gul_item": {"len_sample": 3},
                   "gul_coverage": {"len_sample": 3},
                   "summary": {"len_sample": 3, "summary_set_id": 1}}  # fmt: skip
@@ -54,19 +55,19 @@ def open_(call: Inputs) -> None:
 def table(call: Inputs) -> None:
     functions = [evstream.read_columns, evstream.read_dense]
     name = call.chance.choice(functions)
-    more = ("events", "sidx", "file", "threads") if name is evstream.read_columns else ("events",)
+    more = (*WANTED, "file", "threads") if name is evstream.read_columns else ("events", "items")
     name(call.sources(), **call.options(*READ, *more))
 
 
 def dataframe(call: Inputs) -> None:
     functions: list[Any] = [evstream.read_arrow, evstream.read_polars, evstream.read_pandas]
     function = call.chance.choice(functions)
-    function(call.sources(), **call.options(*READ, "file", "events", "sidx"))
+    function(call.sources(), **call.options(*READ, "file", *WANTED))
 
 
 def batches(call: Inputs) -> None:
     if call.once_in(2):
-        options = call.options(*READ, "file", "rows", "events", "sidx")
+        options = call.options(*READ, "file", "rows", *WANTED)
         for _ in evstream.iter_batches(call.sources(), **options):
             pass
     else:
@@ -78,11 +79,11 @@ def aggregate(call: Inputs) -> None:
     keys = ["event_id", "item_id", "summary_id", "areaperil_id", ("event_id", "item_id"), "loss"]
     by = call.chance.choice([*keys[:2] * 3, *keys, call.odd()])
     if call.once_in(3):
-        partial = evstream.partial_aggregate(call.source(), by, **call.options(*READ, "events"))
+        partial = evstream.partial_aggregate(call.source(), by, **call.options(*READ, *WANTED[:3]))
         assert isinstance(partial, evstream.Partial)
         partial.merge(pickle.loads(pickle.dumps(partial))).table()
         return
-    options = {"threads": 1, **call.options(*READ, "events", "sidx")}
+    options = {"threads": 1, **call.options(*READ, *WANTED[:3])}
     evstream.aggregate(call.sources(), by, **options)
 
 
@@ -126,7 +127,7 @@ def summary_of(call: Inputs) -> bytes:
 def scan(call: Inputs) -> None:
     import polars as pl
 
-    frame = evstream.scan_polars(call.sources(), **call.options(*READ, "file"))
+    frame = evstream.scan_polars(call.sources(), **call.options(*READ, "file", *WANTED))
     way = call.chance.randrange(4)
     if way == 0:
         frame = frame.select(pl.len())
@@ -281,7 +282,7 @@ def convert(call: Inputs) -> None:
     names = ("from_", "to", "precision", "len_sample", "summary_set_id", "max_line", "max_batch",
              "max_metadata", "compression", "sort", "say", "progress", "file", "partition_by",
              "force", "storage_options", "options", "durable", "stream", "strict", "timeout",
-             "format")  # fmt: skip
+             "format", *WANTED)  # fmt: skip
     options = call.options(*names)
     if call.once_in(4):
         options["to"] = call.chance.choice(["bin", "csv", "jsonl", "arrow", "parquet"])
@@ -297,7 +298,7 @@ def dask(call: Inputs) -> str | None:
     """A dataframe of Dask, computed in this thread."""
     if not has("dask.dataframe"):
         return "left out"
-    names = ("events", "sidx", "size", "storage_options", "stream", "format", "columns", "by_event")
+    names = (*WANTED, "size", "storage_options", "stream", "format", "by_event")
     options = call.options(*names)
     if call.once_in(3):
         options["by_event"] = True
@@ -325,7 +326,8 @@ def spark(call: Inputs) -> str | None:
 
     texts = {
         "events": ["1", "1-3", "", "a", "3-1", "-1", "1,", "9" * 30],
-        "sidx": ["-1", "1-10,-1", "x", "9" * 30],
+        "sidx": ["-1", "1-10,-1", "x", "mean,1", "9" * 30],
+        "items": ["1", "1-3,9", "", "9" * 30],
         "size": ["1", "50", "1 KiB", "0", "", "nan"],
         "whole": ["event", "block", "x"],
         "stream": [*STREAMS, "x", ""],
@@ -518,9 +520,10 @@ TEXTS = ["gul", "loss", "cdf", "event_ids", "nothing", "", "-1", "0", "1", "1e9"
          "oasis_float=f8", "oasis_int=i8", "oasis_int=", "\u00e9", "99999999999999999999", "--",
          "-", "no/such/file", ".", "\udcff", "csv", "a\nb"]  # fmt: skip
 
+SELECTION = ["--events", "--items", "--sidx", "--columns", "1-3", "mean,1", "loss,event_id"]
 COMMANDS: dict[str, list[str]] = {
     "info": ["--json", "--jobs", "2"],
-    "cat": ["--format", "jsonl", "--event", "--head", "1"],
+    "cat": ["--format", "jsonl", "--event", "--head", "1", *SELECTION],
     "validate": ["--json", "--first", "--expect-events", "--seal", "--jobs", "2"],
     "seal": ["--no-fsync", "--jobs", "2"],
     "index": ["--no-fsync"],
@@ -531,7 +534,7 @@ COMMANDS: dict[str, list[str]] = {
                 "--max-metadata", "--compression", "--file-column", "--partition-by", "event_id",
                 "--force", "--amplification-options", "--factor-options", "--date-options",
                 "--no-of-periods", "--no-of-intensity-bins", "--no-of-damage-bins",
-                "--footprint-options", "--jobs", "2"],
+                "--footprint-options", "--jobs", "2", *SELECTION],
     "aal": ["--table", "alct", "--occurrence", "--periods", "--confidence", "0.9", "--output",
             "aal.bin", "--precision", "--jobs", "1", "--no-fsync"],
     "elt": ["--table", "qelt", "selt", "--quantiles", "0.5", "--rates", "--output", "elt.bin",

@@ -28,6 +28,14 @@ def listed(names: Iterable[str]) -> str:
 _LONGEST = 100
 
 
+def did_you_mean(word: Any, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: "; did you mean 'loss'?", or nothing."""
+    import difflib  # for errors alone
+
+    nearest = difflib.get_close_matches(str(word)[:_LONGEST], list(known), 1, 0.6)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
 def flag(name: str, value: Any) -> bool:
     """The argument as a bool. Raises TypeError for what is neither true nor false."""
     try:

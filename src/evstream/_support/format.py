@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -30,6 +30,8 @@ class Format:
         fields: record name -> its fields, in wire order.
         dtypes: (record, width of each scalar that it uses) -> packed little-endian dtype.
         special_parameters: keyword of the writer -> special sidx, ascending.
+        special_names: name in lower case -> special sidx: the parameters, and what else the spec
+            calls them.
         type_word: the integer at the start of a stream.
         default_stream: the type that a writer writes by default; None if it must be named.
         given_up: in place of an id, a sidx or (as bits) a probability: a writer gave its stream
@@ -50,6 +52,7 @@ class Format:
     type_word: TypeWord
     default_stream: str | None
     given_up: int
+    special_names: Mapping[str, int] = field(default_factory=dict)
 
     def choose_widths(self, asked: Mapping[str, str] | None = None) -> dict[str, str]:
         """One width per scalar; see schema.choose_widths."""
@@ -101,6 +104,16 @@ class Format:
         used = {f.scalar for f in self.fields[record]}
         chosen = (widths[name] for name in self.scalars if name in used)
         return self.dtypes[(record, *chosen)]
+
+    def special_sidx(self, name: str) -> int | None:
+        """The special sidx of this name ("mean", "STD_DEV", "number_of_affected_risk"); None if
+        there is none."""
+        word = name.strip().lower()
+        for known in (self.special_parameters, self.special_names):
+            for one in (word, f"{word}_idx"):
+                if one in known:
+                    return known[one]
+        return None
 
     def stream_header_fields(self) -> dict[str, Field]:
         """The fields of all stream headers, by name."""

@@ -12,8 +12,8 @@ from evstream._support.format import Format
 from evstream.aggregation.partial import Groups, Partial, refuse_text
 from evstream.indexing.opening import chunks_of
 from evstream.partition.each_part import each_part
-from evstream.reading.absent_events import AbsentEvents
-from evstream.reading.ids import Ids, ids_of
+from evstream.reading.ids import Ids, kept
+from evstream.reading.selection import Selection
 from evstream.reading.sources import open_stream
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array, Chunk
@@ -26,6 +26,7 @@ def aggregate(
     *,
     events: Ids = None,
     sidx: Ids = None,
+    items: Ids = None,
     threads: int | None = None,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
@@ -39,9 +40,9 @@ def aggregate(
         sources: what evstream.open takes, or Parts.
         by: one or several columns of numbers that a block has, e.g. "item_id" or
             ("event_id", "item_id").
-        events: only these event ids; a number or several.
+        events, items: only these ids, as for evstream.read_columns.
         sidx: only these sample indices, e.g. range(1, 101) for the samples without the special
-            values, or -1; a number or several. None for all.
+            values, or "mean", or [-1, 1, 2]. None for all.
         threads: how many; None for the number of cores that this process may use. The result does
             not depend on it.
         stream, widths, strict, timeout, format: as for evstream.open.
@@ -56,30 +57,32 @@ def aggregate(
     Memory depends on the number of keys, and not on the size of the files. A NaN makes sum, mean
     and maximum of its key NaN.
 
-    An event of `events` that no source has is an AbsentEventWarning.
+    An event of `events` that no source has is an AbsentEventWarning, and an item of `items` an
+    AbsentItemWarning.
 
     Raises:
         The errors of evstream.open and of iterating over it.
-        TypeError: `events` or `sidx` is of no whole numbers, or a column of `by` is text.
+        TypeError: `events`, `items` or `sidx` is of no whole numbers, or a column of `by` is text.
         ValueError: `by` names a column that blocks do not have.
     """
-    options: dict[str, Any] = {"events": events, "sidx": sidx, "strict": strict, "format": format}
+    wish: dict[str, Any] = {"events": kept(events), "sidx": kept(sidx), "items": kept(items)}
+    options: dict[str, Any] = {**wish, "strict": strict, "format": format}
     groups: Groups | None = None
-    absent: AbsentEvents | None = None
+    selection: Selection | None = None
     names: list[str] = []
-    for partial, missing, name in each_part(
+    for partial, seen, name in each_part(
         lambda part, **more: _of_part(part, by, **options, **more), sources,
         threads=threads, events=events, stream=stream, widths=widths, timeout=timeout,
         format=format,
     ):  # fmt: skip
         groups = groups or Groups(partial.by, list(partial.sums))
         groups.merge(partial)
-        absent = absent or missing
-        absent.join(missing)
+        selection = selection or seen
+        selection.join(seen)
         names += [name] if name not in names[-1:] else []
     assert groups is not None  # there is a part of every file
-    assert absent is not None
-    absent.warn(names[0] if len(names) == 1 else f"{len(names)} files")
+    assert selection is not None
+    selection.warn_absent(names[0] if len(names) == 1 else f"{len(names)} files")
     return groups.partial().table()
 
 
@@ -89,6 +92,7 @@ def partial_aggregate(
     *,
     events: Ids = None,
     sidx: Ids = None,
+    items: Ids = None,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
@@ -102,8 +106,8 @@ def partial_aggregate(
     there is no warning of those that are absent.
     """
     return _of_part(
-        source, by, events=events, sidx=sidx, stream=stream, widths=widths, strict=strict,
-        timeout=timeout, format=format,
+        source, by, events=events, sidx=sidx, items=items, stream=stream, widths=widths,
+        strict=strict, timeout=timeout, format=format,
     )[0]  # fmt: skip
 
 
@@ -113,29 +117,26 @@ def _of_part(
     *,
     events: Ids,
     sidx: Ids,
+    items: Ids,
     stream: str | None,
     widths: Mapping[str, str] | None,
     strict: bool | None,
     timeout: float | None,
     format: Format | None,
-) -> tuple[Partial, AbsentEvents, str]:
-    """What a part has, which of the events it does not have, and its name."""
+) -> tuple[Partial, Selection, str]:
+    """What a part has, the selection that knows what it lacks, and its name."""
     with open_stream(
         source, stream, widths=widths, strict=strict, timeout=timeout, format=format
     ) as opened:
         header = opened.header
         keys = _keys_of(header, by)
         values = _values_of(header)
-        chosen = ids_of("events", events, header.block_columns[header.event_column])
-        samples = ids_of("sidx", sidx)
-        if samples is not None and header.sidx is None:
-            raise TypeError(f"a {header.stream} stream has no sidx")
-        groups, absent = Groups(keys, list(values)), AbsentEvents(events, chosen)
+        selection = Selection(header, events, sidx, items)
+        groups = Groups(keys, list(values))
         for one in opened.streams():
-            for chunk in chunks_of(one, chosen):
-                absent.see(chunk.columns.block[0])
-                _add(groups, header, chunk, keys, values, chosen, samples)
-        return groups.partial(), absent, opened.name
+            for chunk in chunks_of(one, selection.events):
+                _add(groups, header, chunk, keys, values, selection)
+        return groups.partial(), selection, opened.name
 
 
 def _add(
@@ -144,23 +145,23 @@ def _add(
     chunk: Chunk,
     keys: Mapping[str, Any],
     values: Mapping[str, int],
-    chosen: Array | None,
-    samples: Array | None,
+    selection: Selection,
 ) -> None:
     columns = chunk.columns
     blocks = dict(zip(header.block_columns, columns.block, strict=True))
     wanted = span = None
-    if samples is not None:
+    if selection.sidx is not None:
         sidx = columns.entry[list(header.entry_columns).index(str(header.sidx))]
-        if len(samples) and int(samples[-1]) - int(samples[0]) + 1 == len(samples):
-            span = sidx, int(samples[0]), int(samples[-1])
+        limits = selection.sidx.span
+        if limits is None:
+            wanted = selection.sidx.among(sidx)
         else:
-            wanted = np.isin(sidx, samples)
+            span = sidx, *limits
     groups.add(
         [blocks[name] for name in keys],
         columns,
         {name: columns.entry[number] for name, number in values.items()},
-        None if chosen is None else np.isin(columns.block[0], chosen),
+        selection.mask(columns.block),
         wanted,
         span,
     )

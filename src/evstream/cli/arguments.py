@@ -109,6 +109,48 @@ def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_selection(parser: argparse.ArgumentParser, events: Any = None) -> None:
+    """--events, --items, --sidx and --columns, for commands that show a part of a stream; `events`
+    is a group for the first."""
+    (events or parser).add_argument(
+        "--events", metavar="IDS", type=_ids, help="only these events, e.g. 1-10,15"
+    )
+    parser.add_argument(
+        "--items", metavar="IDS", type=_ids,
+        help="only these items (of the id column after the event, e.g. item_id or summary_id)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sidx", metavar="SIDX", type=_sidx,
+        help="only these sample indices: numbers, ranges, names of special ones, e.g. mean,1-10",
+    )  # fmt: skip
+    parser.add_argument(
+        "--columns", metavar="NAMES", type=_names,
+        help="only these columns, in this order, e.g. event_id,loss",
+    )  # fmt: skip
+
+
+def _ids(text: str) -> Any:
+    return _parsed(text, words=False)
+
+
+def _sidx(text: str) -> Any:
+    return _parsed(text, words=True)
+
+
+def _parsed(text: str, *, words: bool) -> Any:
+    from evstream.reading.ids import ids_in
+
+    try:
+        return ids_in(text, "", words=words)
+    except ValueError as error:
+        problem = str(error).removeprefix(" is ").removeprefix(" ")
+        raise argparse.ArgumentTypeError(problem) from None
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     """--jobs, for commands that work by several threads."""
     parser.add_argument(

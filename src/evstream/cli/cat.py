@@ -11,13 +11,16 @@ import argparse
 import math
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evstream._support.format import Format
-from evstream.cli.arguments import add_stream_arguments, event_id, open_stream
+from evstream.cli.arguments import add_selection, add_stream_arguments, event_id, open_stream
 from evstream.cli.progress import Progress
 from evstream.cli.standard import Output, report, silence
 from evstream.errors import EvstreamError
+
+if TYPE_CHECKING:
+    from evstream.reading.selection import Selection
 
 Rows = dict[str, Any]
 
@@ -34,13 +37,15 @@ def add_parser(commands: Any, format: Format) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="a stream, - for stdin")
     parser.add_argument("--format", choices=["csv", "jsonl"], default="csv")
-    parser.add_argument(
+    events = parser.add_mutually_exclusive_group()
+    events.add_argument(
         "--event",
         metavar="N",
         type=event_id,
         action="append",
         help="print only this event; may be repeated",
     )
+    add_selection(parser, events)
     parser.add_argument("--head", metavar="N", type=_count, help="print only the first N records")
     add_stream_arguments(parser)
     parser.set_defaults(run=run)
@@ -61,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _print(options: argparse.Namespace, output: Output) -> None:
     from evstream.conversion.parallel import in_order
-    from evstream.conversion.value_rows import has_value_rows, lines_of
+    from evstream.conversion.value_rows import has_value_rows, lines_of, refuse_columns
     from evstream.text.json import json_lines
     from evstream.text.rows import RowPrinter
     from evstream.wire.dates import TextDates
@@ -70,17 +75,21 @@ def _print(options: argparse.Namespace, output: Output) -> None:
         open_stream(options.file, options) as stream,
         Progress(stream.name, stream.size) as progress,
     ):
+        selection = _selection(stream, options)
         if options.format == "jsonl":
-            for rows in _pieces(stream, options, progress):
+            for rows in _pieces(stream, options, selection, progress):
                 output.write(json_lines(rows, stream.name))
             return
-        dates = TextDates(stream.header)
+        refuse_columns(stream.header, selection.order)
+        dates = TextDates(stream.header, selection.order)
         printer = RowPrinter(dates.dtypes, source=stream.name)
         output.write(",".join(dates.titles.values()) + "\n")
-        pieces = (dates.split(rows) for rows in _pieces(stream, options, progress))
+        pieces = (dates.split(rows) for rows in _pieces(stream, options, selection, progress))
         # Several at once; but what comes through a pipe is printed before the next is waited for.
         if has_value_rows(stream.header):
-            values = lines_of(stream.header, _pieces(stream, options, progress), stream.name)
+            values = lines_of(
+                stream.header, _pieces(stream, options, selection, progress), stream.name
+            )
             for line in islice(values, options.head):
                 output.write(line)
             return
@@ -91,30 +100,31 @@ def _print(options: argparse.Namespace, output: Output) -> None:
             output.write_ascii(text)
 
 
-def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Iterator[Rows]:
-    """The rows to print, ROWS at most at a time."""
-    from evstream.tables.rows import Selection
-    from evstream.wire.columns import to_rows
+def _selection(stream: Any, options: argparse.Namespace) -> Selection:
+    """What the options ask for."""
+    from evstream.reading.selection import Selection
 
-    wanted = options.event
-    if wanted is not None:  # an id may be any number, those of no stream too
-        if stream.header.block_columns[stream.header.event_column].kind != "f":
-            for event in wanted:
-                if isinstance(event, float):
-                    raise EvstreamError(
-                        f"--event {event:g} is not a whole number", source=stream.name,
-                        expected=f"{stream.header.event_column} as `evstream cat` prints it",
-                    )  # fmt: skip
-        wanted = [event for event in wanted if -(2**63) <= event < 2**63]
-    selection = Selection(stream.header, wanted)
-    absent = set(options.event or ())
+    events = options.events if options.event is None else options.event
+    if options.event and stream.header.block_columns[stream.header.event_column].kind != "f":
+        for event in options.event:
+            if isinstance(event, float):
+                raise EvstreamError(
+                    f"--event {event:g} is not a whole number", source=stream.name,
+                    expected=f"{stream.header.event_column} as `evstream cat` prints it",
+                )  # fmt: skip
+    return Selection(stream.header, events, options.sidx, options.items, options.columns)
+
+
+def _pieces(
+    stream: Any, options: argparse.Namespace, selection: Selection, progress: Progress
+) -> Iterator[Rows]:
+    """The rows to print, ROWS at most at a time."""
+    from evstream.indexing.opening import chunks_of
+
     is_whole = options.format == "csv" and stream.header.block.value is not None
     left = math.inf if options.head is None or is_whole else options.head
-    for chunk in selection.chunks_of(stream) if left else ():
-        if absent:
-            absent -= set(chunk.columns.block[0].tolist())
-        kept = selection.blocks(chunk)
-        rows = to_rows(stream.header, kept.columns, kept.skipped)
+    for chunk in chunks_of(stream, selection.events) if left else ():
+        rows = selection.rows(chunk)
         count = int(min(len(next(iter(rows.values()))), left))
         for first in range(0, count, ROWS):
             last = min(first + ROWS, count)
@@ -124,8 +134,18 @@ def _pieces(stream: Any, options: argparse.Namespace, progress: Progress) -> Ite
         if left <= 0:
             return
     if left:
-        for event in sorted(absent):
-            report(f"warning: {stream.name}: event {event} is not in the stream")
+        _report_absent(stream.name, options, selection)
+
+
+def _report_absent(source: str, options: argparse.Namespace, selection: Selection) -> None:
+    """Report what was asked for and not found."""
+    messages = [selection.absent_events.message(source)]
+    if options.event is not None:
+        _, absent = selection.absent_events.absent(len(options.event))
+        messages = [f"{source}: event {event} is not in the stream" for event in absent]
+    for message in (*messages, selection.absent_items.message(source, selection.place)):
+        if message is not None:
+            report(f"warning: {message}")
 
 
 def _count(text: str) -> int:

@@ -13,6 +13,7 @@ from evstream._support.schema import Field
 from evstream.cli.arguments import (
     NO_FSYNC,
     add_jobs,
+    add_selection,
     add_stream_arguments,
     number,
     shown,
@@ -31,6 +32,7 @@ extra, Parquet and Arrow need evstream[arrow], JSON lines need evstream[polars].
   evstream convert losses.csv gul.bin --len-sample 100
   evstream convert 'out/*.bin' all.parquet --file-column
   evstream convert 'out/*.bin' losses --partition-by event_id:1000
+  evstream convert gul.bin means.parquet --sidx mean --columns event_id,item_id,loss
   ktools_program | evstream convert - - --from bin --to csv | head
 
 Parquet and Arrow files carry the stream header, so that the way back gives the same
@@ -97,6 +99,7 @@ def add_parser(commands: Any, format: Format) -> None:
     parser.add_argument(
         "--force", action="store_true", help="with --partition-by: replace the folder OUT"
     )
+    add_selection(parser)
     add_jobs(parser)
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)
@@ -128,6 +131,10 @@ def run(options: argparse.Namespace) -> int:
         **_limits(options),
         durable=False if options.no_fsync else None,
         threads=options.jobs,
+        events=options.events,
+        sidx=options.sidx,
+        items=options.items,
+        columns=options.columns,
     )
     prints = options.output == "-"
     with Progress(shown(options.input), _size(options.input), prints=prints) as progress:

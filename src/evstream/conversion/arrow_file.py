@@ -78,7 +78,7 @@ def _with_metadata(reader: Any, is_file: bool) -> Iterator[tuple[pa.RecordBatch,
 def write(table: Table, out: Any, options: Options) -> None:
     """An IPC file; what is known only at the end goes with a last, empty batch."""
     pa = import_arrow()
-    schema = arrow_schema(table.header, table.file_column)
+    schema = arrow_schema(table.header, table.file_column, columns=table.columns)
     compression = options.compression if options.compression != "none" else None
     if compression not in COMPRESSIONS:
         known = ", ".join(str(c or "none") for c in COMPRESSIONS)

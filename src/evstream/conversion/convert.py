@@ -9,21 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import described, flag, function, listed
+from evstream._support.arguments import described, flag, function
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, stream_header_fields
 from evstream.conversion import partitions, several_files
 from evstream.conversion.formats import FORMATS, Options, Table, format_of, module_of
+from evstream.conversion.inferred import inferred_header, option, refuse_unknown
 from evstream.conversion.output import written
 from evstream.conversion.parallel import ahead
 from evstream.conversion.several_files import Streams, is_opened_here
 from evstream.conversion.stream_file import checked, copy
-from evstream.conversion.table import complete_header, missing_fields
-from evstream.errors import EvstreamError, TableError
+from evstream.conversion.table import missing_fields
+from evstream.errors import EvstreamError
 from evstream.partition.part import Part
 from evstream.reading.dataset import sources_of
+from evstream.reading.ids import Ids, kept
 from evstream.reading.index_files import is_placed, laid_out
 from evstream.reading.indexed_blocks import JoinedSource, open_blocks
+from evstream.reading.selection import Names
 from evstream.tables.batches import BATCH_ROWS, join_rows
 from evstream.tables.column_names import fill_gaps
 from evstream.tables.file_column import FILE
@@ -62,6 +65,10 @@ def convert(
     max_batch: int | None = None,
     max_metadata: int | None = None,
     file: bool | str | None = None,
+    events: Ids = None,
+    sidx: Ids = None,
+    items: Ids = None,
+    columns: Names = None,
     partition_by: str | Sequence[str] | None = None,
     force: bool = False,
     threads: int | None = None,
@@ -94,6 +101,8 @@ def convert(
         max_batch: bytes that a batch of Arrow, or the open pages of Parquet, may take expanded.
         max_metadata: bytes that a footer or schema of Parquet or Arrow may have.
         file: of several streams, as for evstream.read_columns; for Parquet and Arrow.
+        events, sidx, items: of a stream, only these, as for evstream.read_columns.
+        columns: of a stream, only these columns, in their order; a stream has all of its columns.
         partition_by: write a folder of Parquet files, with a folder for each value of a column
             ("summary_id", "file") or for so many ids of it ("event_id:1000"); a list for folders
             in folders. The target is its path; it appears when it is complete.
@@ -116,7 +125,8 @@ def convert(
         "precision": precision, "compression": compression, "durable": durable,
         "max_line": max_line, "max_batch": max_batch, "max_metadata": max_metadata,
         "format": format, "file": file, "storage_options": storage_options,
-        "threads": threads,
+        "threads": threads, "events": kept(events), "sidx": kept(sidx), "items": kept(items),
+        "columns": kept(columns),
     }  # fmt: skip
     options = _with(Options() if options is None else options, named, header_fields)
     is_several = is_opened_here(source)
@@ -137,6 +147,7 @@ def convert(
         name = laid_out(known, name, source) if input_format == "bin" else name
         options = dataclasses.replace(options, stream=name)
     _refuse_idle(options, output_format)
+    _refuse_selection(options, input_format, output_format, sort=sort)
     is_forced = flag("force", force)
     if keys is None:
         if is_forced:
@@ -173,7 +184,8 @@ def convert(
         else:
             sink = Sink(target, durable=options.durable, storage_options=storage)
             stack.enter_context(sink)
-        if input_format == output_format == "bin" and not sort and not is_several:
+        is_copy = input_format == output_format == "bin" and not sort and not options.selects
+        if is_copy and not is_several:
             header = opened.header if isinstance(opened, JoinedSource) else None
             with written(sink, target, header, options) as out:
                 copy(opened, out, options, progress)
@@ -184,10 +196,10 @@ def convert(
             else module_of(input_format).read(opened, options)
         )
         stack.callback(table.close)
-        table.header, notes = _inferred_header(table, output_format, options)
+        table.header, notes = inferred_header(table, output_format, options)
         for note in notes:
             say(note)
-        _refuse_unknown(table, output_format)
+        refuse_unknown(table, output_format)
         table.is_sorted = sort
         batches = stack.enter_context(
             _in_thread(_prepared(table, output_format), opened, options.threads)
@@ -201,8 +213,8 @@ def convert(
         with written(sink, target, header, options) as out:
             module_of(output_format).write(table, out, options)
         if infers and output_format == "bin":
-            name, option = table.header.samples_field, _option(table.header.samples_field)
-            say(f"{name} {table.header.samples}, the highest {table.header.sidx} ({option})")
+            name, given = table.header.samples_field, option(table.header.samples_field)
+            say(f"{name} {table.header.samples}, the highest {table.header.sidx} ({given})")
 
 
 def _format(name: str, given: Any, file: Any) -> str:
@@ -242,6 +254,25 @@ def _refuse_idle(options: Options, output_format: str) -> None:
         )
 
 
+def _refuse_selection(options: Options, input_format: str, output_format: str, sort: bool) -> None:
+    """Raise EvstreamError for a selection that cannot be made."""
+    if not options.selects:
+        return
+    if input_format != "bin":
+        raise EvstreamError(
+            f"events, sidx, items and columns are selected from streams, not from {input_format}",
+            expected="a stream as the source",
+        )
+    if options.columns is None:
+        return
+    if output_format == "bin":
+        raise EvstreamError(
+            "columns do not go with bin", expected="a table: a stream has all of its columns"
+        )
+    if sort:
+        raise EvstreamError("sorting needs all columns", expected="either sort or columns")
+
+
 def _expands(source: Any, input_format: str, options: Options) -> bool:
     """Whether the source may be compressed: a list of event ids has no header, so its first
     bytes can look like anything."""
@@ -272,38 +303,6 @@ def _watched(
     source.check_unchanged()
 
 
-def _inferred_header(
-    table: Table, output_format: str, options: Options
-) -> tuple[StreamHeader, list[str]]:
-    """The header, completed where a value can be assumed, and a note on each assumption."""
-    header = table.header
-    notes: list[str] = []
-    if table.carried:
-        return header, notes
-    if options.stream is None:
-        notes.append(f"a stream of type {header.stream}, by its columns")
-    for f in header.header_fields:
-        if f.assumed is None or f.name not in missing_fields(header):
-            continue
-        header = dataclasses.replace(header, values={**header.values, f.name: f.assumed})
-        carries = output_format == "bin" or not missing_fields(header)
-        if carries and output_format not in {"csv", "jsonl"}:
-            notes.append(f"{f.name} {f.assumed}, assumed ({_option(f.name)})")
-    return header if missing_fields(header) else complete_header(header, {}), notes
-
-
-def _refuse_unknown(table: Table, output_format: str) -> None:
-    """Raise TableError where a stream needs a header field that nothing in the input has."""
-    samples = table.header.samples_field
-    unknown = [name for name in missing_fields(table.header) if name != samples]
-    if unknown and output_format == "bin" and not table.carried:
-        options = listed(_option(name) for name in unknown)
-        raise TableError(
-            f"the stream header needs {listed(unknown)}", source=table.name,
-            expected=f"{options}, or a file that carries the header",
-        )  # fmt: skip
-
-
 def _prepared(table: Table, output_format: str) -> Iterator[Rows]:
     """The batches of a table as they are written: sorted if wanted, exposures filled in, checked
     unless the writer of a stream does that."""
@@ -315,11 +314,6 @@ def _prepared(table: Table, output_format: str) -> Iterator[Rows]:
     if not table.carried and output_format != "bin":
         batches = checked(table, batches)
     return batches
-
-
-def _option(name: str | None) -> str:
-    """The option of the command line for a field of the stream header."""
-    return f"--{name}".replace("_", "-")
 
 
 def _sorted(batches: Iterator[Rows], header: StreamHeader) -> Iterator[Rows]:

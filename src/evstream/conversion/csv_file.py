@@ -13,7 +13,7 @@ from evstream.conversion.parallel import in_order
 from evstream.conversion.table import Options, Table, guess_header
 from evstream.conversion.text_file import numbered, opening_line, read_blocks
 from evstream.conversion.text_values import TextColumn, text_columns
-from evstream.conversion.value_rows import has_value_rows, lines_of, parsed
+from evstream.conversion.value_rows import has_value_rows, lines_of, parsed, refuse_columns
 from evstream.errors import TableError
 from evstream.tables.column_names import has_gaps, stream_names
 from evstream.text.row_parser import RowParser
@@ -65,7 +65,8 @@ def write(table: Table, out: Any, options: Options) -> None:
     """A header line and a line per row; floats as short as they read back, or with a fixed
     number of decimals, rounded as printf does."""
 
-    dates = TextDates(table.header)
+    refuse_columns(table.header, table.columns)
+    dates = TextDates(table.header, table.columns)
     printer = RowPrinter(dates.dtypes, options.precision, table.name)
     out.write(",".join(dates.titles.values()).encode() + b"\n")
     if has_value_rows(table.header):

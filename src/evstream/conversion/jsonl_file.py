@@ -64,7 +64,7 @@ def write(table: Table, out: Any, options: Options) -> None:
     the file into one with less in it.
     """
     from_arrow = import_extra("polars").from_arrow
-    schema = arrow_schema(table.header, dates=False)
+    schema = arrow_schema(table.header, dates=False, columns=table.columns)
 
     for rows in table.batches:
         if all(np.isfinite(c).all() for c in rows.values() if not is_text(c.dtype)):

@@ -85,7 +85,7 @@ def read(source: Source, options: Options) -> Table:
 def write(table: Table, out: Any, options: Options) -> None:
     """A file of all rows. Columns of records alone, such as result tables, have the names that the
     tools of the field have for them, as in CSV."""
-    schema = arrow_schema(table.header, table.file_column)
+    schema = arrow_schema(table.header, table.file_column, columns=table.columns)
     titles = parquet_titles(table.header)
     titled = _renamed(schema, titles)
     with completed(new_writer(out, titled, options)) as writer:
@@ -135,17 +135,20 @@ def new_writer(out: Any, schema: pa.Schema, options: Options) -> Any:
 
 
 def _groups(table: Table, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Tables of whole events, GROUP_ROWS or a little more."""
+    """Tables of whole events, GROUP_ROWS or a little more; without a column of events, of any
+    rows."""
     pa = import_arrow()
     waiting: list[RecordBatch] = []
     rows = whole = 0  # rows that wait, and those of them that are of finished events
     last = None
     for batch in table.batches:
-        events = next(iter(batch.values()))
+        events = batch.get(table.header.event_column, next(iter(batch.values())))
         if not len(events):
             continue
         starts = np.flatnonzero(events[1:] != events[:-1]) + 1
-        if len(starts):
+        if table.header.event_column not in batch:
+            whole = rows + len(events)
+        elif len(starts):
             whole = rows + int(starts[-1])
         elif last is not None and events[0] != last:
             whole = rows

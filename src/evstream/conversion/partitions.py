@@ -88,7 +88,7 @@ def write(table: Table, folder: WholeFolder, keys: Sequence[Key], options: Optio
 
     Raises EvstreamError for keys that the table does not have, and for too many partitions.
     """
-    _refuse_unfit(keys, table.header, table.file_column)
+    _refuse_unfit(keys, table.header, table.file_column, table.columns)
     dataset = _Dataset(table, folder, keys, options)
     try:
         for batch in _gathered(table.batches):
@@ -100,8 +100,14 @@ def write(table: Table, folder: WholeFolder, keys: Sequence[Key], options: Optio
         raise
 
 
-def _refuse_unfit(keys: Sequence[Key], header: StreamHeader, file: str | None) -> None:
-    whole = [name for name, dtype in header.row_columns.items() if dtype.kind in "iu"]
+def _refuse_unfit(
+    keys: Sequence[Key],
+    header: StreamHeader,
+    file: str | None,
+    columns: Sequence[str] | None = None,
+) -> None:
+    named = [name for name in columns or header.row_columns if name != file]
+    whole = [name for name in named if header.row_columns[name].kind in "iu"]
     known = [*whole, *([file] if file else [])]
     for key in keys:
         if key.column not in known:
@@ -125,7 +131,7 @@ def _refuse_unfit(keys: Sequence[Key], header: StreamHeader, file: str | None) -
     names = [key.name for key in keys]
     if len(set(names)) < len(names):
         raise EvstreamError("partition_by names a column twice", expected="each column once")
-    if not set(header.row_columns) - {key.name for key in keys}:
+    if not set(named) - {key.name for key in keys}:
         raise EvstreamError("partition_by names all columns", expected="some of them")
 
 
@@ -282,7 +288,7 @@ def _schema(table: Table, keys: Sequence[Key]) -> pa.Schema:
     """The columns of the files. What names the folders is not in them again; without all columns
     of the stream a file does not carry its header."""
     pa = import_arrow()
-    schema = arrow_schema(table.header, table.file_column)
+    schema = arrow_schema(table.header, table.file_column, columns=table.columns)
     in_names = {key.column for key in keys if key.step is None}
     metadata = dict(schema.metadata or {})
     if in_names & set(table.header.row_columns):

@@ -61,8 +61,9 @@ def read(opened: Streams, options: Options, output_format: str) -> Table:
             f"a column of files does not go with {output_format}", expected=" or ".join(WITH_FILES)
         )
     files = FileColumn(options.file, stream.header)
+    selection = options.selection(stream.header, files.name)
 
     def batches() -> Iterator[dict[str, Array]]:
-        yield from iter_rows(stream, rows=BATCH_ROWS, files=files)
+        yield from iter_rows(stream, selection, BATCH_ROWS, files)
 
-    return Table(stream.header, batches(), stream.name, True, files=files)
+    return Table(stream.header, batches(), stream.name, True, files=files, columns=selection.order)

@@ -28,15 +28,18 @@ def read(source: Source, options: Options) -> Table:
     stream = _opened(source, options)
     try:
         _refuse_other_values(stream, options)
+        selection = options.selection(stream.header)
     except BaseException:
         stream.close()
         raise
 
     def batches() -> Iterator[dict[str, Array]]:
-        yield from iter_rows(stream, rows=BATCH_ROWS)
-        table.clean_end = stream.clean_end is not False
+        yield from iter_rows(stream, selection, BATCH_ROWS)
+        table.clean_end = stream.clean_end is not False or not selection.has_all_rows
 
-    table = Table(stream.header, batches(), stream.name, True, close=stream.close)
+    table = Table(
+        stream.header, batches(), stream.name, True, close=stream.close, columns=selection.order
+    )
     return table
 
 

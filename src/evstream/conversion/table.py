@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +17,8 @@ from evstream.conversion.batch_guard import MAX_BATCH, MAX_METADATA
 from evstream.conversion.line_guard import MAX_LINE
 from evstream.errors import TableError
 from evstream.extras import import_arrow
+from evstream.reading.ids import Ids
+from evstream.reading.selection import Names, Selection
 from evstream.tables.arrow import header_of
 from evstream.tables.arrow_columns import fits_dates, values_of
 from evstream.tables.column_names import parquet_titles, streams_of, titles_of
@@ -52,6 +54,7 @@ class Options:
         file: of several streams, as for evstream.read_columns.
         storage_options: of the object stores of URLs.
         threads: how many convert rows; None for the cores that this process may use.
+        events, sidx, items, columns: what is wanted of a stream, as for evstream.read_columns.
     """
 
     stream: str | None = None
@@ -69,6 +72,20 @@ class Options:
     format: Format | None = None
     file: bool | str = False
     threads: int | None = None
+    events: Ids = None
+    sidx: Ids = None
+    items: Ids = None
+    columns: Names = None
+
+    @property
+    def selects(self) -> bool:
+        """Whether only a part of a stream is wanted."""
+        wish = (self.events, self.sidx, self.items, self.columns)
+        return any(one is not None for one in wish)
+
+    def selection(self, header: StreamHeader, file: str | None = None) -> Selection:
+        """What is wanted of a stream."""
+        return Selection(header, self.events, self.sidx, self.items, self.columns, file)
 
     def __post_init__(self) -> None:
         for name in ("max_line", "max_batch", "max_metadata"):
@@ -104,6 +121,7 @@ class Table:
         highest_sidx: of the rows that were checked or written so far.
         close: closes what reading has opened besides the source.
         files: the files of the rows, where a column says them.
+        columns: those that batches have, in their order; None for all.
     """
 
     header: StreamHeader
@@ -117,6 +135,7 @@ class Table:
     highest_sidx: int = 0
     close: Callable[[], None] = lambda: None
     files: FileColumn | None = None
+    columns: Sequence[str] | None = None
 
     @property
     def file_column(self) -> str | None:

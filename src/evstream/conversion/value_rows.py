@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from evstream.conversion.text_values import TextColumn
-from evstream.errors import RowsWarning, TableError, plain_id, warn
+from evstream.errors import EvstreamError, RowsWarning, TableError, plain_id, warn
 from evstream.extras import import_extra
 from evstream.tables.batches import BATCH_ROWS
 from evstream.wire.columns import Array, csv_columns
@@ -28,6 +28,14 @@ Ids = tuple[Any, ...]
 def has_value_rows(header: StreamHeader) -> bool:
     """Whether CSV of this stream has a row per block."""
     return header.block.value is not None
+
+
+def refuse_columns(header: StreamHeader, columns: Sequence[str] | None) -> None:
+    """Raise EvstreamError where some columns are wanted of CSV that has a row per block."""
+    if columns is not None and has_value_rows(header):
+        raise EvstreamError(
+            f"CSV of a {header.stream} stream has all of its columns", expected="another format"
+        )
 
 
 def lines_of(

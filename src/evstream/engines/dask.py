@@ -15,12 +15,14 @@ import numpy as np
 from evstream._support.arguments import flag, list_of_names
 from evstream._support.arguments import function as checked_function
 from evstream._support.format import Format
-from evstream.engines.part_rows import EMPTY, columns_of, first_event, planned, refuse_unknown
+from evstream.engines.part_rows import EMPTY, columns_of, first_event, planned
 from evstream.errors import CorruptStreamError
 from evstream.extras import import_extra
 from evstream.partition.part import EVENTS, Part
 from evstream.partition.parts import SIZE
-from evstream.reading.ids import Ids, ids_of
+from evstream.reading.ids import Ids, Wanted
+from evstream.reading.selection import Selection
+from evstream.reading.selection import columns_of as columns_of_stream
 from evstream.tables.dataframes import readable
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array
@@ -36,6 +38,7 @@ def read(
     events: Ids = None,
     sidx: Ids = None,
     *,
+    items: Ids = None,
     by_event: bool = False,
     size: int | str = SIZE,
     storage_options: Mapping[str, Any] | None = None,
@@ -51,7 +54,8 @@ def read(
     Args:
         parts: from evstream.parts, or what that takes.
         columns: names of columns, in their order; None for all.
-        events, sidx: only these event ids and sample indices; a number or several.
+        events, sidx, items: only these ids and sample indices, as for evstream.read_columns. Items
+            that no part has are not reported.
         by_event: makes the event id the index. Where the ids ascend from part to part, the
             divisions are known, so that a join or group by event moves no rows. That reads the
             first block of each part; the parts must hold whole events.
@@ -73,7 +77,9 @@ def read(
     if by_event and any(part.whole != EVENTS for part in several[:1]):
         raise ValueError("by_event needs parts of whole events, expected parts(..., whole='event')")
     names = list(header.row_columns) if columns is None else list_of_names("columns", columns)
-    refuse_unknown(names, header)
+    if names:
+        columns_of_stream(header, names)
+    selection = Selection(header, None, sidx, items)
     index = header.event_column if by_event else None
     tasks, limits, divisions = list(several), [None] * len(several), None
     if by_event:
@@ -82,7 +88,7 @@ def read(
     meta = _frame(pd, empty, 0, [name for name in empty if name != index], index, None)
     frame: DataFrame = dd.from_map(
         _read_part, tasks, limits, meta=meta, divisions=divisions, label="evstream",
-        sidx=_plain_ids(sidx), index=index,
+        sidx=_plain(selection.sidx), items=_plain(selection.items), index=index,
     )  # fmt: skip
     chosen = [name for name in names if name != index]
     if not chosen:  # of which Dask would make all columns
@@ -108,11 +114,12 @@ def _read_part(
     columns: Sequence[str] | None = None,
     sidx: Any = None,
     index: str | None = None,
+    items: Any = None,
 ) -> Any:
     pd = import_extra("pandas")
     names = [name for name in part.header.row_columns if name != index]
     names = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
-    found, count = columns_of(part, names if index is None else [*names, index], sidx)
+    found, count = columns_of(part, names if index is None else [*names, index], sidx, items)
     if limit is not None and index is not None:
         _check_order(found[index], limit, part)
     return _frame(pd, found, count, names, index, part.path)
@@ -163,8 +170,5 @@ def _check_order(events: Array, limit: Any, part: Part) -> None:
         )  # fmt: skip
 
 
-def _plain_ids(ids: Ids) -> Any:
-    if isinstance(ids, range):
-        return ids
-    found = ids_of("sidx", ids)
-    return None if found is None else found.tolist()
+def _plain(wanted: Wanted | None) -> Any:
+    return None if wanted is None else wanted.plain()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +13,13 @@ from evstream.indexing.opening import chunks_of
 from evstream.partition.part import Part, refuse_other_parts
 from evstream.partition.parts import SIZE
 from evstream.partition.parts import parts as plan_parts
-from evstream.reading.ids import Ids, ids_of
+from evstream.reading.ids import Ids, wanted_of
 from evstream.reading.section import Section
+from evstream.reading.selection import Selection
 from evstream.reading.sources import open_stream
-from evstream.tables.rows import Selection, named_rows, watched_chunks
+from evstream.tables.rows import watched_chunks
 from evstream.transport.endpoints import SourcesLike
-from evstream.wire.columns import Array, row_count
+from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 
 
@@ -52,30 +53,29 @@ def planned(
     refuse_other_parts(several)
     if events is None:
         return header, list(several)
-    ids = ids_of("events", events, header.block_columns[header.event_column])
+    ids = wanted_of("events", events, header.block_columns[header.event_column])
     assert ids is not None
-    wanted = events if isinstance(events, range) else ids.tolist()
-    return header, [replace(part, events=wanted) for part in several]
+    return header, [replace(part, events=ids.plain()) for part in several]
 
 
 def rows_of(
-    part: Part, names: Sequence[str], sidx: Ids = None
+    part: Part, names: Sequence[str], sidx: Ids = None, items: Ids = None
 ) -> Iterator[tuple[dict[str, Array], int]]:
     """The named columns of the rows of a part, and the number of rows, a chunk at a time."""
-    selection = Selection(part.header, None, sidx)
-    read = [*names]
-    if sidx is not None and part.header.sidx not in read:
-        read.append(str(part.header.sidx))
+    header = part.header
+    read = [*names] or [next(iter(header.row_columns))]
+    selection = Selection(header, None, sidx, items, read)
     with open_stream(part) as opened:
         for chunk in watched_chunks(opened, chunks_of(opened, None)):
-            rows = selection.rows(named_rows(part.header, chunk, read))
-            count = len(rows[read[0]]) if read else row_count(chunk.columns)
-            yield {name: rows[name] for name in names}, count
+            rows = selection.rows(chunk)
+            yield {name: rows[name] for name in names}, len(rows[read[0]])
 
 
-def columns_of(part: Part, names: Sequence[str], sidx: Ids = None) -> tuple[dict[str, Array], int]:
+def columns_of(
+    part: Part, names: Sequence[str], sidx: Ids = None, items: Ids = None
+) -> tuple[dict[str, Array], int]:
     """The named columns of all rows of a part, and the number of rows."""
-    pieces = list(rows_of(part, names, sidx))
+    pieces = list(rows_of(part, names, sidx, items))
     dtypes = part.header.row_columns
     columns = {
         name: np.concatenate([np.empty(0, dtypes[name]), *(rows[name] for rows, _ in pieces)])
@@ -98,11 +98,3 @@ def first_event(part: Part) -> Any:
 
 
 EMPTY = object()
-
-
-def refuse_unknown(names: Iterable[str], header: StreamHeader) -> None:
-    """Raise ValueError for a column that the stream does not have."""
-    for name in names:
-        if name not in header.row_columns:
-            known = ", ".join(header.row_columns)
-            raise ValueError(f"there is no column {name!r}, expected one of {known}")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
+
+from evstream.reading.ids import ids_in
 
 Options = Mapping[str, str]
 
@@ -48,18 +51,8 @@ def number_in(text: str, name: str) -> int:
     return int(text)
 
 
-def ids_in(text: str | None, name: str) -> list[int] | None:
-    """Whole numbers from a text such as "1-10,15,-1"; None for None."""
-    if text is None:
-        return None
-    ids: list[int] = []
-    for piece in text.split(","):
-        found = _IDS.fullmatch(piece.strip())
-        if found is None:
-            raise ValueError(f"{name} is {text!r}, expected whole numbers and ranges, e.g. 1-10,15")
-        first = int(found[1])
-        ids += range(first, int(found[2]) + 1) if found[2] else [first]
-    return ids
-
-
-_IDS = re.compile(r"(-?[0-9]+)(?:-([0-9]+))?", re.ASCII)
+def ids_in_option(options: Options, name: str) -> Any:
+    """Ids from an option such as "1-10,15,-1", and for sidx "mean,1-10"; None where it is not
+    given."""
+    text = options.get(name)
+    return None if text is None else ids_in(text, name, words=name == "sidx")

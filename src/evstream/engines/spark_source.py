@@ -20,7 +20,7 @@ import numpy as np
 from evstream._support.texts import is_text
 from evstream.engines.part_rows import planned, rows_of
 from evstream.engines.spark_options import (
-    ids_in,
+    ids_in_option,
     lowered,
     path_in,
     storage_options_in,
@@ -30,6 +30,7 @@ from evstream.engines.spark_writer import StreamWriter
 from evstream.extras import import_arrow, import_extra
 from evstream.partition.part import Part
 from evstream.partition.parts import SIZE, Parts
+from evstream.reading.selection import sidx_of
 from evstream.tables.arrow import strings_of
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -76,8 +77,9 @@ class Reader(DataSourceReader):
     def __init__(self, options: Mapping[str, str], schema: StructType) -> None:
         self._options = lowered(options)
         self._schema = schema
-        self._events = ids_in(self._options.get("events"), "events")
-        self._sidx = ids_in(self._options.get("sidx"), "sidx")
+        self._events = ids_in_option(self._options, "events")
+        self._items = ids_in_option(self._options, "items")
+        self._sidx = ids_in_option(self._options, "sidx")
 
     def partitions(self) -> Sequence[InputPartition]:
         header, parts = _planned(self._options, self._events)
@@ -94,7 +96,7 @@ class Reader(DataSourceReader):
         types = {name: arrow_type_of(dtype) for name, dtype in part.header.row_columns.items()}
         fields = [pa.field(f.name, types[f.name], nullable=f.nullable) for f in self._schema]
         arrow = pa.schema(fields)
-        for rows, count in rows_of(part, names, self._sidx):
+        for rows, count in rows_of(part, names, self._sidx, self._items):
             columns = [_arrow_column(rows[f.name], f.name, types[f.name], part) for f in arrow]
             if count:
                 yield pa.RecordBatch.from_arrays(columns, schema=arrow)
@@ -110,7 +112,8 @@ class PushingReader(Reader):
             if name == header.event_column and values:
                 self._events = _common(self._events, values)
             elif name == header.sidx and values:
-                self._sidx = _common(self._sidx, values)
+                known = sidx_of(header, self._sidx)
+                self._sidx = _common(None if known is None else known.plain(), values)
         return filters
 
 
@@ -127,11 +130,11 @@ def _wanted(one: Filter) -> tuple[str | None, list[int]]:
     return one.attribute[0], values if is_whole and len(one.attribute) == 1 else []
 
 
-def _common(known: list[int] | None, values: list[int]) -> list[int]:
+def _common(known: Sequence[int] | None, values: list[int]) -> Sequence[int]:
     """What both let pass; the known ones if that is nothing, which Spark finds out itself."""
     if known is None:
         return values
-    return [value for value in known if value in values] or known
+    return [value for value in values if value in known] or known
 
 
 FILE_COST = 4 << 20
@@ -154,7 +157,7 @@ def grouped(parts: Parts) -> list[list[Part]]:
 
 
 def _planned(
-    options: Mapping[str, str], events: list[int] | None = None
+    options: Mapping[str, str], events: Sequence[int] | None = None
 ) -> tuple[StreamHeader, Parts]:
     options = lowered(options)
     header, parts = planned(

@@ -10,8 +10,11 @@ import numpy as np
 
 from evstream._support.format import Format
 from evstream.errors import AbsentEventError, EvstreamError, plain_id
+from evstream.indexing.index import Index
 from evstream.indexing.indexed_file import IndexedFile, indexed_file
+from evstream.indexing.lookup import candidates
 from evstream.reading.assembler import EventAssembler
+from evstream.reading.ids import Wanted
 from evstream.reading.section import Section, Sectioned
 from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
@@ -86,15 +89,31 @@ def index_of(stream: EventStream) -> IndexedFile | None:
     return None if path is None else indexed_file(path, stream.header, stream.storage_options)
 
 
-def chunks_of(stream: EventStream, wanted: Array | None) -> Iterator[Chunk]:
+def chunks_of(stream: EventStream, wanted: Wanted | None) -> Iterator[Chunk]:
     """The chunks of an unread stream of one source, which have the blocks of
-    some events, given in ascending order, and maybe others: by its index if it has one. None is
+    some events, and maybe others: by its index if it has one. None is
     for all events, or those that a part is of."""
     wanted = stream.wanted if wanted is None else wanted
     if wanted is None:
         return stream.chunks()
     indexed = index_of(stream)
-    return stream.chunks() if indexed is None else indexed.read(stream, wanted)
+    if indexed is None:
+        return stream.chunks()
+    ids = wanted_ids(wanted, indexed.index)
+    if ids is None:
+        indexed.close()
+        return stream.chunks()
+    return indexed.read(stream, ids)
+
+
+def wanted_ids(wanted: Wanted, index: Index) -> Array | None:
+    """The wanted events in ascending order, of a long range those that the file may have; None
+    where these are too many to list."""
+    ids = wanted.listed()
+    if ids is not None:
+        return ids
+    known = candidates(index)
+    return None if known is None else known[wanted.among(known)]
 
 
 def event_of(stream: EventStream, event: Any) -> Event:
@@ -113,7 +132,7 @@ def event_of(stream: EventStream, event: Any) -> Event:
             format=header.format, verify=stream.verify, named=header.named,
             storage_options=stream.storage_options,
         ) as again:  # fmt: skip
-            for chunk in chunks_of(again, wanted):
+            for chunk in chunks_of(again, Wanted(wanted, wanted.dtype)):
                 found = ~differ(chunk.columns.block[0], wanted[0])
                 for _ in assembler.push(keep_blocks(chunk, found)):
                     raise AssertionError("another event was not left out")

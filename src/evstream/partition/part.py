@@ -32,6 +32,7 @@ from evstream.errors import (
 from evstream.partition.cuts import block_start, event_at, event_start
 from evstream.partition.index_cuts import cuts_of
 from evstream.reading.dataset import refuse_other_header
+from evstream.reading.ids import Wanted, wanted_of
 from evstream.reading.section import Section, Sectioned
 from evstream.reading.width_trial import FIRST
 from evstream.transport.compression import compression, may_be_compressed
@@ -43,7 +44,6 @@ from evstream.transport.range_file import (
     shown,
 )
 from evstream.transport.source import Source
-from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
 
@@ -107,9 +107,10 @@ class Part(Sectioned):
         )  # fmt: skip
 
     @property
-    def wanted(self) -> Array | None:
-        """Sorted ids of the events that are read; None for all."""
-        return None if self.events is None else np.unique(np.asarray(self.events))
+    def wanted(self) -> Wanted | None:
+        """The events that are read; None for all."""
+        header = self.header
+        return wanted_of("events", self.events, header.block_columns[header.event_column])
 
     @property
     def length(self) -> int | None:

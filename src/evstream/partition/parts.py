@@ -23,7 +23,7 @@ from evstream.partition.cuts import self_splitting
 from evstream.partition.part import BLOCKS, EVENTS, Part
 from evstream.reading.dataset import is_several, sources_of
 from evstream.reading.first_bytes import OPENING, refuse_content
-from evstream.reading.ids import Ids, ids_of
+from evstream.reading.ids import Ids, wanted_of
 from evstream.reading.index_files import laid_out, refuse_placed
 from evstream.reading.record_variants import FIRST, fitting_variant, has_variants
 from evstream.transport.compression import compression_by_name, may_be_compressed
@@ -182,8 +182,8 @@ def parts(
     facts = [known[file] if is_url(file) else _facts_of(file) for file in files]
     first = next((at for at, found in enumerate(facts) if found.size >= 0), 0)
     header, files[first] = _header(files[first], stream, widths, format, storage_options)
-    chosen = ids_of("events", events, header.block_columns[header.event_column])
-    wanted = events if isinstance(events, range) else chosen if chosen is None else chosen.tolist()
+    chosen = wanted_of("events", events, header.block_columns[header.event_column])
+    wanted = None if chosen is None else chosen.plain()
     uses_index = index is not None and not self_splitting(header)
     indexed = [
         n for n, file in enumerate(files) if uses_index and _has_index(file, storage_options)

@@ -7,10 +7,13 @@ where rows end before an error are those of `Decoder`. Nearly all stretches are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from evstream._support.protocol import BAD_COUNT, OUTPUT_FULL
 from evstream.reading.decoder import Decoder
+from evstream.reading.ids import Wanted
 from evstream.reading.unshown_blocks import UnshownBlocks
 from evstream.reading.window import Window
 from evstream.wire.columns import Array, keep_blocks, kept, to_rows
@@ -26,8 +29,11 @@ class RowOutput:
         unshown: counts the blocks that rows do not show.
     """
 
-    def __init__(self, header: StreamHeader, rows: int) -> None:
+    def __init__(self, header: StreamHeader, rows: int, names: Sequence[str] | None = None) -> None:
+        """`names` are the columns, if not all: such an output takes rows by `append` alone."""
         self._header, self._dtypes = header, header.row_columns
+        if names is not None:
+            self._dtypes = {name: self._dtypes[name] for name in names}
         self.columns = self._empty(max(rows, 1))
         self.used = 0
         self.unshown = UnshownBlocks(header)
@@ -97,7 +103,7 @@ class RowDecoder(Decoder):
         source: str,
         strict: bool,
         out: RowOutput,
-        wanted: Array | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
         super().__init__(header, source, strict)
         self._out, self._wanted = out, wanted
@@ -111,7 +117,7 @@ class RowDecoder(Decoder):
         chunk = self.decode(window, ended)
         self._out.unshown.count_chunk(chunk)
         if self._wanted is not None:
-            chunk = keep_blocks(chunk, np.isin(chunk.columns.block[0], self._wanted))
+            chunk = keep_blocks(chunk, self._wanted.among(chunk.columns.block[0]))
         self._out.append(to_rows(self.header, chunk.columns, chunk.skipped))
 
     def _needs_blocks(self) -> bool:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from evstream.errors import EvstreamError, StreamMismatchError, TruncatedStreamError
+from evstream.reading.ids import Wanted
 from evstream.transport.range_file import FileFacts, LocalFile, RangeFile
 from evstream.transport.read_ahead import ReadAhead
 from evstream.transport.source import Source
-from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
 
 
@@ -128,8 +128,8 @@ class Sectioned(ABC):
 
     @property
     @abstractmethod
-    def wanted(self) -> Array | None:
-        """Sorted ids of the events that are read; None for all."""
+    def wanted(self) -> Wanted | None:
+        """The events that are read; None for all."""
 
     @abstractmethod
     def open_section(self, timeout: float | None = None) -> Section | Source:

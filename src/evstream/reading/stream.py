@@ -31,6 +31,7 @@ from evstream.reading.block_checks import BlockChecks
 from evstream.reading.block_places import BlockPlaces
 from evstream.reading.decoder import Decoder
 from evstream.reading.first_bytes import LOOKED_AT, refuse_content
+from evstream.reading.ids import Wanted
 from evstream.reading.indexed_blocks import open_source
 from evstream.reading.one_reader import OneReader, started
 from evstream.reading.record_variants import has_variants, variant_in
@@ -42,7 +43,7 @@ from evstream.reading.window import SMALLEST, Window
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.environment import strict_of
 from evstream.transport.source import CHUNK, Source
-from evstream.wire.columns import Array, Chunk, keep_blocks
+from evstream.wire.columns import Chunk, keep_blocks
 from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
@@ -67,7 +68,7 @@ class EventStream:
         unclosed: at the end, the error of a missing final delimiter; else None.
         sources, strict, warns, verify, storage_options: what the stream was opened with.
         lookup: finds an event in the sources; set by whoever knows of indexes.
-        wanted: sorted ids of the events of a part that is of some events only; None for all.
+        wanted: the events of a part that is of some events only; None for all.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class EventStream:
         except BaseException:
             self._source.close()
             raise
-        self.wanted: Array | None = None if part is None else part.wanted
+        self.wanted: Wanted | None = None if part is None else part.wanted
         self._begin()
 
     def _begin(self) -> None:
@@ -222,15 +223,14 @@ class EventStream:
         self._source.check_process()
         if not self._chunks_left:
             self._refuse_reading()
-        if self.wanted is None:
-            return self._chunk_reader
-        return map(self.wanted_blocks, self._chunk_reader)
+        some = self.wanted is not None
+        return map(self.wanted_blocks, self._chunk_reader) if some else self._chunk_reader
 
     def wanted_blocks(self, chunk: Chunk) -> Chunk:
         """The blocks of a chunk that are of wanted events."""
         if self.wanted is None:
             return chunk
-        return keep_blocks(chunk, np.isin(chunk.columns.block[0], self.wanted))
+        return keep_blocks(chunk, self.wanted.among(chunk.columns.block[0]))
 
     def decode_rows(self, out: RowOutput) -> Iterator[None]:
         """Decode an unread stream into rows, a chunk at each step; instead of
@@ -326,9 +326,9 @@ class EventStream:
 
     def _shown(self, events: Iterator[Event]) -> Iterator[Event]:
         """The events that are wanted."""
-        if self.wanted is None:
+        if (wanted := self.wanted) is None:
             return events
-        return (event for event in events if np.isin(event.event_key, self.wanted))
+        return (event for event in events if wanted.among(np.array([event.event_key]))[0])
 
     def close(self) -> None:
         """Close the file that was opened for this stream, as its end does; an object that

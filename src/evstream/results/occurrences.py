@@ -9,8 +9,10 @@ import numpy as np
 
 from evstream._support.arguments import described
 from evstream.errors import EvstreamError
+from evstream.reading.selection import Selection
 from evstream.reading.sources import open_stream
 from evstream.results.inputs import column_of, is_path, numbers
+from evstream.tables.file_column import FileColumn
 from evstream.tables.rows import read_columns, whole_rows
 from evstream.transport.range_file import shown
 from evstream.wire.columns import Array
@@ -121,6 +123,6 @@ def return_periods_from(given: Any) -> Array | None:
 def _read(file: Any) -> tuple[int, Array, Array]:
     """The number of periods, the events, and the period of each, from an occurrence file."""
     with open_stream(file, "occurrence") as stream:
-        rows = whole_rows(stream)
+        rows = whole_rows(stream, Selection(stream.header), FileColumn(False, stream.header))
         count = stream.header.no_of_periods
     return count, rows["event_id"].astype(np.int64), rows["period_no"]

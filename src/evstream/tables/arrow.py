@@ -7,8 +7,8 @@ without a copy, and come out of it without one.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from evstream.errors import TableError, WriteError
 from evstream.extras import import_arrow
 from evstream.reading.ids import Ids
 from evstream.reading.one_reader import OneReader
+from evstream.reading.selection import Names, Selection
 from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
 from evstream.tables.batches import BATCH_ROWS
@@ -46,10 +47,17 @@ SINCE = b"evstream.since"
 """Metadata of a column of dates: the day that is 0 in the file."""
 
 
-def arrow_schema(header: StreamHeader, file: str | None = None, *, dates: bool = True) -> pa.Schema:
+def arrow_schema(
+    header: StreamHeader,
+    file: str | None = None,
+    *,
+    dates: bool = True,
+    columns: Sequence[str] | None = None,
+) -> pa.Schema:
     """The columns of the stream, with its header in the metadata if all of it is known. `file` is
     the name of a column that says which file a row comes from; without `dates` they are numbers,
-    as in the file."""
+    as in the file. `columns` are those to have, in their order; without all of the stream's there
+    is no header."""
     pa = import_arrow()
     counted = date_columns(header) if dates else {}
     fields = [
@@ -60,8 +68,11 @@ def arrow_schema(header: StreamHeader, file: str | None = None, *, dates: bool =
     ]
     if file is not None:
         fields.append(pa.field(file, pa.dictionary(pa.int32(), pa.string()), nullable=False))
-    fields_of_header = header.header_fields
-    if any(f.name not in header.values for f in fields_of_header):
+    if columns is not None:
+        by_name = {field.name: field for field in fields}
+        fields = [by_name[name] for name in columns]
+    is_whole = columns is None or header.row_columns.keys() <= set(columns)
+    if not is_whole or any(f.name not in header.values for f in header.header_fields):
         return pa.schema(fields)
     facts = {
         "stream": header.stream,
@@ -179,6 +190,8 @@ def iter_batches(
     events: Ids = None,
     sidx: Ids = None,
     *,
+    items: Ids = None,
+    columns: Names = None,
     file: bool | str = False,
     rows: int = BATCH_ROWS,
     stream: str | None = None,
@@ -193,7 +206,8 @@ def iter_batches(
 
     Args:
         source, stream, widths, strict, timeout, verify, format: as for evstream.open.
-        events, sidx, file: as for evstream.read_columns; a file column is a dictionary.
+        events, sidx, items, columns, file: as for evstream.read_columns; a file column is a
+            dictionary.
         rows: rows per batch, 1 or more; the last may have fewer.
 
     Raises:
@@ -204,7 +218,7 @@ def iter_batches(
     opened = open_stream(
         source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
     )
-    return _schema_and_batches(opened, rows, events, sidx, file)[1]
+    return _schema_and_batches(opened, rows, _Wish(events, sidx, items, columns), file)[1]
 
 
 def _refuse_size(rows: int) -> None:
@@ -215,8 +229,17 @@ def _refuse_size(rows: int) -> None:
 _MOST_ROWS = 2**31 - 1
 
 
+class _Wish(NamedTuple):
+    """What a caller wants of a stream, as Selection takes it."""
+
+    events: Ids
+    sidx: Ids
+    items: Ids
+    columns: Names
+
+
 def _schema_and_batches(
-    stream: EventStream, rows: int, events: Ids, sidx: Ids, file: bool | str
+    stream: EventStream, rows: int, wish: _Wish, file: bool | str
 ) -> tuple[pa.Schema, Iterator[RecordBatch]]:
     """The schema of a stream, and its batches, which close it at their end."""
     pa = import_arrow()
@@ -224,10 +247,11 @@ def _schema_and_batches(
     def steps() -> Generator[Any]:
         with stream:
             files = FileColumn(file, stream.header)
-            schema = arrow_schema(stream.header, files.name)
+            selection = Selection(stream.header, *wish, files.name)
+            schema = arrow_schema(stream.header, files.name, columns=selection.order)
             yield schema
             is_empty = True
-            for batch in iter_rows(stream, events, sidx, rows, files):
+            for batch in iter_rows(stream, selection, rows, files):
                 is_empty = False
                 yield batch_of(schema, batch, stream.name, files.names)
             if is_empty:  # the header is in the schema of a batch
@@ -243,6 +267,8 @@ def arrow_reader(
     events: Ids = None,
     sidx: Ids = None,
     *,
+    items: Ids = None,
+    columns: Names = None,
     file: bool | str = False,
     rows: int = BATCH_ROWS,
     stream: str | None = None,
@@ -259,7 +285,8 @@ def arrow_reader(
     opened = open_stream(
         source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
     )
-    return pa.RecordBatchReader.from_batches(*_schema_and_batches(opened, rows, events, sidx, file))
+    wish = _Wish(events, sidx, items, columns)
+    return pa.RecordBatchReader.from_batches(*_schema_and_batches(opened, rows, wish, file))
 
 
 def read_arrow(
@@ -267,6 +294,8 @@ def read_arrow(
     events: Ids = None,
     sidx: Ids = None,
     *,
+    items: Ids = None,
+    columns: Names = None,
     file: bool | str = False,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
@@ -284,12 +313,13 @@ def read_arrow(
         source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
     ) as opened:
         files = FileColumn(file, opened.header)
-        schema = arrow_schema(opened.header, files.name)
+        selection = Selection(opened.header, events, sidx, items, columns, files.name)
+        schema = arrow_schema(opened.header, files.name, columns=selection.order)
         batches = [
             batch_of(schema, rows, opened.name, files.names)
-            for rows in iter_rows(opened, events, sidx, files=files)
+            for rows in iter_rows(opened, selection, files=files)
         ]
         table = pa.Table.from_batches(batches, schema)
-        if opened.clean_end is False and events is None and sidx is None:
+        if opened.clean_end is False and selection.has_all_rows:
             table = table.replace_schema_metadata({**schema.metadata, FINAL_DELIMITER: b"false"})
     return table

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from evstream._support.format import Format
+from evstream.indexing.opening import chunks_of
 from evstream.reading.ids import Ids
+from evstream.reading.selection import Selection
 from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
-from evstream.tables.rows import Selection
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array, Chunk, Columns
 from evstream.wire.event import densify, no_matrix
@@ -43,6 +44,7 @@ def read_dense(
     source: SourcesLike,
     events: Ids = None,
     *,
+    items: Ids = None,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
@@ -54,7 +56,7 @@ def read_dense(
 
     Args:
         source, stream, widths, strict, timeout, verify, format: as for evstream.open.
-        events: only these event ids; a number or several.
+        events, items: only these ids, as for evstream.read_columns.
 
     Raises:
         CorruptStreamError: a sidx has no place in the matrix: above len_sample, an unknown
@@ -67,7 +69,7 @@ def read_dense(
         header = opened.header
         if problem := no_matrix(header):
             raise TypeError(problem)
-        selection = Selection(header, events)
+        selection = Selection(header, events, items=items)
         columns = join_chunks(header, map(selection.blocks, _chunks(opened, selection)))
         selection.warn_absent(opened.name)
     return DenseTable(columns.block[0], *densify(header, columns))
@@ -75,7 +77,7 @@ def read_dense(
 
 def _chunks(stream: EventStream, selection: Selection) -> Iterator[Chunk]:
     for one in stream.streams():
-        yield from selection.chunks_of(one)
+        yield from chunks_of(one, selection.events)
 
 
 def join_chunks(header: StreamHeader, chunks: Iterable[Chunk]) -> Columns:

@@ -6,7 +6,7 @@ calendar, the Gregorian one without a beginning, so a sum makes a date of a numb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,14 +90,18 @@ class TextDates:
         is_plain: whether the stream has no dates, so that the columns are those of rows.
     """
 
-    def __init__(self, header: StreamHeader) -> None:
-        self._dates = date_columns(header)
+    def __init__(self, header: StreamHeader, columns: Sequence[str] | None = None) -> None:
+        """`columns` are those to have, in their order; by default all, as in CSV."""
+        titles = csv_columns(header)
+        if columns is not None:
+            titles = {name: titles[name] for name in columns}
+        self._dates = {n: date for n, date in date_columns(header).items() if n in titles}
         self._dtypes = header.row_columns
         self.is_plain = not self._dates
         self._parts: dict[str, list[str]] = {}
         self.titles: dict[str, str] = {}
         self.dtypes: dict[str, np.dtype[Any]] = {}
-        for name, title in csv_columns(header).items():
+        for name, title in titles.items():
             if name not in self._dates:
                 self.titles[name], self.dtypes[name] = title, self._dtypes[name]
                 continue

@@ -175,6 +175,13 @@ class StreamHeader:
         return next(iter(self.block_columns))
 
     @functools.cached_property
+    def item_column(self) -> str | None:
+        """The one key column after the event, whose values are the items; None where blocks have no
+        such column, or several that distinguish them together."""
+        others = [name for name in self.key_columns if name != self.event_column]
+        return others[0] if len(others) == 1 else None
+
+    @functools.cached_property
     def extra_columns(self) -> Mapping[str, str]:
         """What a block has after its first two columns, event and item: plural -> name."""
         return {f.plural or f.name: f.name for f in self.column_fields[2:]}
