@@ -401,3 +401,24 @@ def test_commands_take_any_event(gauges: Any, folder: Path) -> None:
     assert json.loads(command(folder, "info", "--json", "m.bin"))["events"] == 2
     assert "clean" in command(folder, "validate", "m.bin")
     assert "equal" in command(folder, "diff", "m.bin", "m.bin")
+
+
+def test_a_component_of_any_format(gauges: Any, folder: Path) -> None:
+    source, target = (str(folder / name) for name in ("moments.bin", "samples.bin"))
+    (folder / "moments.bin").write_bytes(bytes_of(gauges, "moment", *MOMENT))
+
+    @gauges.component(stream="sampled")
+    def levels(event: Any, run: Any) -> Any:
+        return {"run": int(event.moment * 4), "gauges": [1], "losses": [[event.moment] * 2]}
+
+    assert levels.main(["-i", source, "-o", target, "-S", "2"]) == 0
+    with gauges.open(target) as stream:
+        assert stream.header.how_many == 2
+        assert [(e.run, e.height.tolist()) for e in stream] == [(2, [0.5] * 2), (3, [0.75] * 2)]
+
+    @gauges.component(stream="gauge", input="moment")
+    def rows(event: Any) -> Any:
+        return {"run": 4, "gauge": int(event.moment * 8), "place": [1, 2], "height": 5}
+
+    assert rows.main(["-i", source, "-o", target]) == 0
+    assert gauges.read_columns(target)["gauge"].tolist() == [4, 4, 6, 6]

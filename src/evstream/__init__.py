@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from evstream.compat.callback_reader import CallbackReader as CallbackReader
     from evstream.compat.callback_reader import reader_class as reader_class
     from evstream.compat.event_reader import EventReader as EventReader
+    from evstream.components.component import Component as Component
+    from evstream.components.component import component as component
+    from evstream.components.context import ComponentRun as ComponentRun
     from evstream.conversion.convert import convert as convert
     from evstream.engines import dask as dask
     from evstream.engines import spark as spark
@@ -109,6 +112,8 @@ _HOME = {
     "Chunk": "wire.columns",
     "Columns": "wire.columns",
     "Comparison": "comparison",
+    "Component": "components.component",
+    "ComponentRun": "components.context",
     "CorruptStreamError": "errors",
     "Counts": "comparison",
     "CutLineWarning": "errors",
@@ -158,6 +163,7 @@ _HOME = {
     "arrow_reader": "tables.arrow",
     "build_index": "indexing.builder",
     "compare": "comparison",
+    "component": "components.component",
     "convert": "conversion.convert",
     "create": "writing.writer",
     "elt": "results.event_tables",

@@ -248,6 +248,13 @@ class WithoutPeriodWarning(UserWarning):
     of periods leaves them out."""
 
 
+REPORTED = (
+    AggregationWarning, CacheWarning, CutLineWarning, MissingDelimiterWarning, RowsWarning,
+    SuspectWarning, WithoutPeriodWarning,
+)  # fmt: skip
+"""Warnings that programs print each time, whatever filters Python has."""
+
+
 def warn(text: str, category: type[Warning]) -> None:
     """Warn at the line of the program that called the package, and warn each time: two streams
     without a name have the same text, and the second one is as bad as the first."""

@@ -291,6 +291,33 @@ def convert(call: Inputs) -> None:
     evstream.convert(call.sources(), call.target(), **options)
 
 
+def component(call: Inputs) -> None:
+    """A component of nonsense, run in this process. Its errors are lines and statuses."""
+    results = [None, ([1], np.ones((1, 3))), {"item_ids": [1], "losses": np.ones((1, 3))}]
+    result = call.odd() if call.once_in(3) else call.chance.choice(results)
+
+    def function(event: Any, run: Any) -> Any:
+        assert isinstance(run, evstream.ComponentRun)
+        return event if call.once_in(4) else result
+
+    options = call.options("stream", "input", "arguments", "setup", "header", "name", "format",
+                           widths=False)  # fmt: skip
+    if not call.once_in(4):
+        options.setdefault("input", call.chance.choice(["loss", "summary", ["loss", "gul_item"]]))
+    made = evstream.component(function, **options)
+    assert isinstance(made, evstream.Component)
+    if callable(options.get("arguments")):  # of the author, whose errors are not caught
+        return
+    source = call.source()
+    arguments = ["-i", source if isinstance(source, str) else call.file(), "-o", call.name(".bin")]
+    more = ["-S 3", "-q", "--strict", "--progress", "--merge", "-e 1 2", "-a x", "-p ."]
+    arguments += [word for one in more if call.once_in(4) for word in one.split()]
+    with contextlib.redirect_stderr(io.StringIO()) as printed:
+        status = made.main(arguments)
+    if status not in {0, 1, 2} or "Traceback" in printed.getvalue():
+        raise AssertionError(f"status {status} of {arguments}: {printed.getvalue()}")
+
+
 # Engines
 
 
@@ -681,6 +708,7 @@ WEIGHTS: list[tuple[Kind, int]] = [
     (open_, 14), (table, 10), (dataframe, 4), (batches, 6), (scan, 2), (aggregate, 6),
     (validate, 8), (compare, 8), (explain, 4), (result, 6),
     (callbacks, 6), (write, 12), (write_table, 6), (merge, 10), (convert, 12), (seal, 3),
+    (component, 8),
     (index, 4), (partition, 4), (dask, 2), (spark, 4),
     (header, 3), (event_reader, 8), (documented, 8), (command, 24),
 ]  # fmt: skip

@@ -78,12 +78,17 @@ def shown(file: str) -> str:
 
 
 def add_stream_arguments(parser: argparse.ArgumentParser) -> None:
-    """--stream and --width, for every command that reads streams."""
+    """--stream, and how it is read, for every command that reads streams."""
     parser.add_argument(
         "--stream",
         metavar="TYPE",
         help="the stream type to expect; required without a type word, as in a list of event ids",
     )
+    add_reading_arguments(parser)
+
+
+def add_reading_arguments(parser: Any) -> None:
+    """--width, --strict and --timeout, for every program that reads streams."""
     parser.add_argument(
         "--width",
         metavar="TYPE=WIDTH",

@@ -22,18 +22,7 @@ from evstream.cli import standard
 from evstream.cli.arguments import fail
 from evstream.cli.parser import make_parser
 from evstream.cli.run_folder import files_of, is_run_folder
-from evstream.errors import (
-    AggregationWarning,
-    CacheWarning,
-    CutLineWarning,
-    EvstreamError,
-    HoleWarning,
-    MissingDelimiterWarning,
-    RowsWarning,
-    SuspectWarning,
-    WidthWarning,
-    WithoutPeriodWarning,
-)
+from evstream.errors import REPORTED, EvstreamError, HoleWarning, WidthWarning
 from evstream.transport.compression import MAGIC_SIZE, compression
 from evstream.transport.listing import expand_sources, names_several
 from evstream.transport.same_file import refuse_same_file
@@ -62,15 +51,7 @@ def main(
 
     with warnings.catch_warnings():
         warnings.showwarning = show
-        for category in (
-            AggregationWarning,
-            CacheWarning,
-            CutLineWarning,
-            MissingDelimiterWarning,
-            RowsWarning,
-            SuspectWarning,
-            WithoutPeriodWarning,
-        ):
+        for category in REPORTED:
             warnings.simplefilter("always", category)
         status = _run(options)
     return getattr(options, "hole_status", 1) if holes and status == 0 else status

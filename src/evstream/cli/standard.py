@@ -59,14 +59,15 @@ def print_text(text: str) -> None:
         silence()
 
 
-def report(line: str) -> None:
-    """Print one line to stderr, if there is one, unless a signal is the reason for it."""
+def report(line: str, name: str = "evstream") -> None:
+    """Print one line of a program to stderr, if there is one, unless a signal is the reason for
+    it."""
     if process.is_stopping():
         return
     line = re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], line)
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:
-            print(f"evstream: {line}", file=sys.stderr, flush=True)
+            print(f"{name}: {line}", file=sys.stderr, flush=True)
 
 
 def flush() -> None:

@@ -74,6 +74,11 @@ class Writer:
         """Bytes of the stream so far, those included that wait to be handed on."""
         return self._out.offset
 
+    @property
+    def closed(self) -> bool:
+        """Whether the stream is complete, or given up."""
+        return self._out.closed
+
     @overload
     def write_event(
         self,
