@@ -20,7 +20,7 @@ DOCS = ROOT / "docs"
 TESTED_ELSEWHERE = {"analysis": "test_frames.py"}
 SCRIPTS = ["scale"]
 """Pages whose blocks start processes, which import the functions of a program."""
-IN_PLACE = ["results"]
+IN_PLACE = ["results", "component"]
 
 
 @pytest.fixture
@@ -46,6 +46,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     occurrence_file(tmp_path)
     period_file(tmp_path)
     Path("returnperiods.bin").write_bytes(struct.pack("<3i", 250, 100, 5))
+    Path("events.bin").write_bytes(struct.pack("<3i", 4, 5, 6))
+    Path("input").mkdir()
+    Path("input/items.bin").write_bytes(struct.pack("<10i", 1, 1, 7, 1, 1, 2, 2, 7, 1, 2))
+    Path("input/coverages.bin").write_bytes(struct.pack("<2f", 1000, 500))
     Path("quantile.bin").write_bytes(struct.pack("<3f", 0.25, 0.5, 0.75))
     return tmp_path
 
