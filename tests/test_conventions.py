@@ -109,6 +109,8 @@ WORDS_OF_CONTRACTS = {
     ("writing/matrix.py", "event_id"),  # keywords of write_event, whatever the format
     ("writing/matrix.py", "item_ids"),
     ("cli/warmup.py", "item_ids"),
+    ("cli/log.py", "event_id"),  # fields of messages, whatever the format
+    ("cli/log.py", "item_id"),
     ("errors.py", "event_id"),  # attributes of errors, whatever the format
     ("errors.py", "item_id"),
     ("dropin/__init__.py", "event_id"),

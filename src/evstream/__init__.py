@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from evstream.errors import CorruptStreamError as CorruptStreamError
     from evstream.errors import CutLineWarning as CutLineWarning
     from evstream.errors import EvstreamError as EvstreamError
+    from evstream.errors import EvstreamWarning as EvstreamWarning
     from evstream.errors import HoleWarning as HoleWarning
     from evstream.errors import LargeEventWarning as LargeEventWarning
     from evstream.errors import MissingDelimiterWarning as MissingDelimiterWarning
@@ -124,6 +125,7 @@ _HOME = {
     "EventReader": "compat.event_reader",
     "EventStream": "reading.stream",
     "EvstreamError": "errors",
+    "EvstreamWarning": "errors",
     "Explanation": "explaining.explain",
     "Finding": "checking.reports",
     "Format": "_support.format",

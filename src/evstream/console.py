@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from evstream import process
 
@@ -34,6 +35,9 @@ _ROOM = 160 << 20
 
 def _command(package: str | None) -> int:
     # Imported here, after signals are handled.
+    from evstream.cli import log
+
+    log.begin(sys.argv[1:])
     _make_numpy_safe()
     from evstream._support.format import format_of
     from evstream.cli import standard

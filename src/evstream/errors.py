@@ -30,16 +30,8 @@ def plain_id(value: Any) -> Any:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-class EvstreamError(Exception):
-    """Base of all errors of the package.
-
-    Attributes:
-        source: name of the file, pipe or object; None if there is none.
-        offset: byte offset in the (decompressed) stream; None if it is not known.
-        ids: ids of the block concerned, e.g. {"event_id": 3, "item_id": 7}.
-        event_id, item_id: the first and second of them; None if unknown.
-        expected: the correct input; "" if the problem implies it.
-    """
+class _Placed(Exception):  # noqa: N818 (a warning too)
+    """What errors and warnings have in common: a problem, its place, and what was expected."""
 
     def __init__(
         self,
@@ -59,21 +51,36 @@ class EvstreamError(Exception):
         self.expected = expected
         super().__init__(self._line())
 
+    def _line(self) -> str:
+        source = self.source and self.source.replace("\n", "\\n")
+        parts = [p for p in (source, *self._places(), self.problem) if p]
+        line = ": ".join(parts)
+        line = f"{line}, expected {self.expected}" if self.expected else line
+        return " ".join(line.split()) if "\n" in line else line  # a value may take several lines
+
+    def _places(self) -> list[str]:
+        place = [] if self.offset is None else [f"byte {self.offset}"]
+        return [", ".join(place + [f"{name} {value}" for name, value in self.ids.items()])]
+
+
+class EvstreamError(_Placed):
+    """Base of all errors of the package.
+
+    Attributes:
+        problem: what is wrong, without the place.
+        source: name of the file, pipe or object; None if there is none.
+        offset: byte offset in the (decompressed) stream; None if it is not known.
+        ids: ids of the block concerned, e.g. {"event_id": 3, "item_id": 7}.
+        event_id, item_id: the first and second of them; None if unknown.
+        expected: the correct input; "" if the problem implies it.
+    """
+
     def moved(self, source: str, offset: int) -> EvstreamError:
         """A copy with another place."""
         found = copy.copy(self)
         found.source, found.offset = source, offset
         found.args = (found._line(), *self.args[1:])
         return found
-
-    def _line(self) -> str:
-        place = [] if self.offset is None else [f"byte {self.offset}"]
-        place += [f"{name} {value}" for name, value in self.ids.items()]
-        source = self.source and self.source.replace("\n", "\\n")
-        parts = [p for p in (source, ", ".join(place), self.problem) if p]
-        line = ": ".join(parts)
-        line = f"{line}, expected {self.expected}" if self.expected else line
-        return " ".join(line.split()) if "\n" in line else line  # a value may take several lines
 
 
 class StreamHeaderError(EvstreamError):
@@ -169,14 +176,17 @@ class TableError(EvstreamError):
         line: int | None = None,
         row: int | None = None,
         column: str | None = None,
+        ids: Mapping[str, Any] | None = None,
         expected: str = "",
     ) -> None:
         self.line, self.row, self.column = line, row, column
-        places = [("line", line), ("row", row if line is None else None), ("column", column)]
+        super().__init__(problem, source=source, ids=ids, expected=expected)
+
+    def _places(self) -> list[str]:
+        row = self.row if self.line is None else None
+        places = [("line", self.line), ("row", row), ("column", self.column)]
         place = ", ".join(f"{name} {value}" for name, value in places if value is not None)
-        super().__init__(
-            f"{place}: {problem}" if place else problem, source=source, expected=expected
-        )
+        return [place, *super()._places()]
 
 
 class SealError(EvstreamError):
@@ -191,28 +201,32 @@ class AbsentEventError(EvstreamError, LookupError):
     """A stream does not have the event that was asked for."""
 
 
-class MissingDelimiterWarning(UserWarning):
+class EvstreamWarning(_Placed, UserWarning):
+    """Base of all warnings of the package, with the attributes of EvstreamError."""
+
+
+class MissingDelimiterWarning(EvstreamWarning):
     """The last block of a stream is not closed, as in streams of the C++ tools."""
 
 
-class CutLineWarning(UserWarning):
+class CutLineWarning(EvstreamWarning):
     """The last line of a CSV file has no newline: its last value may have lost digits."""
 
 
-class AbsentEventWarning(UserWarning):
+class AbsentEventWarning(EvstreamWarning):
     """An event that was requested by its id is not in the stream."""
 
 
-class AbsentItemWarning(UserWarning):
+class AbsentItemWarning(EvstreamWarning):
     """An item that was requested by its id is not in the stream, or in none of the events that were
     requested."""
 
 
-class SuspectWarning(UserWarning):
+class SuspectWarning(EvstreamWarning):
     """A stream can be read, but holds values that identify nothing, such as an event id of 0."""
 
 
-class LargeEventWarning(UserWarning):
+class LargeEventWarning(EvstreamWarning):
     """An event is far larger than the parts that a file was cut into: whoever reads whole events
     has to hold it alone."""
 
@@ -226,44 +240,59 @@ class WidthWarning(SuspectWarning):
     ids, and reads cleanly at others."""
 
 
-class RowsWarning(UserWarning):
+class RowsWarning(EvstreamWarning):
     """A stream has blocks that rows cannot represent (empty ones, or the same ids twice in a row),
     or rows with a stream header break a rule and are written as they are."""
 
 
-class AggregationWarning(UserWarning):
+class AggregationWarning(EvstreamWarning):
     """A type word has an aggregation number that the format does not define."""
 
 
-class SkippedEventWarning(UserWarning):
+class SkippedEventWarning(EvstreamWarning):
     """A subclass of EventReader passed an event of its stream without yielding it."""
 
 
-class CacheWarning(UserWarning):
+class CacheWarning(EvstreamWarning):
     """Compiled kernels cannot be read from or written to the disk; they are compiled again."""
 
 
-class WithoutPeriodWarning(UserWarning):
+class WithoutPeriodWarning(EvstreamWarning):
     """Events of a summary stream are in no period of the occurrence file: a result that is made
     of periods leaves them out."""
 
 
-REPORTED = (
-    AggregationWarning, CacheWarning, CutLineWarning, MissingDelimiterWarning, RowsWarning,
-    SuspectWarning, WithoutPeriodWarning,
-)  # fmt: skip
-"""Warnings that programs print each time, whatever filters Python has."""
+def warn(
+    problem: str,
+    category: type[EvstreamWarning],
+    *,
+    source: str | None = None,
+    offset: int | None = None,
+    ids: Mapping[str, Any] | None = None,
+    expected: str = "",
+) -> None:
+    """Warn of a problem; see `emit`."""
+    emit(category(problem, source=source, offset=offset, ids=ids, expected=expected))
 
 
-def warn(text: str, category: type[Warning]) -> None:
+def warn_like(error: EvstreamError, category: type[EvstreamWarning]) -> None:
+    """Warn of what would be this error, in the same words."""
+    warning = category(error.problem)
+    vars(warning).update(vars(error))
+    warning.args = (str(error),)
+    emit(warning)
+
+
+def emit(warning: Warning) -> None:
     """Warn at the line of the program that called the package, and warn each time: two streams
     without a name have the same text, and the second one is as bad as the first."""
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_ours(frame):
         frame = frame.f_back
     warnings.warn_explicit(
-        text, category, frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__")
-    )
+        warning, type(warning), frame.f_code.co_filename, frame.f_lineno,
+        frame.f_globals.get("__name__"),
+    )  # fmt: skip
 
 
 def _is_ours(frame: FrameType) -> bool:

@@ -62,6 +62,9 @@ _seen: list[tuple[float, int]] = []
 _watches = False
 """Whether a thread watches."""
 
+reporter: Callable[[str, dict[str, Any]], None] | None = None
+"""Reports a failure or signal by its text and fields, where lines of text are not wanted."""
+
 
 def run(work: Callable[[], int], name: str = "evstream") -> int:
     """Run a command in a process that does nothing else, and return its exit status.
@@ -91,6 +94,7 @@ def attempt(work: Callable[[], int], name: str) -> int:
     except BaseException:  # out of memory again, or a signal, after which no other raises
         pass
     if _stopping is not None:
+        _report_signal(_stopping)
         leave(128 + _stopping)
     return status
 
@@ -101,18 +105,47 @@ def failure(error: BaseException, name: str = "evstream") -> int:
         return 128 + signal.SIGINT
     if _stopping is not None:  # a consequence of the signal
         return 128 + _stopping
-    if os.environ.get("EVSTREAM_TRACEBACK", "0") not in {"", "0"}:
+    try:
+        text = described(error)
+    except MemoryError:
+        text = "out of memory"
+    wants_traceback = os.environ.get("EVSTREAM_TRACEBACK", "0") not in {"", "0"}
+    try:
+        if reporter is not None:
+            facts = {"type": type(error).__name__, "status": FAILED}
+            if wants_traceback:
+                facts["traceback"] = _traceback(error)
+            reporter(text, facts)
+            return FAILED
+    except MemoryError:
+        pass  # a line needs less
+    if wants_traceback:
         sys.excepthook(type(error), error, error.__traceback__)
     try:
-        line = f"{name}: {_described(error)}"
-    except MemoryError:
-        line = f"{name}: out of memory"
-    try:
         if sys.stderr is not None:
-            print(line, file=sys.stderr, flush=True)
+            print(f"{name}: {text}", file=sys.stderr, flush=True)
     except (OSError, ValueError):
         pass  # there is no reader
     return FAILED
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error))
+
+
+def _report_signal(number: int) -> None:
+    """Report the signal that ends this process, unless that might have to wait."""
+    try:
+        import select
+
+        if reporter is not None and select.select([], [2], [], 0)[1]:
+            name = signal.Signals(number).name
+            facts = {"type": "Signal", "signal": name, "status": 128 + number}
+            reporter(f"ended by signal {name}", facts)
+    except BaseException:
+        pass  # nothing is in the way of the end
 
 
 def is_stopping() -> bool:
@@ -148,7 +181,8 @@ def _without_room(error: BaseException) -> str | None:
 _NO_ROOM = ("Cannot allocate memory", "failed to map segment")
 
 
-def _described(error: BaseException) -> str:
+def described(error: BaseException) -> str:
+    """The text for an exception that no command expects."""
     text = _without_room(error) or " ".join(str(error).split())
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]} ..."
@@ -238,6 +272,8 @@ def _unraisable(unraisable: Any) -> None:
     """Send a signal again that was raised in a finalizer, where Python drops exceptions."""
     if isinstance(unraisable.exc_value, Stopped):
         _thread.start_new_thread(_send_again, ())
+    elif _stopping is None and reporter is not None:
+        reporter(f"ignored {described(unraisable.exc_value)}", {"type": "Unraisable"})
     elif _stopping is None:
         sys.__unraisablehook__(unraisable)
 

@@ -574,7 +574,8 @@ COMMANDS: dict[str, list[str]] = {
 }  # fmt: skip
 RARE = {"warmup": 200, "demo": 100, "generate": 300}
 """Commands that take long -> once in how many calls of commands."""
-COMMON = ["--stream", "--width", "--strict", "--no-strict", "--timeout", "--help"]
+COMMON = ["--stream", "--width", "--strict", "--no-strict", "--timeout", "--help", "--version",
+          "--log-format", "json", "--quiet", "--color", "always"]  # fmt: skip
 
 
 def command(call: Inputs) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from evstream.cli import standard
+from evstream.cli import log
 from evstream.transport.range_file import shown as shown_source
 
 NO_FSYNC = "do not wait until files are on the disk: faster, but not safe against a power cut"
@@ -20,7 +20,17 @@ class SuggestingParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print usage and the error, and exit with 2."""
-        super().error(message + self._suggestion(message))
+        message += self._suggestion(message)
+        if log.is_json():
+            usage = " ".join(self.format_usage().split())
+            log.error(message, 2, command=self.command, type="UsageError", usage=usage)
+            self.exit(2)
+        super().error(message)
+
+    @property
+    def command(self) -> str | None:
+        """The command that this is the parser of."""
+        return None
 
     def _suggestion(self, message: str) -> str:
         unknown = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (-\S*)", message)
@@ -39,6 +49,11 @@ class CommandParser(SuggestingParser):
     """The arguments of one command; options may stand between its files."""
 
     _is_mixing = False
+
+    @property
+    def command(self) -> str:
+        """The command that this is the parser of."""
+        return self.prog.rpartition(" ")[2]
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -64,12 +79,6 @@ class CommandParser(SuggestingParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._is_mixing = False
-
-
-def fail(line: str) -> int:
-    """Print an error; the exit status for it."""
-    standard.report(line)
-    return 2
 
 
 def shown(file: str) -> str:

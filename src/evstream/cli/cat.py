@@ -14,9 +14,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from evstream._support.format import Format
+from evstream.cli import log
 from evstream.cli.arguments import add_selection, add_stream_arguments, event_id, open_stream
 from evstream.cli.progress import Progress
-from evstream.cli.standard import Output, report, silence
+from evstream.cli.standard import Output, silence
 from evstream.errors import EvstreamError
 
 if TYPE_CHECKING:
@@ -134,18 +135,21 @@ def _pieces(
         if left <= 0:
             return
     if left:
-        _report_absent(stream.name, options, selection)
+        _report_absent(stream, options, selection)
 
 
-def _report_absent(source: str, options: argparse.Namespace, selection: Selection) -> None:
+def _report_absent(stream: Any, options: argparse.Namespace, selection: Selection) -> None:
     """Report what was asked for and not found."""
-    messages = [selection.absent_events.message(source)]
+    source, name = stream.name, stream.header.event_column
+    warnings = [selection.absent_events.warning(source)]
     if options.event is not None:
-        _, absent = selection.absent_events.absent(len(options.event))
-        messages = [f"{source}: event {event} is not in the stream" for event in absent]
-    for message in (*messages, selection.absent_items.message(source, selection.place)):
-        if message is not None:
-            report(f"warning: {message}")
+        warnings = []
+        for event in selection.absent_events.absent(len(options.event))[1]:
+            text = f"{source}: event {event} is not in the stream"
+            log.warning(text, file=source, **log.ids_of({name: event}))
+    for warning in (*warnings, selection.absent_items.warning(source, selection.place)):
+        if warning is not None:
+            log.warning(warning)
 
 
 def _count(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from evstream._support.format import Format
 from evstream._support.known_formats import stream_header_fields
 from evstream._support.schema import Field
+from evstream.cli import log
 from evstream.cli.arguments import (
     NO_FSYNC,
     add_jobs,
@@ -20,7 +21,6 @@ from evstream.cli.arguments import (
     whole_number,
 )
 from evstream.cli.progress import Progress
-from evstream.cli.standard import report
 from evstream.text.limits import MOST_PRECISION
 
 _DESCRIPTION = """\
@@ -136,8 +136,8 @@ def run(options: argparse.Namespace) -> int:
         items=options.items,
         columns=options.columns,
     )
-    prints = options.output == "-"
-    with Progress(shown(options.input), _size(options.input), prints=prints) as progress:
+    prints, name = options.output == "-", shown(options.input)
+    with Progress(name, _size(options.input), prints=prints) as progress:
         convert(
             options.input,
             options.output,
@@ -147,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
             sort=options.sort,
             partition_by=options.partition_by,
             force=options.force,
-            say=lambda text: report(f"{shown(options.input)}: {text}"),
+            say=lambda text: log.note(f"{name}: {text}", file=name),
             progress=progress.update,
         )
     return 0

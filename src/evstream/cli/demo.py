@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from evstream._support.format import Format
+from evstream.cli import log
 from evstream.cli.arguments import whole_number
 
 _EXPLANATION = """\
@@ -53,15 +54,13 @@ def run(options: argparse.Namespace) -> int:
     """Run the pipeline and print what it reports; 1 if a process fails."""
     folder = examples_folder()
     if folder is None:
-        print("evstream: demo: the examples are not installed", file=sys.stderr)
-        return 1
+        return log.error("demo: the examples are not installed", 1)
     if options.keep is not None:
         options.keep.mkdir(parents=True, exist_ok=True)
     processes = _pipeline(folder, options)
     pipeline = " | ".join(process.name for process in processes)
     print(_EXPLANATION.format(locations=options.locations, pipeline=pipeline), flush=True)
-    note = "Running (the first time, numba compiles kernels, which takes some seconds) ..."
-    print(note, file=sys.stderr, flush=True)
+    log.note("running (the first time, numba compiles kernels, which takes some seconds) ...")
     with tempfile.TemporaryFile() as result:
         _run_all(processes, result)
         if failed := [process for process in processes if process.status]:
@@ -181,9 +180,9 @@ def _print_failure(failed: list[_Process]) -> None:
     cause = next((process for process in failed if not process.lost_its_reader), failed[0])
     reason = cause.errors.splitlines()[-1] if cause.errors else "it said nothing"
     name = cause.name.split()[0]
-    print(f"evstream: demo: {name} failed, status {cause.status}: {reason}", file=sys.stderr)
+    log.error(f"demo: {name} failed, status {cause.status}: {reason}", 1, program=name)
     if others := [process.name.split()[0] for process in failed if process is not cause]:
-        print(f"evstream: demo: and with it {', '.join(others)}", file=sys.stderr)
+        log.error(f"demo: and with it {', '.join(others)}", 1)
 
 
 def _measurements(processes: list[_Process]) -> str:

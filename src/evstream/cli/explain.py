@@ -10,7 +10,8 @@ import sys
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli.arguments import add_stream_arguments, event_id, fail, whole_number
+from evstream.cli import log
+from evstream.cli.arguments import add_stream_arguments, event_id, whole_number
 from evstream.cli.standard import print_text
 
 
@@ -31,12 +32,6 @@ def add_parser(commands: Any, format: Format) -> None:
         help="how many records to show from the place on (default 12)",
     )  # fmt: skip
     parser.add_argument("--format", choices=["text", "html"], default="text")
-    parser.add_argument(
-        "--color",
-        choices=["auto", "always", "never"],
-        default="auto",
-        help="colours in text (default: on a terminal, unless NO_COLOR is set)",
-    )
     add_stream_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -52,13 +47,12 @@ def run(options: argparse.Namespace) -> int:
             format=options.spec_format,
         )  # fmt: skip
     except ValueError as error:
-        return fail(str(error))
+        return log.error(error, 2)
     if options.format == "html":
         print_text(found.to_html())
         return 0
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    wants = is_terminal and not os.environ.get("NO_COLOR")
-    text = found.to_text(color=wants if options.color == "auto" else options.color == "always")
+    text = found.to_text(color=log.has_color(sys.stdout))
     if not (is_terminal and _page(text)):
         print_text(text)
     return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evstream._support.format import Format
+from evstream.cli import log
 from evstream.extras import import_extra
 
 KINDS = ("python", "c", "kaitai", "docs")
@@ -58,8 +59,13 @@ def run(options: argparse.Namespace) -> int:
         options.spec, options.out,
         outputs.package_outputs(options.package, all_widths=options.widths == "all"),
         only=options.only, check=options.check, force=options.force, pretty=False,
+        say=_report if log.is_json() or log.is_quiet() else None,
     )  # fmt: skip
     return status
+
+
+def _report(level: str, text: str, **facts: Any) -> None:
+    log.report(level, text, status=1 if level == "error" else None, **facts)
 
 
 def _kinds(text: str) -> tuple[str, ...]:

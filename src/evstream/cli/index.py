@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, fail
+from evstream.cli import log
+from evstream.cli.arguments import NO_FSYNC, add_stream_arguments
 from evstream.cli.progress import Progress
 from evstream.errors import EvstreamError
-from evstream.process import refuse_exhaustion
 
 
 def add_parser(commands: Any, format: Format) -> None:
@@ -39,11 +39,8 @@ def run(options: argparse.Namespace) -> int:
                 raise EvstreamError(problem, source="<stdin>")
             size = None if is_url(file) else local_facts(file).size
             _index(file, size, options)
-        except EvstreamError as error:
-            status = fail(str(error))
-        except OSError as error:
-            refuse_exhaustion(error)
-            status = fail(f"{error.filename or file}: {error.strerror or error}")
+        except (EvstreamError, OSError) as error:
+            status = log.file_error(error, file)
     return status
 
 

@@ -6,13 +6,14 @@ import argparse
 import json
 import math
 import os
+import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.words import counted
-from evstream.cli import run_folder
-from evstream.cli.arguments import add_jobs, add_stream_arguments, fail, open_stream, shown
+from evstream.cli import log, run_folder
+from evstream.cli.arguments import add_jobs, add_stream_arguments, open_stream, shown
 from evstream.cli.progress import Progress
 from evstream.cli.standard import print_text
 from evstream.errors import EvstreamError
@@ -84,24 +85,22 @@ def run(options: argparse.Namespace) -> int:
             status = max(status, _show_folder(file, options))
             continue
         info = Info(shown(file))
+        failure: Exception | None = None
         try:
             collect(info, file, options)
-        except EvstreamError as error:
-            info.error = str(error)
-        except OSError as error:
+        except (EvstreamError, OSError) as error:
             refuse_exhaustion(error)
-            info.error = f"{shown(file)}: {error.strerror or error}"
+            info.error, failure = log.described(error, shown(file)), error
         print_text(json.dumps(_plain(info)) if options.json else text(info))
-        if info.error is not None:
-            status = fail(info.error)
+        if failure is not None:
+            status = log.file_error(failure, shown(file))
     return status
 
 
 def _show_folder(folder: str, options: argparse.Namespace) -> int:
     report = run_folder.read_folder(folder, options, seal=False, first=1)
     print_text(json.dumps(report.to_json()) if options.json else run_folder.table(report))
-    for one in run_folder.unread(report):
-        fail(one.error)
+    run_folder.report_unread(report)
     return 2 if run_folder.is_broken(report, options) else int(report.holes > 0)
 
 
@@ -308,7 +307,8 @@ def text(info: Info) -> str:
     if info.holes:
         rows.append(("holes", f"{counted(info.holes, 'block')} of zero bytes alone"))
         end = "clean, but the stream has holes" if end == "clean" else end
-    rows.append(("end", end))
+    style = {"clean": "good", "BROKEN": "error"}.get(end, "warning")
+    rows.append(("end", log.styled(end, style, sys.stdout)))
     return "\n".join([info.file, *(f"  {name:<16} {value}" for name, value in rows)])
 
 

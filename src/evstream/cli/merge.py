@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from evstream._support.format import Format
+from evstream.cli import log
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments
-from evstream.cli.standard import report
 from evstream.errors import EvstreamError
 from evstream.transport.range_file import is_there
 
@@ -72,6 +72,6 @@ def run(options: argparse.Namespace) -> int:
         timeout=options.timeout,
         format=options.spec_format,
         durable=False if options.no_fsync else None,
-        say=report,
+        say=log.note,
     )
     return 0

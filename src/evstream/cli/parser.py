@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import functools
+from typing import Any
 
 from evstream._support.format import Format, bound_format
+from evstream.cli import log
 from evstream.cli.arguments import CommandParser, SuggestingParser
 
 _DESCRIPTION = """\
@@ -62,17 +64,26 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(spec_format=format)
-    parser.add_argument("--version", action="version", version=_version())
+    version: dict[str, Any] = {"action": "version", "version": _version(format)}
+    parser.add_argument("--version", **version)
     commands = parser.add_subparsers(
-        title="commands", metavar="COMMAND", required=True, parser_class=CommandParser
-    )
+        title="commands", metavar="COMMAND", dest="command", required=True,
+        parser_class=CommandParser,
+    )  # fmt: skip
     modules = [info, cat, validate, seal, index, convert, merge, diff, explain, warmup]
     for module in [*modules, elt, aal, ept, demo, generate] if own else modules:
         module.add_parser(commands, format)
+    log.add_options(parser)
+    for command in commands.choices.values():
+        command.add_argument("--version", **version, help=argparse.SUPPRESS)
+        log.add_options(command, default=argparse.SUPPRESS)
     return parser
 
 
-def _version() -> str:
+def _version(format: Format) -> str:
     import evstream
 
-    return f"evstream {evstream.__version__}"
+    own = f"evstream {evstream.__version__}"
+    if format is bound_format():
+        return own
+    return f"{format.package.rpartition('.')[0]}: {format.name} streams, by {own}"

@@ -18,11 +18,10 @@ from typing import Any
 
 from evstream import process
 from evstream._support.format import Format, bound_format
-from evstream.cli import standard
-from evstream.cli.arguments import fail
+from evstream.cli import log, standard
 from evstream.cli.parser import make_parser
 from evstream.cli.run_folder import files_of, is_run_folder
-from evstream.errors import REPORTED, EvstreamError, HoleWarning, WidthWarning
+from evstream.errors import EvstreamError, EvstreamWarning, HoleWarning, WidthWarning
 from evstream.transport.compression import MAGIC_SIZE, compression
 from evstream.transport.listing import expand_sources, names_several
 from evstream.transport.same_file import refuse_same_file
@@ -37,7 +36,16 @@ def main(
     if not given:
         standard.print_text(parser.format_help().rstrip())
         return 0
-    options = parser.parse_args(given)
+    with log.begun(given):
+        options = parser.parse_args(given)
+        try:
+            log.settle(options)
+        except ValueError as error:
+            return log.error(error, 2)
+        return _command(options, alone)
+
+
+def _command(options: argparse.Namespace, alone: bool) -> int:
     if hasattr(options, "files"):
         options.files = [file for name in options.files for file in _expanded(name, options)]
     if alone and _are_small(_all_files(getattr(options, "files", []))):
@@ -45,14 +53,13 @@ def main(
     holes: list[str] = []
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        standard.report(f"warning: {message}")
+        log.warning(message)
         if issubclass(category, (HoleWarning, WidthWarning)):
             holes.append(str(message))
 
     with warnings.catch_warnings():
         warnings.showwarning = show
-        for category in REPORTED:
-            warnings.simplefilter("always", category)
+        warnings.simplefilter("always", EvstreamWarning)
         status = _run(options)
     return getattr(options, "hole_status", 1) if holes and status == 0 else status
 
@@ -80,8 +87,7 @@ def _run(options: argparse.Namespace) -> int:
         standard.silence()
         target = getattr(options, "output", "-")
         name = "<stdout>" if target == "-" else target
-        standard.report(f"{name}: its reader went away before the end")
-        return 1
+        return log.error(f"{name}: its reader went away before the end", 1, file=name)
     except process.Stopped:
         raise  # without a flush, which may have to wait for a reader
     except KeyboardInterrupt:
@@ -107,11 +113,8 @@ def _failed(error: BaseException) -> int:
     """Print one line about an error; the exit status for it."""
     if process.is_exhaustion(error):
         return process.failure(error)
-    if isinstance(error, OSError):
-        name = f"{error.filename}: " if error.filename else ""
-        return fail(f"{name}{error.strerror or error}")
-    if isinstance(error, (EvstreamError, ValueError)):
-        return fail(str(error))
+    if isinstance(error, (OSError, EvstreamError, ValueError)):
+        return log.error(error, 2)
     return process.failure(error)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
 from evstream._support.words import counted
+from evstream.cli import log
 
 
 def is_run_folder(name: str, options: argparse.Namespace) -> bool:
@@ -101,7 +103,7 @@ def _by_reason(unknown: dict[str, str]) -> dict[str, list[str]]:
 def findings(report: Any) -> str:
     """The lines of a validated folder: findings, what to do, and what was not looked at."""
     looked_at = f"{counted(len(report.reports), 'file')}, {_bytes(report)}"
-    lines = [f"{report.source}: {'clean' if report.clean else 'findings'}: {looked_at}"]
+    lines = [f"{report.source}: {verdict(report)}: {looked_at}"]
     lines += [f"  not readable: {one.source}: {_reason(one)}" for one in unread(report)]
     lines += finding_lines(report)
     lines += [f"  not checked: {text}" for text in report.unchecked]
@@ -110,18 +112,34 @@ def findings(report: Any) -> str:
     return "\n".join(lines)
 
 
+def verdict(report: Any) -> str:
+    """Whether anything was found, in a word."""
+    if report.clean:
+        return log.styled("clean", "good", sys.stdout)
+    return log.styled("findings", "error" if report.errors else "warning", sys.stdout)
+
+
 def finding_lines(report: Any) -> list[str]:
     """The places that break rules, and for each rule how many there are and what to do."""
     lines = []
     for finding in report.findings:
         data = f" [{finding.bytes}]" if finding.bytes else ""
-        lines.append(f"  {finding.severity}: {finding.text}{data}")
+        severity = log.styled(finding.severity, finding.severity, sys.stdout)
+        lines.append(f"  {severity}: {finding.text}{data}")
     return lines + [f"  {n:,} x {rule}: {report.fixes[rule]}" for rule, n in report.counts.items()]
 
 
 def unread(report: Any) -> list[Any]:
     """The files that cannot be read."""
     return [one for one in report.reports if one.error is not None]
+
+
+def report_unread(report: Any) -> bool:
+    """Report the files that cannot be read; whether there are any."""
+    found = unread(report)
+    for one in found:
+        log.error(one.error, 2, problem=_reason(one), file=one.source)
+    return bool(found)
 
 
 def is_broken(report: Any, options: argparse.Namespace) -> bool:

@@ -10,17 +10,15 @@ from threading import Event
 from typing import Any
 
 from evstream._support.format import Format
+from evstream.cli import log
 from evstream.cli.arguments import (
     NO_FSYNC,
     add_jobs,
     add_stream_arguments,
-    fail,
     jobs_for,
 )
 from evstream.cli.progress import Progress
-from evstream.cli.standard import report
 from evstream.errors import EvstreamError
-from evstream.process import refuse_exhaustion
 from evstream.transport.same_file import is_same_place, refuse_same_file
 
 
@@ -83,11 +81,8 @@ def run_seal(options: argparse.Namespace) -> int:
         try:
             if failure is not None:
                 raise failure
-        except EvstreamError as error:
-            status = fail(str(error))
-        except OSError as error:
-            refuse_exhaustion(error)
-            status = fail(f"{error.filename or file}: {error.strerror or error}")
+        except (EvstreamError, OSError) as error:
+            status = log.file_error(error, file)
     return status
 
 
@@ -139,9 +134,8 @@ def run_tee(options: argparse.Namespace) -> int:
         report_unclosed(passed.unclosed, strict=False)
         if passed.uncertified is None:
             return 0
-        report(f"{passed.uncertified}; the seal does not call the stream complete")
-        return 1
+        line = f"{passed.uncertified}; the seal does not call the stream complete"
+        return log.error(line, 1, **log.facts_of(passed.uncertified))
     for finding in passed.report.findings if passed.report is not None else []:
-        report(f"{finding.severity}: {finding.text}")
-    report(str(passed.problem))
-    return 1
+        log.finding(finding, "<stdin>")
+    return log.error(passed.problem, 1)

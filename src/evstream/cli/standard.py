@@ -1,4 +1,4 @@
-"""The standard streams of a command: all of its text is written, or a line reports why not."""
+"""stdout of a command: all of its text is written, or an error reports why not."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import contextlib
 import errno
 import io
 import os
-import re
 import sys
 from typing import Any
 
-from evstream import process
 from evstream.errors import WriteError
 from evstream.transport.file_objects import flush_all
 from evstream.transport.sink import Sink
@@ -57,17 +55,6 @@ def print_text(text: str) -> None:
         output.flush()
     except BrokenPipeError:
         silence()
-
-
-def report(line: str, name: str = "evstream") -> None:
-    """Print one line of a program to stderr, if there is one, unless a signal is the reason for
-    it."""
-    if process.is_stopping():
-        return
-    line = re.sub(r"[\x00-\x1f\x7f]", lambda found: repr(found[0])[1:-1], line)
-    with contextlib.suppress(OSError, ValueError):
-        if sys.stderr is not None:
-            print(f"{name}: {line}", file=sys.stderr, flush=True)
 
 
 def flush() -> None:

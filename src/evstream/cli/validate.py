@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.words import counted
-from evstream.cli import run_folder
+from evstream.cli import log, run_folder
 from evstream.cli.arguments import (
     add_jobs,
     add_stream_arguments,
-    fail,
     jobs_for,
     shown,
     whole_number,
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     status = 0
     folders = {file for file in options.files if run_folder.is_run_folder(file, options)}
     if folders and options.seal is not None:
-        return fail(f"{shown(options.seal)}: one seal for the files of a folder")
+        return log.error(f"{shown(options.seal)}: one seal for the files of a folder", 2)
     files = [file for file in options.files if file not in folders]
     all_found = validations(
         files,
@@ -101,16 +101,11 @@ def run(options: argparse.Namespace) -> int:
                 raise found
             found.look_for(expected, found.events)
             report = found.report
-        except EvstreamError as error:
-            status = _unreadable(file, str(error), options)
-            continue
-        except OSError as error:
+        except (EvstreamError, OSError) as error:  # what cannot be read may be the seal
             refuse_exhaustion(error)
-            # The file that cannot be read may be the seal.
-            line = f"{error.filename or shown(file)}: {error.strerror or error}"
-            status = _unreadable(file, line, options)
+            status = _unreadable(shown(file), error, options)
             continue
-        print_text(json.dumps(report.to_json()) if options.json else text(report))
+        _print(report, text, options)
         if report.errors or (strict_of(options.strict) and not report.clean):
             status = max(status, 1)
     return status
@@ -118,18 +113,27 @@ def run(options: argparse.Namespace) -> int:
 
 def _show_folder(folder: str, expected: set[int], options: argparse.Namespace) -> int:
     report = run_folder.read_folder(folder, options, expect_events=expected, first=options.first)
-    print_text(json.dumps(report.to_json()) if options.json else run_folder.findings(report))
-    if unread := run_folder.unread(report):
-        for one in unread:
-            fail(one.error)
+    _print(report, run_folder.findings, options)
+    if run_folder.report_unread(report):
         return 2
     return int(bool(report.errors or (strict_of(options.strict) and not report.clean)))
 
 
-def _unreadable(file: str, line: str, options: argparse.Namespace) -> int:
+def _print(report: Any, lines: Callable[[Any], str], options: argparse.Namespace) -> None:
+    """The report to stdout; its findings are messages where programs read those."""
     if options.json:
-        print_text(json.dumps({"file": shown(file), "error": line}))
-    return fail(line)
+        print_text(json.dumps(report.to_json()))
+    elif not (report.clean and log.is_quiet()):
+        print_text(lines(report))
+    if log.is_json():
+        for finding in report.findings:
+            log.finding(finding, report.source)
+
+
+def _unreadable(file: str, error: Exception, options: argparse.Namespace) -> int:
+    if options.json:
+        print_text(json.dumps({"file": file, "error": log.described(error, file)}))
+    return log.file_error(error, file)
 
 
 def text(report: Any) -> str:
@@ -138,5 +142,5 @@ def text(report: Any) -> str:
         counted(getattr(report, f"{noun}s"), noun) for noun in ("byte", "event", "block", "record")
     )
     looked_at = f"{report.stream}, {', '.join(counts)}"
-    head = f"{report.source}: {'clean' if report.clean else 'findings'}: {looked_at}"
+    head = f"{report.source}: {run_folder.verdict(report)}: {looked_at}"
     return "\n".join([head, *run_folder.finding_lines(report)])

@@ -13,8 +13,9 @@ from evstream._support.format import Format
 from evstream._support.known_formats import formats_beside
 from evstream._support.texts import is_text, is_text_width
 from evstream._support.words import counted
+from evstream.cli import log
 from evstream.cli.arguments import width
-from evstream.cli.standard import print_text, report
+from evstream.cli.standard import print_text
 
 
 def add_parser(commands: Any, format: Format) -> None:
@@ -53,16 +54,17 @@ def run(options: argparse.Namespace) -> int:
     ready = f"{len(streams)} stream types ready after {seconds:.1f} s"
     if not is_enabled() or not CACHE:
         reason = "NUMBA_DISABLE_JIT=1" if not is_enabled() else "EVSTREAM_CACHE=0"
-        report(f"{ready}, and nothing is kept on disk: {reason} switches the cache off")
-        return 1
+        return log.error(
+            f"{ready}, and nothing is kept on disk: {reason} switches the cache off", 1
+        )
     from evstream._support.kernel_cache import TALLY
 
     where = " and ".join(sorted(TALLY.folders))
     made = f"{counted(TALLY.kept, 'kernel')} compiled, {TALLY.found} found"
     print_text(f"{ready}: {made}, in {where or 'no folder'}")
     if TALLY.lost or not TALLY.folders:
-        report(f"{counted(TALLY.lost, 'kernel')} could not be kept: {TALLY.trouble or 'no cache'}")
-        return 1
+        lost = counted(TALLY.lost, "kernel")
+        return log.error(f"{lost} could not be kept: {TALLY.trouble or 'no cache'}", 1)
     return 0
 
 

@@ -65,10 +65,9 @@ def check_yield(reader: Any, feed: Feed, event_id: int, cursor: int) -> None:
     skipped = [found for found in passed if found not in {event_id, before}]
     if skipped and yields.every_event:
         warn(
-            f"{feed.name}: byte {last}: read_buffer of {type(reader).__name__} passed event "
-            f"{skipped[0]} without yielding it",
-            SkippedEventWarning,
-        )
+            f"read_buffer of {type(reader).__name__} passed event {skipped[0]} without yielding it",
+            SkippedEventWarning, source=feed.name, offset=last,
+        )  # fmt: skip
     if skipped or tracker.ids_at(last):
         yields.every_event = False  # it yields by buffers, or picks events
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evstream.cli import standard
+from evstream.cli import log
 from evstream.errors import EvstreamError
 from evstream.wire.header import StreamHeader
 from evstream.writing.writer import Writer
@@ -26,7 +26,6 @@ class ComponentRun:
 
     def __init__(
         self,
-        name: str,
         options: argparse.Namespace,
         input: StreamHeader,
         settings: Mapping[str, Any],
@@ -34,7 +33,6 @@ class ComponentRun:
         self.options, self.input, self.settings = options, input, settings
         self.folder = Path(getattr(options, "input_path", "input"))
         self.data: Any = None
-        self._name = name
         self._header: StreamHeader | None = None
         self._out: Writer | None = None
 
@@ -58,5 +56,4 @@ class ComponentRun:
 
     def report(self, text: str) -> None:
         """Print a line to stderr, with the name of the component; nothing under `--quiet`."""
-        if not self.options.quiet:
-            standard.report(text, self._name)
+        log.note(text)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evstream._support.arguments import described
+from evstream.cli import log
 from evstream.cli.arguments import SuggestingParser, add_reading_arguments, whole_number
 from evstream.components.design import Design
 from evstream.errors import EvstreamError
@@ -51,10 +52,9 @@ def make_parser(design: Design) -> argparse.ArgumentParser:
             "-a", "--analysis-settings", metavar="FILE",
             help="the analysis settings, whose number_of_samples is the default of -S",
         )  # fmt: skip
-    group = parser.add_argument_group("reading and messages")
-    add_reading_arguments(group)
+    add_reading_arguments(parser.add_argument_group("reading"))
+    group = log.add_options(parser)
     group.add_argument("--progress", action="store_true", help="report progress to stderr")
-    group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
     if design.arguments is not None:
         design.arguments(parser)
     return parser

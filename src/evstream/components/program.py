@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from evstream import process
-from evstream.cli import standard
+from evstream.cli import log, standard
 from evstream.components.context import ComponentRun
 from evstream.components.design import Design, Function, ModelError
 from evstream.components.inputs import opened_input
@@ -30,8 +30,8 @@ from evstream.components.options import (
 from evstream.components.progress import EventProgress
 from evstream.components.results import write_result
 from evstream.errors import (
-    REPORTED,
     EvstreamError,
+    EvstreamWarning,
     HoleWarning,
     SuspectWarning,
     WidthWarning,
@@ -52,12 +52,21 @@ READER_GONE = 128 + signal.SIGPIPE
 
 def attempt(function: Function, design: Design, arguments: list[str]) -> int:
     """Run with a command line; the exit status."""
-    try:
-        parser = make_parser(design)
-        options = parser.parse_args(arguments)
-        check(parser, options)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 2
+    with log.begun(arguments, design.name):
+        try:
+            parser = make_parser(design)
+            options = parser.parse_args(arguments)
+            check(parser, options)
+            log.settle(options)
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else 2
+        except ValueError as error:
+            return log.error(error, 2)
+        return _reported(function, design, options)
+
+
+def _reported(function: Function, design: Design, options: argparse.Namespace) -> int:
+    """Run with warnings as messages; the exit status."""
     holes: list[Warning | str] = []
 
     def show(
@@ -70,15 +79,14 @@ def attempt(function: Function, design: Design, arguments: list[str]) -> int:
     ) -> None:
         if issubclass(category, (HoleWarning, WidthWarning)):
             holes.append(message)
-        if not options.quiet:
-            is_ours = category.__module__ == EvstreamError.__module__
-            place = "" if is_ours else f" ({os.path.basename(filename)}:{lineno})"
-            standard.report(f"warning: {message}{place}", design.name)
+        is_ours = issubclass(category, EvstreamWarning)
+        place = "" if is_ours else f" ({os.path.basename(filename)}:{lineno})"
+        facts = log.facts_of(message) if isinstance(message, Warning) else {}
+        log.warning(f"{message}{place}", **facts)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
-        for category in REPORTED:
-            warnings.simplefilter("always", category)
+        warnings.simplefilter("always", EvstreamWarning)
         status = _status_of(function, design, options)
     return FAILED if holes and status == 0 else status
 
@@ -103,18 +111,12 @@ def _failed(error: BaseException, name: str) -> int:
         return process.failure(error, name)
     if isinstance(error, ModelError) and error.__cause__ is not None:
         cause = error.__cause__
-        if os.environ.get("EVSTREAM_TRACEBACK", "0") not in {"", "0"}:
+        if os.environ.get("EVSTREAM_TRACEBACK", "0") not in {"", "0"} and not log.is_json():
             sys.excepthook(type(cause), cause, cause.__traceback__)
     if isinstance(error, EvstreamError):
-        standard.report(str(error), name)
-        return FAILED if isinstance(error, (ModelError, WriteError)) else 2
-    if isinstance(error, OSError):
-        file = f"{error.filename}: " if error.filename else ""
-        standard.report(f"{file}{error.strerror or error}", name)
-        return 2
-    if isinstance(error, (TypeError, ValueError)):
-        standard.report(str(error), name)
-        return 2
+        return log.error(error, FAILED if isinstance(error, (ModelError, WriteError)) else 2)
+    if isinstance(error, (OSError, TypeError, ValueError)):
+        return log.error(error, 2)
     return process.failure(error, name)
 
 
@@ -123,7 +125,7 @@ def _run(function: Function, design: Design, options: argparse.Namespace) -> Non
     refuse_same_file(names, [options.output])
     settings = read_settings(getattr(options, "analysis_settings", None))
     with opened_input(design, options) as stream:
-        run = ComponentRun(design.name, options, stream.header, settings)
+        run = ComponentRun(options, stream.header, settings)
         fields = header_fields(design, options, settings, stream.header)
         run._header = build_header(design.stream, fields, dict(options.width), design.format)
         _announce(run, "started")
@@ -167,10 +169,10 @@ def _warn_of_stream(design: Design, event: Any, source: str) -> None:
         word = stream.type_word
         if design.reads_list and word is not None and event == int.from_bytes(word, "little"):
             warn(
-                f"{source}: the first event of this list is {event}, which are the first bytes of a"
+                f"the first event of this list is {event}, which are the first bytes of a"
                 f" {stream.name} stream",
-                SuspectWarning,
-            )
+                SuspectWarning, source=source,
+            )  # fmt: skip
 
 
 def _batch(stream: EventStream, batch: list[int] | None) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from evstream.errors import CutLineWarning, TableError, warn
+from evstream.errors import CutLineWarning, TableError, warn_like
 from evstream.transport.source import Source
 
 W = TypeVar("W")
@@ -61,4 +61,4 @@ class LineGuard:
             error = TableError(problem, source=self.name, line=self._lines + 1)
             if strict:
                 raise error
-            warn(str(error), CutLineWarning)
+            warn_like(error, CutLineWarning)

@@ -11,7 +11,7 @@ import numpy as np
 
 from evstream._support.texts import is_text_width
 from evstream.conversion.table import Options, Table, complete_header, missing_fields
-from evstream.errors import RowsWarning, TableError, WriteError, warn
+from evstream.errors import RowsWarning, TableError, WriteError, warn_like
 from evstream.reading.stream import EventStream
 from evstream.tables.batches import BATCH_ROWS, write_batches
 from evstream.tables.rows import iter_rows
@@ -120,8 +120,8 @@ def written(
 
     def keeps(error: WriteError) -> bool:
         if table.carried:
-            problem = f"{_placed(error, table)}; all rows are written as they are"
-            warn(problem, RowsWarning)
+            error.problem += " (all rows are written as they are)"
+            warn_like(_placed(error, table), RowsWarning)
         return table.carried
 
     with Writer(out, header) as writer:
@@ -151,12 +151,11 @@ def placeholder(header: StreamHeader) -> StreamHeader:
 def _placed(error: WriteError, table: Table) -> TableError:
     """The error of a row, at its place in the file it comes from."""
     place = table.place(error.row)
-    ids = ", ".join(f"{name} {value}" for name, value in error.ids.items())
-    problem = f"{ids}: {error.problem}" if ids else error.problem
+    problem = error.problem
     check = table.header.format.rules[error.rule].check if error.rule else None
     if check in _OF_ORDER and not table.is_sorted:
         problem += " (--sort sorts the rows)"
-    return TableError(problem, source=table.name, expected=error.expected, **place)
+    return TableError(problem, source=table.name, ids=error.ids, expected=error.expected, **place)
 
 
 _OF_ORDER = ("contiguous", "unique_in_event", "not_falling", "samples_ascend")

@@ -68,7 +68,7 @@ def lines_of(
         yield line.getvalue()
     if others:
         problem = f"{others} of {total} values of {name} are not text, and are read back as text"
-        warn(f"{source}: {problem}", RowsWarning)
+        warn(problem, RowsWarning, source=source)
 
 
 def _blocks(

@@ -222,10 +222,10 @@ class Part(Sectioned):
         if close - start > FAR_LARGER * size:
             event = event_at(file, self.header, start)
             warn(
-                f"{file.name}: byte {start}, {self.header.event_column} {event}: the event goes on "
-                f"for {close - start:,} bytes, in a part of {size:,}",
-                LargeEventWarning,
-            )
+                f"the event goes on for {close - start:,} bytes, in a part of {size:,}",
+                LargeEventWarning, source=file.name, offset=start,
+                ids={self.header.event_column: event},
+            )  # fmt: skip
 
 
 _INDEXED = "+"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evstream.errors import AbsentEventWarning, AbsentItemWarning, plain_id, warn
+from evstream.errors import AbsentEventWarning, AbsentItemWarning, EvstreamWarning, emit, plain_id
 from evstream.reading.ids import Wanted
 from evstream.wire.columns import Array
 
@@ -45,17 +45,16 @@ class AbsentIds:
     def warn(self, source: str, place: str = "the stream") -> None:
         """At the end of a stream: warn of wanted ids that it does not have; of a range only if
         it has none."""
-        text = self.message(source, place)
-        if text is not None:
-            warn(text, AbsentEventWarning if self._word == "events" else AbsentItemWarning)
+        warning = self.warning(source, place)
+        if warning is not None:
+            emit(warning)
 
-    def message(self, source: str, place: str = "the stream") -> str | None:
-        """What the warning says; None where nothing is absent."""
+    def warning(self, source: str, place: str = "the stream") -> EvstreamWarning | None:
+        """The warning of `warn`; None where nothing is absent."""
         number, first = self.absent(5)
         if number == 0 or self._wanted is None:
             return None
         names = ", ".join(map(str, first)) + (", ..." if number > 5 else "")
-        return (
-            f"{source}: {number} of {self._wanted.size} wanted {self._word} are not in {place}: "
-            f"{names}"
-        )
+        problem = f"{number} of {self._wanted.size} wanted {self._word} are not in {place}: {names}"
+        category = AbsentEventWarning if self._word == "events" else AbsentItemWarning
+        return category(problem, source=source)

@@ -49,7 +49,7 @@ class BlockChecks:
         self._names = [f.name for f in fields]
         self._reserved = [tuple(sorted(f.reserved)) for f in fields]
         self._first_hole: int | None = None
-        self._first_reserved: tuple[int, str] | None = None
+        self._first_reserved: tuple[int, dict[str, Any]] | None = None
         self.places: BlockPlaces | None = None
         self._bare = header.block.entry is None  # few, and no kernel looks at them
         self.was_odd = False
@@ -179,9 +179,8 @@ class BlockChecks:
         others = np.flatnonzero(suspect & ~holes)
         if len(others) and not self.reserved:
             row = int(others[0])
-            ids = zip(self._names, keys, strict=True)
-            place = ", ".join(f"{name} {plain_id(key[row])}" for name, key in ids)
-            self._first_reserved = start_of(row), place
+            ids = {n: plain_id(key[row]) for n, key in zip(self._names, keys, strict=True)}
+            self._first_reserved = start_of(row), ids
         self.reserved += len(others)
         first = int(np.argmax(holes)) if holes.any() else None
         if first is not None and self._first_hole is None:
@@ -212,19 +211,20 @@ class BlockChecks:
         if self._first_hole is not None:
             if strict:
                 raise self._hole(self._first_hole)
+            name, at = self._place(self._first_hole)
             warn(
-                f"{self._place(self._first_hole)}: blocks of zero bytes alone"
-                f" ({self.holes} in the stream): a write or copy was lost there",
-                HoleWarning,
-            )
+                f"blocks of zero bytes alone ({self.holes} in the stream): a write or copy was lost"
+                " there",
+                HoleWarning, source=name, offset=at,
+            )  # fmt: skip
         if self._first_reserved is not None:
             offset, ids = self._first_reserved
+            name, at = self._place(offset)
             warn(
-                f"{self._place(offset)}, {ids}: a block whose id identifies nothing"
-                f" ({self.reserved} in the stream)",
-                SuspectWarning,
-            )
+                f"a block whose id identifies nothing ({self.reserved} in the stream)",
+                SuspectWarning, source=name, offset=at, ids=ids,
+            )  # fmt: skip
 
-    def _place(self, offset: int) -> str:
-        name, at = (self._source, offset) if self.places is None else self.places.place(offset)
-        return f"{name}: byte {at}"
+    def _place(self, offset: int) -> tuple[str, int]:
+        """The file and the byte in it, of a byte of the stream."""
+        return (self._source, offset) if self.places is None else self.places.place(offset)

@@ -218,7 +218,7 @@ class _Blocks(io.RawIOBase):
                     problem, source=self.name, offset=self._first_gap(offsets, sizes),
                     expected="the index file of this file",
                 )  # fmt: skip
-            warn(f"{self.name}: {problem}", SuspectWarning)
+            warn(problem, SuspectWarning, source=self.name)
         return rows
 
     def _first_gap(self, offsets: Array, sizes: Array) -> int:

@@ -14,7 +14,7 @@ from evstream.errors import (
     CorruptStreamError,
     MissingDelimiterWarning,
     TruncatedStreamError,
-    warn,
+    warn_like,
 )
 from evstream.wire.header import StreamHeader
 from evstream.wire.stream_edge import given_up_mark
@@ -94,4 +94,4 @@ def report_unclosed(missing: TruncatedStreamError | None, strict: bool) -> None:
     if missing is not None and strict:
         raise missing
     if missing is not None:
-        warn(str(missing), MissingDelimiterWarning)
+        warn_like(missing, MissingDelimiterWarning)

@@ -87,4 +87,4 @@ class UnshownBlocks:
             blocks = counted(self._merged, "block")
             found.append(f"{blocks} that rows cannot distinguish from the one before")
         if found:
-            warn(f"{source}: the stream has {' and '.join(found)}", RowsWarning)
+            warn(f"the stream has {' and '.join(found)}", RowsWarning, source=source)

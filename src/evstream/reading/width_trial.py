@@ -25,6 +25,7 @@ from evstream.errors import (
     TruncatedStreamError,
     WidthWarning,
     warn,
+    warn_like,
     without_traceback,
 )
 from evstream.reading.first_blocks import ENOUGH, FirstBlocks
@@ -114,9 +115,10 @@ class WidthTrial:
                 )
                 column = header.block_dtype.names[0]  # type: ignore[index]
                 warn(
-                    f"{self._source}: each {column} {problem} written with {_named(fits)};"
-                    " nothing in the stream shows which",
+                    f"each {column} {problem} written with {_named(fits)}; nothing in the stream"
+                    " shows which",
                     WidthWarning,
+                    source=self._source,
                 )
                 return
         else:
@@ -130,7 +132,7 @@ class WidthTrial:
         )  # fmt: skip
         self.is_over = True
         if first.parses and not cut and not strict and header.named & fits.keys():
-            warn(str(error), WidthWarning)
+            warn_like(error, WidthWarning)
             return
         self._error = error
         raise without_traceback(error)

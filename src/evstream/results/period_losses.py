@@ -212,7 +212,7 @@ def _warn_of(absent: Array, name: str, source: str) -> None:
     first = ", ".join(map(str, absent[:5].tolist()))
     events = "1 event is" if len(absent) == 1 else f"{len(absent)} events are"
     warn(
-        f"{name}: {events} in no period of {source} and left out: {first}"
+        f"{events} in no period of {source} and left out: {first}"
         f"{', ...' if len(absent) > 5 else ''}",
-        WithoutPeriodWarning,
-    )
+        WithoutPeriodWarning, source=name,
+    )  # fmt: skip

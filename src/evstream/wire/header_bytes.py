@@ -38,10 +38,10 @@ def stream_by_source(format: Format, source: int, aggregation: int, name: str) -
 
 def _warn_of_number(stream: Stream, aggregation: int, name: str) -> None:
     warn(
-        f"{name}: the type word has aggregation {aggregation}, which the format does not define; "
+        f"the type word has aggregation {aggregation}, which the format does not define; "
         f"read as a {stream.name} stream, by its source type {stream.source}",
-        AggregationWarning,
-    )
+        AggregationWarning, source=name,
+    )  # fmt: skip
 
 
 def read_header(

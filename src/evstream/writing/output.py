@@ -17,7 +17,7 @@ import numpy as np
 
 from evstream._support.arguments import checked_path, described, one_line
 from evstream.checking.seal import Sealer, refuse_irregular, seal_path
-from evstream.errors import EvstreamError, warn
+from evstream.errors import EvstreamError, emit
 from evstream.indexing.builder import IndexBuilder
 from evstream.indexing.files import index_path, refuse_irregular_target
 from evstream.transport.compression import compression_by_name, compressor
@@ -217,7 +217,7 @@ def _abandon(sink: Sink, edge: Edge | None, process: int) -> None:
         give_up(sink, edge)
     else:
         sink.abort()  # the end of a program must not wait for a reader
-    warn(f"{sink.name}: the stream was not closed, and is given up", ResourceWarning)
+    emit(ResourceWarning(f"{sink.name}: the stream was not closed, and is given up"))
 
 
 def _disown(sink: Sink) -> None:
