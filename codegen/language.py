@@ -123,12 +123,14 @@ def _words(text: str) -> frozenset[str]:
 
 # Names that a column can't have. The attributes of an event (see evstream.event), and the
 # decorator that makes one:
-EVENT_NAMES = _words("columns event_key header offsets own_columns property to_dense to_rows")
+EVENT_NAMES = _words(
+    "columns event_key header offsets own_columns property to_dense to_pandas to_polars to_rows"
+)
 # Modules that are generated next to those of the blocks:
 MODULE_NAMES = _words("events layout records")
-# Arguments of `Writer.write_event`, which takes columns by name, and of `evstream.create` and
-# `write_arrow`, which take the fields of a stream header:
-WRITER_NAMES = _words("event_id item_ids losses self")
+# Arguments of `Writer.write_event` and `write_events`, which take columns by name, and of
+# `evstream.create` and `write_arrow`, which take the fields of a stream header:
+WRITER_NAMES = _words("event_id event_ids item_ids losses self")
 CREATE_NAMES = _words(
     "durable format index storage_options stream table target validate widths seal"
 )

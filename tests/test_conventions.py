@@ -108,6 +108,7 @@ def test_helpers_stand_in_modules_of_their_own():
 WORDS_OF_CONTRACTS = {
     ("writing/matrix.py", "event_id"),  # keywords of write_event, whatever the format
     ("writing/matrix.py", "item_ids"),
+    ("writing/matrix.py", "event_ids"),  # and of write_events
     ("cli/warmup.py", "item_ids"),
     ("cli/log.py", "event_id"),  # fields of messages, whatever the format
     ("cli/log.py", "item_id"),

@@ -86,7 +86,7 @@ def arguments(*functions):
 
 
 def test_the_reserved_names_of_the_writer_are_its_arguments():
-    assert arguments(evstream.Writer.write_event) == WRITER_NAMES
+    assert arguments(evstream.Writer.write_event, evstream.Writer.write_events) == WRITER_NAMES
     assert arguments(evstream.create, evstream.write_arrow) == CREATE_NAMES
 
 

@@ -97,8 +97,8 @@ if TYPE_CHECKING:
     from evstream.wire.event import Dense as Dense
     from evstream.wire.event import Event as Event
     from evstream.wire.header import StreamHeader as StreamHeader
+    from evstream.writing.creation import create as create
     from evstream.writing.writer import Writer as Writer
-    from evstream.writing.writer import create as create
 
 __version__ = "0.1.0"
 
@@ -167,7 +167,7 @@ _HOME = {
     "compare": "comparison",
     "component": "components.component",
     "convert": "conversion.convert",
-    "create": "writing.writer",
+    "create": "writing.creation",
     "elt": "results.event_tables",
     "ept": "results.exceedance",
     "explain": "explaining.explain",

@@ -47,6 +47,8 @@ def open_(call: Inputs) -> None:
             event.to_rows()
             if call.once_in(3):
                 event.to_dense()
+            if call.once_in(9):
+                call.chance.choice([event.to_polars, event.to_pandas])()
             if call.once_in(20):
                 repr(pickle.loads(pickle.dumps(copy.copy(event))))
         repr((stream.header, stream.clean_end, stream.offset, stream.holes))
@@ -223,6 +225,11 @@ def write(call: Inputs) -> None:
                 count = len(out.header.row_columns) if not call.once_in(5) else chance.randrange(6)
                 out.write_columns(*(call.array() for _ in range(count)))
             elif way < 8:
+                if call.once_in(3):
+                    events = [1, 2] if call.once_in(2) else call.array()
+                    many = np.ones((2, 3, 3)) if call.once_in(2) else call.array()
+                    more = call.options("mean", "tiv", "exposure_values", "nothing", widths=False)
+                    out.write_events(events, [1, 2, 3], many, **more)
                 event = 1 if not call.once_in(5) else call.array()
                 losses = np.ones((3, 3)) if call.once_in(2) else call.array()
                 items = [1, 2, 3] if call.once_in(2) else call.array()

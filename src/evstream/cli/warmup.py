@@ -95,7 +95,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     from evstream.text.row_parser import RowParser
     from evstream.text.rows import RowPrinter
     from evstream.wire.event import no_matrix
-    from evstream.writing.writer import create
+    from evstream.writing.creation import create
 
     format = chosen_format(format)
     record = format.streams[stream].header

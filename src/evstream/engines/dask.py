@@ -23,9 +23,9 @@ from evstream.partition.parts import SIZE
 from evstream.reading.ids import Ids, Wanted
 from evstream.reading.selection import Selection
 from evstream.reading.selection import columns_of as columns_of_stream
-from evstream.tables.dataframes import readable
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array
+from evstream.wire.readable import readable
 
 if TYPE_CHECKING:
     from dask.dataframe import DataFrame

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from evstream.results.average import aal
 from evstream.results.event_tables import elt
 from evstream.results.exceedance import ept
-from evstream.writing.writer import create
+from evstream.writing.creation import create
 
 
 def warm_up_results(summary: bytes, widths: Mapping[str, str]) -> None:

@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evstream._support.format import Format
-from evstream._support.schema import Date
-from evstream._support.texts import is_text
 from evstream.extras import import_extra
 from evstream.reading.ids import Ids
 from evstream.reading.selection import Names, Selection
 from evstream.reading.sources import open_stream
-from evstream.tables.arrow import read_arrow, strings_of
+from evstream.tables.arrow import read_arrow
 from evstream.tables.file_column import FileColumn
 from evstream.tables.rows import whole_rows
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.range_file import shown
-from evstream.wire.columns import Array
-from evstream.wire.dates import date_columns, dates_of
-
-NO_DATES: Mapping[str, Date] = {}
+from evstream.wire.dates import date_columns
+from evstream.wire.readable import readable
 
 if TYPE_CHECKING:
     import pandas
@@ -95,17 +91,3 @@ def read_pandas(
         selection = Selection(opened.header, events, sidx, items, columns, files.name)
         rows = whole_rows(opened, selection, files)
     return pd.DataFrame(readable(rows, name, dates), copy=False)
-
-
-def readable(
-    columns: Mapping[str, Array], source: str | None, dates: Mapping[str, Date] = NO_DATES
-) -> dict[str, Any]:
-    """Columns as a dataframe takes them: text as str, numbers of `dates` as dates. Raises
-    TableError for other bytes, and a date that tables do not hold."""
-
-    def made(name: str, column: Array) -> Any:
-        if name in dates:
-            return dates_of(column, dates[name], name, source)
-        return strings_of(column, name, source).to_pylist() if is_text(column.dtype) else column
-
-    return {name: made(name, column) for name, column in columns.items()}

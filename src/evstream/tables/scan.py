@@ -24,13 +24,13 @@ from evstream.reading.selection import Names, Selection
 from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
 from evstream.tables.arrow import arrow_schema
-from evstream.tables.dataframes import readable
 from evstream.tables.file_column import FileColumn
 from evstream.tables.rows import watched_chunks
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.range_file import is_url, local_path
 from evstream.wire.columns import Array, Chunk, keep_blocks
 from evstream.wire.dates import date_columns
+from evstream.wire.readable import readable
 
 CHUNK = 1 << 22
 """Bytes of a scan that become one frame: enough to hide what a call of Polars costs."""

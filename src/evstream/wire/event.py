@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evstream.errors import CorruptStreamError
+from evstream.extras import import_extra
 from evstream.wire.columns import Array, Columns, ids_at, plain, to_rows
 from evstream.wire.header import StreamHeader
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
 
 
 class Dense(NamedTuple):
@@ -97,6 +102,23 @@ class Event:
     def to_rows(self) -> dict[str, Array]:
         """One row per entry: column name -> array, in wire order; see blocks.to_rows."""
         return to_rows(self.header, self.own_columns())
+
+    def to_polars(self) -> polars.DataFrame:
+        """The rows as a polars.DataFrame, with the columns of evstream.read_polars; needs
+        evstream[polars]."""
+        frame: polars.DataFrame = import_extra("polars").DataFrame(self._readable())
+        return frame
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The rows as a pandas.DataFrame, with the columns of evstream.read_pandas; needs
+        evstream[pandas]."""
+        frame: pandas.DataFrame = import_extra("pandas").DataFrame(self._readable(), copy=False)
+        return frame
+
+    def _readable(self) -> dict[str, Any]:
+        from evstream.wire.readable import date_columns, readable
+
+        return readable(self.to_rows(), None, date_columns(self.header))
 
     def to_dense(self) -> Dense:
         """The losses as a matrix of blocks x samples, the special sidx apart.

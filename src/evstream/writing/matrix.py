@@ -8,7 +8,7 @@ matrices of a stream share, and is made once; `Matrix` converts the arguments of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -34,6 +34,7 @@ class MatrixForm:
         scalars: all columns -> scalar type.
         sidx, value: the entry fields; `sidx_dtype` and `value_dtype` are their dtypes.
         names: name of an argument of write_event -> the stream's own name for it.
+        names_of_several: the same of write_events.
         plurals: keyword -> header column, of those after the second id.
         specials: keyword -> special sidx, ascending.
 
@@ -55,6 +56,10 @@ class MatrixForm:
         self.sidx_dtype, self.value_dtype = header.entry_columns.values()
         ids = str(header.column_fields[1].plural)
         self.names = {"event_id": header.event_column, "item_ids": ids, "losses": self.value}
+        first = header.column_fields[0]
+        self.names_of_several = {
+            "event_ids": first.plural or first.name, "item_ids": ids, "losses": self.value
+        }  # fmt: skip
         self.plurals = header.extra_columns
         known = {special.sidx for special in header.spec.specials}
         parameters = ((sidx, name) for name, sidx in header.format.special_parameters.items())
@@ -67,13 +72,17 @@ class MatrixForm:
             )  # fmt: skip
 
     def named(
-        self, arguments: Mapping[str, npt.ArrayLike | None], columns: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The first three arguments of write_event, each under that name or taken out of `columns`
-        under the name that the stream has. Raises TypeError for one that is missing or twice."""
-        found = {}
-        for name, own in self.names.items():
-            value = arguments[name]
+        self,
+        names: Mapping[str, str],
+        arguments: Sequence[npt.ArrayLike | None],
+        columns: dict[str, Any],
+    ) -> list[Any]:
+        """The first three arguments of write_event or write_events, each as it is or taken out of
+        `columns` under the name that the stream has, as `names` says. Raises TypeError for one that
+        is missing or twice."""
+        found = []
+        for (name, own), argument in zip(names.items(), arguments, strict=True):
+            value = argument
             if name != own and columns.get(own) is not None:
                 if value is not None:
                     raise TypeError(f"{name} and {own} are the same, expected one of them")
@@ -81,7 +90,7 @@ class MatrixForm:
             columns.pop(own, None)
             if value is None and name != "losses":
                 raise TypeError(f"a {self.header.stream} stream needs {own}")
-            found[name] = value
+            found.append(value)
         return found
 
     def given(self, columns: Mapping[str, npt.ArrayLike | None]) -> dict[str, npt.ArrayLike]:
@@ -133,9 +142,7 @@ class Matrix:
     ) -> None:
         self._form = form
         others = dict(columns)
-        event_id, item_ids, losses = form.named(
-            {"event_id": event_id, "item_ids": item_ids, "losses": losses}, others
-        ).values()
+        event_id, item_ids, losses = form.named(form.names, [event_id, item_ids, losses], others)
         given = form.given(others)
         event_name, id_name, *_ = form.block
         if (
@@ -146,9 +153,22 @@ class Matrix:
                 f"{event_name} is {event_id}", source=form.source, expected="one number"
             )
         ids = np.atleast_1d(as_array(id_name, item_ids, form.block[id_name], form.source))
-        self.rows = len(ids)
+        self._convert(len(ids), event_id, ids, losses, given)
+
+    def _convert(
+        self,
+        rows: int,
+        events: npt.ArrayLike,
+        ids: npt.ArrayLike,
+        losses: npt.ArrayLike | None,
+        given: Mapping[str, npt.ArrayLike],
+    ) -> None:
+        """Convert the values of `rows` blocks to the dtypes of the stream."""
+        form = self._form
+        event_name, id_name, *_ = form.block
+        self.rows = rows
         self.block: tuple[Array, ...] = ()
-        values: dict[str, npt.ArrayLike] = {event_name: event_id, id_name: ids}
+        values: dict[str, npt.ArrayLike] = {event_name: events, id_name: ids}
         values |= {name: given[plural] for plural, name in form.plurals.items()}
         for name, column in values.items():
             converted = self._column(name, column, name, form.block[name])
@@ -159,6 +179,11 @@ class Matrix:
         self.specials = np.empty((self.rows, len(chosen)), form.value_dtype)
         for i, name in enumerate(chosen):
             self.specials[:, i] = self._column(name, given[name], form.value, form.value_dtype)
+
+    @property
+    def is_one_event(self) -> bool:
+        """Whether all blocks are of the same event."""
+        return True
 
     def kernel_arguments(self) -> tuple[Array | int, ...]:
         """What `encode_dense` takes: one event id, then arrays."""

@@ -1,4 +1,4 @@
-"""`evstream.create`: write a correct stream from arrays.
+"""The writer that `evstream.create` opens: a correct stream from arrays.
 
 Rows and matrices are converted to the dtypes of the stream (`conversion`, `matrix`), checked
 against its rules (`checker`), and encoded into the buffer of the target (`encoder`, `output`).
@@ -16,17 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from evstream._support.arguments import described, flag, one_line
-from evstream._support.format import Format
-from evstream._support.known_formats import find_format
 from evstream.errors import WriteError
 from evstream.transport.endpoints import TargetLike
 from evstream.wire.columns import Array, Columns, differ
 from evstream.wire.event import Event
 from evstream.wire.header import StreamHeader
-from evstream.wire.header_bytes import build_header
 from evstream.writing.checker import WriteChecker
 from evstream.writing.conversion import as_rows, group_rows, refuse_counts, refuse_row_numbers
 from evstream.writing.encoder import Encoder
+from evstream.writing.matrices import Matrices
 from evstream.writing.matrix import Matrix, MatrixForm
 from evstream.writing.one_at_a_time import Lock, one_at_a_time
 from evstream.writing.output import Outlet, wants
@@ -129,6 +127,38 @@ class Writer:
             self._checker.check_matrix(matrix)
         self._encoder.close_block()
         self._encoder.matrix(matrix)
+        self._out.flush_if_due()
+
+    @one_at_a_time
+    def write_events(
+        self,
+        event_ids: npt.ArrayLike | None = None,
+        item_ids: npt.ArrayLike | None = None,
+        losses: npt.ArrayLike | None = None,
+        **columns: npt.ArrayLike | None,
+    ) -> None:
+        """Write several events from one array, as `write_event` does one after the other.
+
+        Args:
+            event_ids: shape (events,), in the order of the stream.
+            item_ids: shape (items,), the same for all events; or (events, items).
+            losses: shape (events, items, len_sample); may be left out when len_sample is 0.
+            **columns: as for write_event, each of shape (events, items), (items,) for the same in
+                all events, or one number.
+
+        Raises:
+            WriteError, TypeError: as write_event. All events are checked before any is written, so
+                that after an error none is.
+        """
+        self._out.refuse_closed()
+        if self._form is None:
+            self._form = MatrixForm(self.header, self.name)
+        matrices = Matrices(self._form, event_ids, item_ids, losses, columns)
+        if self.validate:
+            self._checker.check_matrix(matrices)
+        self._encoder.close_block()
+        for matrix in matrices.events():
+            self._encoder.matrix(matrix)
         self._out.flush_if_due()
 
     @one_at_a_time
@@ -278,61 +308,3 @@ class Writer:
         if given.keys() != dtypes.keys():
             raise TypeError(f"write_columns got {', '.join(given)}, expected {', '.join(dtypes)}")
         return as_rows(self.header, given, self.name)
-
-
-def create(
-    target: TargetLike,
-    stream: str | None = None,
-    *,
-    widths: Mapping[str, str] | None = None,
-    validate: bool = True,
-    seal: str | bool = False,
-    durable: bool | None = None,
-    index: str | bool = False,
-    storage_options: Mapping[str, Any] | None = None,
-    format: Format | None = None,
-    **header_fields: int | str | None,
-) -> Writer:
-    """Open a stream for writing; use it as a context manager.
-
-    Args:
-        target: a path, "-" for stdout, a file descriptor, a pipe or socket, or any binary
-            file object; or a URL, see docs/scale.md. A file or object appears under its name when
-            the stream is complete, and not at all after an exception; it is compressed if its name
-            ends in .gz or .zst.
-        stream: the type to write, e.g. "loss", "summary", "cdf"; see docs/format.md. By default
-            that of a file with a usual name, such as items.bin, else a loss stream.
-        widths: as for evstream.open.
-        validate: refuse what breaks a rule of severity error in docs/format.md. False is
-            for those who want a broken stream, in tests for example.
-        seal: True writes a seal next to the file (gul.bin.seal), a path writes it there; see
-            evstream.Seal. `evstream validate` finds it and uses it.
-        durable: wait until a file is on the disk before it appears under its name, so that it
-            is whole even after a power cut. False is faster where that does not matter; None
-            takes EVSTREAM_FSYNC from the environment, else True.
-        index: True writes an index next to the file (gul.bin.evx), a path writes it there; see
-            evstream.build_index.
-        storage_options: of the object store of a URL.
-        format: the format of the stream; that of evstream by default.
-        **header_fields: the fields of the stream header: len_sample, the number of samples per
-            event, 0 or more, for streams that have samples; summary_set_id as well for a summary
-            stream. None stands for one that is not given.
-
-    Raises:
-        TypeError: a field of the stream header is missing, does not belong, or is no whole
-            number.
-        ValueError: an unknown stream type or width, a seal without validation, or an index of a
-            compressed stream.
-        WriteError: a value of the stream header is out of range.
-    """
-    format, stream = find_format(format, stream, target)
-    header = build_header(stream, header_fields, widths, format)
-    return Writer(
-        target,
-        header,
-        validate=validate,
-        seal=seal,
-        durable=durable,
-        index=index,
-        storage_options=storage_options,
-    )
