@@ -113,7 +113,22 @@ def test_a_long_line_is_found_in_pieces_of_any_size(data: bytes, line: int, size
 def test_a_line_may_be_as_long_as_the_maximum(size: int) -> None:
     data = b"12345\n\n12345\n12345"
     guard = LineGuard(Pieces(data, size), max_line=5)  # type: ignore[arg-type]
-    assert b"".join(map(bytes, read_blocks(guard))) == data + b"\n"
+    assert b"".join(block.text for block in read_blocks(guard)) == data + b"\n"
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 200, 1000])
+def test_lines_are_measured_in_pieces_of_any_size(size: int) -> None:
+    lengths = [0, 3, 64, 70, 1, 70, 71, 2]
+    data = b"".join(b"x" * n + b"\n" for n in lengths)
+    for number, most in ((7, 70), (4, 69), (4, 64), (3, 63), (0, 71)):
+        guard = LineGuard(Pieces(data, size), max_line=most)  # type: ignore[arg-type]
+        found = 0
+        try:
+            assert b"".join(block.text for block in read_blocks(guard)) == data
+            assert (guard.lines, guard.open) == (len(lengths), 0)
+        except TableError as error:
+            found = error.line or 0
+        assert found == number
 
 
 @pytest.mark.parametrize(

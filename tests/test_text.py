@@ -250,3 +250,46 @@ def test_rows_that_need_more_room_than_usual_fit() -> None:
         b"nan\n" + f"{column[1]:.40f}\n".encode()
     )
     assert bytes(RowPrinter({"a": np.dtype("<f8")}).text({"a": column[:0]})) == b""
+
+
+def test_lines_repeat_what_is_above_them() -> None:
+    """Columns of every type that stay the same for some rows, in lines of up to 150 characters."""
+    rng = np.random.default_rng(3)
+    dtypes = {kind: np.dtype(f"<{kind}") for kind in rng.permutation(KINDS).tolist()}
+    rows = {}
+    for place, (name, dtype) in enumerate(dtypes.items()):
+        limits = np.iinfo("i4" if dtype.kind == "f" else dtype)
+        few = rng.integers(limits.min, min(limits.max, 2**63 - 1), 1 + 2 * place)
+        column = np.repeat(few, 200 // len(few) + 1)[:200].astype(dtype)
+        rows[name] = column / dtype.type(7) if dtype.kind == "f" else column
+    text = RowPrinter(dtypes).text(rows)
+    for line_end in (b"\n", b"\r\n"):
+        given = memoryview(bytes(text).replace(b"\n", line_end))
+        got = RowParser(list(dtypes), dtypes, lambda line, number: [line]).rows(given, 1)
+        for name, column in rows.items():
+            assert got[name].tobytes() == column.tobytes(), name
+
+
+def test_an_odd_line_is_not_repeated() -> None:
+    dtypes = {"a": np.dtype("<i4"), "b": np.dtype("<i4"), "c": np.dtype("<f4")}
+    lines = ["1,2,3.5", "1,2,x", "1,2,4.5", "1,2,4.5", "1,-2,4.5", "1,-2,-4.5", "1,-2,-4.5"]
+    block = memoryview("\n".join(lines).encode())
+    rows = RowParser(list(dtypes), dtypes, lambda line, number: [7, 8, number]).rows(block, 1)
+    assert rows["a"].tolist() == [1, 7, 1, 1, 1, 1, 1]
+    assert rows["b"].tolist() == [2, 8, 2, 2, -2, -2, -2]
+    assert rows["c"].tolist() == [3.5, 2, 4.5, 4.5, 4.5, -4.5, -4.5]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**24), st.integers(-20, 26)), min_size=1, max_size=30))
+def test_few_places_round_once(floats: list[tuple[int, int]]) -> None:
+    """Next to and half way between two numbers, with as many places as take the short way."""
+    texts = []
+    for mantissa, exponent in floats:
+        middle = Fraction(2 * mantissa + 1) * Fraction(2) ** (exponent - 25)
+        scaled = math.floor(middle * 10**8)
+        for digits in (scaled - 1, scaled, scaled + 1):
+            texts.append(f"{max(digits, 0) // 10**8}.{max(digits, 0) % 10**8:08}")
+    for dtype in FLOATS:
+        wanted = np.array([rounded(Fraction(text), dtype) for text in texts], dtype)
+        assert (parsed(texts, dtype) == wanted).all()

@@ -16,6 +16,7 @@ from evstream.conversion.text_values import TextColumn, text_columns
 from evstream.conversion.value_rows import has_value_rows, lines_of, parsed, refuse_columns
 from evstream.errors import TableError
 from evstream.tables.column_names import has_gaps, stream_names
+from evstream.text.lines import Block
 from evstream.text.row_parser import RowParser
 from evstream.text.rows import RowPrinter
 from evstream.transport.environment import strict_of
@@ -31,8 +32,7 @@ def read(source: Source, options: Options) -> Table:
     first = next(blocks, None)
     if first is None:
         raise TableError("the file is empty", source=source.name, line=1, expected="a header line")
-    text = opening_line(first, source.name)
-    rest = bytes(first).partition(b"\n")[2]
+    text = opening_line(first.text, source.name)
     given = _values(text, 1, source.name)
     if len(given) == 1:
         _refuse_other_delimiters(text, source.name)
@@ -41,18 +41,20 @@ def read(source: Source, options: Options) -> Table:
     dates = TextDates(header)
     columns = text_columns(header, names, source.name)
     parser = RowParser(names, dates.dtypes, lambda line, at: _row(line, at, columns, source.name))
-    if rest:
-        blocks = chain([memoryview(rest)], blocks)
+    rest = first.without_first_line()
+    if rest is not None:
+        blocks = chain([rest], blocks)
 
     if has_value_rows(header):
-        values = parsed(header, names, columns, blocks, source.name)
+        texts = (block.text for block in blocks)
+        values = parsed(header, names, columns, texts, source.name)
         strict = strict_of(options.strict)
         return Table(
             header, guard.watch_end(values, strict=strict), source.name, False, is_sorted=True
         )
 
-    def parse(block: tuple[memoryview, int]) -> dict[str, Array]:
-        rows = parser.rows(*block)
+    def parse(block: tuple[Block, int]) -> dict[str, Array]:
+        rows = parser.rows_of(*block)
         return rows if dates.is_plain else dates.joined(rows, block[1], source.name)
 
     all_rows = in_order(parse, numbered(blocks, 2), options.threads)

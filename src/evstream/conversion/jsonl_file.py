@@ -23,6 +23,7 @@ from evstream.extras import import_arrow, import_extra
 from evstream.tables.arrow import arrow_schema, batch_of, rows_of
 from evstream.tables.column_names import has_gaps, stream_names, streams_of
 from evstream.text.json import json_lines
+from evstream.text.lines import Block
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -38,7 +39,7 @@ def read(source: Source, options: Options) -> Table:
     first = next(blocks, None)
     if first is None:
         return _without_rows(source, options)
-    given = list(next(_records([opening_line(first, source.name)], 1, source.name)))
+    given = list(next(_records([opening_line(first.text, source.name)], 1, source.name)))
     names = stream_names(given, options.format, options.stream)
     header = guess_header(names, options, source.name)
     parse = _parser(header, given, names, source.name)
@@ -77,7 +78,7 @@ def write(table: Table, out: Any, options: Options) -> None:
 
 def _parser(
     header: StreamHeader, given: list[str], names: list[str], source: str
-) -> Callable[[tuple[memoryview, int]], dict[str, Array]]:
+) -> Callable[[tuple[Block, int]], dict[str, Array]]:
     """What parses a block of lines: pyarrow; and where that refuses, Python, one value at a time,
     which takes what is odd and says exactly what is wrong and where."""
     pa = import_arrow()
@@ -87,8 +88,8 @@ def _parser(
     own = dict(zip(given, names, strict=True))
     has_text = any(map(is_text, dtypes.values()))
 
-    def parse(numbered_block: tuple[memoryview, int]) -> dict[str, Array]:
-        block, first_line = numbered_block
+    def parse(numbered_block: tuple[Block, int]) -> dict[str, Array]:
+        block, first_line = numbered_block[0].text, numbered_block[1]
         rows = None
         try:
             if not has_text:

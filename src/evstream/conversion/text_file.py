@@ -9,43 +9,48 @@ import numpy as np
 
 from evstream.conversion.line_guard import LineGuard
 from evstream.errors import TableError
+from evstream.reading.decoder import keep_freed_memory
+from evstream.text.limits import LOOKAHEAD
+from evstream.text.lines import NEWLINE, Block
 
 BLOCK = 1 << 20
 """Bytes parsed at once."""
 
 
-def read_blocks(source: LineGuard, size: int = BLOCK) -> Iterator[memoryview]:
+def read_blocks(source: LineGuard, size: int = BLOCK) -> Iterator[Block]:
     """A text source in blocks of whole lines, about `size` bytes each or one line if that is
     longer. Each has its last newline. Blank lines at the end of the file are left out."""
+    keep_freed_memory()
     rest = b""
     while True:
-        block = bytearray(len(rest) + max(size, len(rest)) + 1)
-        block[: len(rest)] = rest
-        filled, room = len(rest), len(block) - 1
-        with memoryview(block) as view:
-            while filled < room and (count := source.readinto(view[filled:room])):
-                filled += count
+        room = len(rest) + max(size, len(rest))
+        buffer = np.empty(room + 1 + LOOKAHEAD, np.uint8)
+        buffer.data[: len(rest)] = rest
+        filled, lines = len(rest), rest.count(b"\n") - source.lines
+        while filled < room and (count := source.readinto(buffer.data[filled:room])):
+            filled += count
         is_last = filled < room
-        end = filled if is_last else block.rfind(b"\n", 0, filled) + 1
-        while end and block[end - 1] in b"\r\n":
+        end = filled if is_last else max(filled - source.open, 0)
+        while end and buffer[end - 1] in _ENDS:
             end -= 1
-        rest = bytes(block[end:filled])
+        rest = buffer[end:filled].tobytes()
+        lines += source.lines - rest.count(b"\n")
         if end:
-            block[end] = _NEWLINE
-            yield memoryview(block)[: end + 1]
+            buffer[end] = NEWLINE
+            yield Block(buffer, 0, end + 1, lines + 1)
             rest = rest[rest.find(b"\n") + 1 :]
         if is_last:
             return
 
 
-_NEWLINE = ord("\n")
+_ENDS = tuple(b"\r\n")
 
 
-def numbered(blocks: Iterable[memoryview], line: int) -> Iterator[tuple[memoryview, int]]:
+def numbered(blocks: Iterable[Block], line: int) -> Iterator[tuple[Block, int]]:
     """Blocks of whole lines, each with the number of its first line."""
     for block in blocks:
         yield block, line
-        line += int(np.count_nonzero(np.frombuffer(block, np.uint8) == _NEWLINE))
+        line += block.lines
 
 
 def opening_line(block: memoryview, source: str) -> str:

@@ -15,7 +15,14 @@ MOST_DECIMALS = 16
 """As many decimals the kernels print."""
 
 SLACK = 32
-"""Bytes after a text that kernels may load and store."""
+"""Bytes after a text that the kernels that print may load and store."""
+
+CHARACTERS = 64
+"""As many are compared at once by the kernels that parse; a processor without such vectors takes
+them in pieces."""
+
+LOOKAHEAD = CHARACTERS + 32
+"""Bytes after a text that they may load."""
 
 MOST_PRECISION = 60
 """The largest number of decimals that a caller may ask for."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from evstream._support.jit import is_enabled
 from evstream._support.texts import is_text
 from evstream.text.column_blocks import block_of, described_columns
-from evstream.text.limits import SLACK
+from evstream.text.lines import NEWLINE, Block
 
 Array = npt.NDArray[Any]
 Dtypes = Mapping[str, np.dtype[Any]]
@@ -42,36 +42,32 @@ class RowParser:
         self._odd_line = odd_line
         self._has_text = any(map(is_text, self._dtypes.values()))
 
-    def rows(self, block: memoryview, first_line: int) -> dict[str, Array]:
+    def rows(self, text: memoryview, first_line: int) -> dict[str, Array]:
         """The rows of whole lines; the last one may lack its newline."""
-        text = np.empty(len(block) + 1 + SLACK, np.uint8)
-        text[: len(block)] = np.frombuffer(block, np.uint8)
-        end = len(block)
-        if end and block[end - 1] != _NEWLINE:
-            text[end] = _NEWLINE
-            end += 1
-        text[end:] = _NEWLINE
-        count = int(np.count_nonzero(text[:end] == _NEWLINE))
+        return self.rows_of(Block.of(text), first_line)
+
+    def rows_of(self, block: Block, first_line: int) -> dict[str, Array]:
+        """The rows of a block, of which nothing is copied."""
+        text, at, end, count = block.buffer, block.start, block.end, block.lines
         buffer, columns = block_of(list(self._dtypes.values()), count)
         rows = dict(zip(self._dtypes, columns, strict=True))
         in_text = [rows[name] for name in self._names]
-        ends = None
-        row = at = 0
-        while True:
-            if is_enabled() and not self._has_text:
-                from evstream.text.parse_kernels import parse_rows
+        plan = None
+        if is_enabled() and not self._has_text:
+            from evstream.text.parse_kernels import parse_rows, plan_of
 
-                described = described_columns(buffer, in_text)
-                row, at, _ = parse_rows(text, at, end, described, buffer, row, count)
+            plan = plan_of(described_columns(buffer, in_text))
+        ends = None
+        row = 0
+        while True:
+            if plan is not None:
+                row, at, _ = parse_rows(text, at, end, plan, buffer, row, count)
             if row == count:
                 return rows
             if ends is None:
-                ends = np.flatnonzero(text[:end] == _NEWLINE)
+                ends = np.flatnonzero(text[block.start : end] == NEWLINE) + block.start
             line = text[at : ends[row]].tobytes().decode("utf-8", "replace").removesuffix("\r")
             for column, value in zip(in_text, self._odd_line(line, first_line + row), strict=True):
                 column[row] = value
             at = int(ends[row]) + 1
             row += 1
-
-
-_NEWLINE = ord("\n")
