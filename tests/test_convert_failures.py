@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import gc
 import io
 import os
-import pty
 import re
 import resource
-import struct
 import subprocess
 import sys
-import termios
 import threading
 import time
 from pathlib import Path
@@ -144,41 +139,6 @@ def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
             line = b"evstream: <stdout>: its reader went away before the end\n"
             assert process.stderr.read() == line
             assert process.wait(PATIENCE) == 1
-
-
-def on_terminal(*arguments: object) -> str:
-    """What a conversion shows on a terminal that has its stdout and stderr."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
-    code = (
-        "import sys, evstream.cli.progress as p; p._FIRST_AFTER = p._EVERY = 0.0; "
-        "from evstream.cli.program import main; sys.exit(main(sys.argv[1:]))"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, "convert", *map(str, arguments)],
-        stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=child_environment(),
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        shown = b""
-        with contextlib.suppress(OSError):
-            while piece := os.read(ours, 1 << 16):
-                shown += piece
-        os.close(ours)
-        assert process.wait(PATIENCE) == 0
-    return shown.decode()
-
-
-def test_progress_on_a_terminal_has_a_bar_rate_and_time_left(tmp_path: Path) -> None:
-    source = tmp_path / "a.bin"
-    losses(source, 100, 500, 10)
-    for to in ("a.csv", "a.parquet"):
-        shown = on_terminal(source, tmp_path / to)
-        lines = shown.split("\r\x1b[K")
-        pattern = rf"{source}: \d+ MB, \d+ MB/s \[#*\.*\] \d+%, \d+ s left"
-        assert re.fullmatch(pattern, lines[1]), shown
-        assert lines[-1] == ""  # it is wiped at the end
-    assert on_terminal(tmp_path / "a.csv", tmp_path / "b.bin").count("len_sample 10") == 1
-    assert "MB/s" not in on_terminal(LOSS, "-", "--to", "csv")
 
 
 @pytest.mark.parametrize("name", ["parquet", "arrow", "bin", "bin.gz", "csv.gz", "jsonl.zst"])

@@ -21,10 +21,11 @@ _EXTRAS = {
     "pyspark.sql": "spark",
     "pyspark.sql.datasource": "spark",
     "pyspark.sql.types": "spark",
+    "rich": "progress",
     "yaml": "codegen",
     "zstandard": "zstd",
 }
-"""Module -> the extra that installs it, if the names differ."""
+"""Module, or its package -> the extra that installs it, if the names differ."""
 
 
 def import_extra(module: str) -> Any:
@@ -36,7 +37,9 @@ def import_extra(module: str) -> Any:
         reason = " ".join(str(error).split())
         if process.is_exhaustion(error):
             raise MemoryError(f"{module} cannot be loaded ({reason})") from None
-        text = f"this needs {module}: pip install 'evstream[{_EXTRAS.get(module, module)}]'"
+        package = module.partition(".")[0]
+        extra = _EXTRAS.get(module, _EXTRAS.get(package, module))
+        text = f"this needs {module}: pip install 'evstream[{extra}]'"
         if not isinstance(error, ModuleNotFoundError):
             text = f"{module} cannot be loaded ({reason}): install it again"
         raise MissingExtraError(text) from None

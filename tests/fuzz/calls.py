@@ -142,7 +142,7 @@ def scan(call: Inputs) -> None:
 
 
 def validate(call: Inputs) -> None:
-    names = ("expect_events", "seal", "first", "stream", "timeout", "format", "threads")
+    names = ("expect_events", "seal", "first", "stream", "timeout", "format", "threads", "progress")
     report = evstream.validate(call.sources(), **call.options(*names))
     repr((report, report.to_json(), report.clean))
 
@@ -278,7 +278,16 @@ def merge(call: Inputs) -> None:
     if call.once_in(20):
         sources = call.odd()
     options = call.options(
-        "same_event", "order", "seal", "durable", "say", "stream", "strict", "timeout", "format"
+        "same_event",
+        "order",
+        "seal",
+        "durable",
+        "say",
+        "progress",
+        "stream",
+        "strict",
+        "timeout",
+        "format",
     )
     if call.once_in(3):
         options["same_event"] = "merge"
@@ -582,7 +591,8 @@ COMMANDS: dict[str, list[str]] = {
 RARE = {"warmup": 200, "demo": 100, "generate": 300}
 """Commands that take long -> once in how many calls of commands."""
 COMMON = ["--stream", "--width", "--strict", "--no-strict", "--timeout", "--help", "--version",
-          "--log-format", "json", "--quiet", "--color", "always"]  # fmt: skip
+          "--log-format", "json", "--quiet", "--color", "always", "--progress",
+          "--no-progress"]  # fmt: skip
 
 
 def command(call: Inputs) -> str:

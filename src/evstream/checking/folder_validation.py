@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from evstream._support.format import Format
@@ -26,6 +26,7 @@ def validate_folder(
     widths: Mapping[str, str] | None,
     timeout: float | None,
     format: Format | None,
+    progress: Callable[[int], object] | None = None,
 ) -> Report:
     """The report of a folder; the arguments are those of evstream.validate.
 
@@ -41,7 +42,10 @@ def validate_folder(
         Job(file.path, None, file.widths_of(widths), format, references.of(file)) for file in known
     ]
     at_once = max(1, min(threads, len(jobs)))
-    all_found = finished(jobs, at_once, threads // at_once, first=first, seal=seal, timeout=timeout)
+    all_found = finished(
+        jobs, at_once, threads // at_once, first=first, seal=seal, timeout=timeout,
+        progress=progress,
+    )  # fmt: skip
     reports, events, streams = [], set(), []
     for file, found in zip(known, all_found, strict=True):
         if isinstance(found, Validation):

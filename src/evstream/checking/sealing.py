@@ -64,7 +64,7 @@ def seal_of(
         for chunk in opened.chunks():
             refuse_stopped(stopped, name)
             validation.look_at(chunk)
-            progress(opened.offset)
+            progress(opened.bytes_read)
     _refuse_broken(validation)
     return sealer.finish()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from evstream._support.arguments import described, one_line, whole_number
@@ -35,6 +35,7 @@ def validate(
     widths: Mapping[str, str] | None = None,
     timeout: float | None = None,
     format: Format | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Report:
     """Check a stream against every rule of its type; or several, each on its own; or a run folder.
 
@@ -52,6 +53,7 @@ def validate(
         first: how many places of each rule are listed; all are counted.
         threads: how many read a large file, or several at a time, with the same result; None for
             the number of cores that this process may use.
+        progress: called now and then, by one thread at a time, with the number of bytes read.
 
     Raises:
         StreamHeaderError, StreamMismatchError: the stream cannot be read at all.
@@ -66,7 +68,7 @@ def validate(
     if is_run_folder(source, stream, format):
         return validate_folder(
             source, expected=expected, seal=seal, first=first, threads=threads_of(threads),
-            widths=widths, timeout=timeout, format=format,
+            widths=widths, timeout=timeout, format=format, progress=progress,
         )  # fmt: skip
     sources = list(neighbours_joined(sources_of(source))) if is_several(source) else [source]
     number = threads_of(threads)
@@ -74,7 +76,7 @@ def validate(
     checked: list[Validation] = []
     for found in validations(
         sources, files, number // files, first=first, seal=seal, stream=stream, widths=widths,
-        timeout=timeout, format=format,
+        timeout=timeout, format=format, progress=progress,
     ):  # fmt: skip
         if isinstance(found, Exception):
             raise found

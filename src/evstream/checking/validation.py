@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from evstream.errors import (
 )
 from evstream.partition.parts import Parts
 from evstream.partition.threads import in_order
+from evstream.reading.meter import Meter
 from evstream.reading.section import Sectioned
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
@@ -37,11 +38,14 @@ def validations(
     widths: Mapping[str, str] | None,
     timeout: float | None,
     format: Format | None,
+    progress: Callable[[int], object] | None = None,
 ) -> Iterator[Validation | EvstreamError | OSError]:
     """The finished Validation of each source in order, or why it cannot be read; so many files at
     a time, each by so many threads."""
     jobs = [Job(source, stream, widths, format) for source in sources]
-    return finished(jobs, files, threads, first=first, seal=seal, timeout=timeout)
+    return finished(
+        jobs, files, threads, first=first, seal=seal, timeout=timeout, progress=progress
+    )
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,17 @@ def finished(
     first: int,
     seal: str | bool,
     timeout: float | None,
+    progress: Callable[[int], object] | None = None,
 ) -> Iterator[Validation | EvstreamError | OSError]:
     """See `validations`."""
-    stopped = threading.Event()
+    stopped, meter = threading.Event(), Meter(progress)
 
     def check(job: Job) -> Validation | EvstreamError | OSError:
         one, stream, widths, format = job.source, job.stream, job.widths, job.format
         if isinstance(one, Sectioned) and one.wanted is not None:
             raise ValueError(f"{one!r} is of some events only, expected one of all")
+        read = meter.input()
+        reading: list[EventStream] = []
         try:
             sealed = _seal_of(one, seal, timeout)
             sealer = (
@@ -82,19 +89,23 @@ def finished(
 
             def tap(view: memoryview) -> None:
                 refuse_stopped(stopped, shown(str(one)))
+                if reading:
+                    read(reading[0].bytes_read)
                 if sealer is not None:
                     sealer.update(view)
 
             planned = parts_to_check(one, threads, stream=stream, widths=widths, format=format)
             if planned is not None:
-                found = _checked_in_parts(planned, threads, first, sealed, stopped, job)
+                found = _checked_in_parts(planned, threads, first, sealed, stopped, job, read)
                 if found is not None:
                     return found
             with EventStream(
                 one, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False
             ) as opened:
+                reading.append(opened)
                 validation = Validation(opened, first, sealed, sealer, references=job.references)
                 validation.run()
+                read(opened.bytes_read)
                 return validation
         except (EvstreamError, OSError) as error:
             return error
@@ -109,11 +120,14 @@ def _checked_in_parts(
     sealed: Seal | None,
     stopped: threading.Event,
     job: Job,
+    progress: Callable[[int], None],
 ) -> Validation | None:
     """The finished Validation of a file by several threads. None where one pass has to say what is
     wrong: an index that does not fit the file, or a stream that ends early while it is compared
     with its seal."""
-    parts = CheckedParts(planned, threads, seals=sealed is not None, stopped=stopped)
+    parts = CheckedParts(
+        planned, threads, seals=sealed is not None, stopped=stopped, progress=progress
+    )
     validation = parts.whole = Validation(
         parts, first, sealed, None if sealed is None else parts, references=job.references
     )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from evstream._support.format import Format
 from evstream.cli import log
 from evstream.cli.arguments import add_selection, add_stream_arguments, event_id, open_stream
-from evstream.cli.progress import Progress
+from evstream.cli.progress import Progress, add_progress
 from evstream.cli.standard import Output, silence
 from evstream.errors import EvstreamError
 
@@ -48,6 +48,7 @@ def add_parser(commands: Any, format: Format) -> None:
     )
     add_selection(parser, events)
     parser.add_argument("--head", metavar="N", type=_count, help="print only the first N records")
+    add_progress(parser)
     add_stream_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -74,7 +75,7 @@ def _print(options: argparse.Namespace, output: Output) -> None:
 
     with (
         open_stream(options.file, options) as stream,
-        Progress(stream.name, stream.size) as progress,
+        Progress(options, [options.file], prints=True) as progress,
     ):
         selection = _selection(stream, options)
         if options.format == "jsonl":
@@ -131,7 +132,7 @@ def _pieces(
             last = min(first + ROWS, count)
             yield {name: column[first:last] for name, column in rows.items()}
         left -= count
-        progress.update(stream.offset)
+        progress.update(stream.bytes_read)
         if left <= 0:
             return
     if left:

@@ -20,7 +20,7 @@ from evstream.cli.arguments import (
     shown,
     whole_number,
 )
-from evstream.cli.progress import Progress
+from evstream.cli.progress import Progress, add_progress
 from evstream.text.limits import MOST_PRECISION
 
 _DESCRIPTION = """\
@@ -101,6 +101,7 @@ def add_parser(commands: Any, format: Format) -> None:
     )
     add_selection(parser)
     add_jobs(parser)
+    add_progress(parser)
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(parser)
     group = parser.add_argument_group("fields of the stream header")
@@ -136,8 +137,8 @@ def run(options: argparse.Namespace) -> int:
         items=options.items,
         columns=options.columns,
     )
-    prints, name = options.output == "-", shown(options.input)
-    with Progress(name, _size(options.input), prints=prints) as progress:
+    name, prints = shown(options.input), options.output == "-"
+    with Progress(options, [options.input], prints=prints) as progress:
         convert(
             options.input,
             options.output,
@@ -177,9 +178,3 @@ def _decimals(text: str) -> int:
             f"{text!r}, expected a number of decimals from 0 to {MOST_PRECISION}"
         )
     return int(text)
-
-
-def _size(file: str) -> int | None:
-    import os
-
-    return os.path.getsize(file) if os.path.isfile(file) else None

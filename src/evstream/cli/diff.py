@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from evstream._support.format import Format
 from evstream.cli.arguments import add_stream_arguments, open_stream
-from evstream.cli.progress import Progress
+from evstream.cli.progress import Progress, add_progress
 from evstream.cli.standard import print_text
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def add_parser(commands: Any, format: Format) -> None:
         "--first", metavar="N", type=_count, default=10, help="differences to print (default 10)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_progress(parser)
     add_stream_arguments(parser)
     parser.set_defaults(run=run, hole_status=2)
 
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     with (
         open_stream(options.a, options) as a,
         open_stream(options.b, options) as b,
-        Progress(a.name, a.size) as progress,
+        Progress(options, [options.a]) as progress,
     ):
         report = compare(
             a,

@@ -8,7 +8,7 @@ from typing import Any
 from evstream._support.format import Format
 from evstream.cli import log
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments
-from evstream.cli.progress import Progress
+from evstream.cli.progress import Progress, add_progress
 from evstream.errors import EvstreamError
 
 
@@ -22,6 +22,7 @@ def add_parser(commands: Any, format: Format) -> None:
         "record, or has a hole, gets no index.",
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help="a stream, not compressed")
+    add_progress(parser)
     add_stream_arguments(parser)
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     parser.set_defaults(run=run)
@@ -29,31 +30,32 @@ def add_parser(commands: Any, format: Format) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Index each file that can be; 2 if any cannot."""
-    from evstream.transport.range_file import is_url, local_facts
+    with Progress(options, options.files) as progress:
+        return _index_all(options, progress)
 
+
+def _index_all(options: argparse.Namespace, progress: Progress) -> int:
     status = 0
     for file in options.files:
         try:
             if file == "-":
                 problem = "not a file: a stream from a pipe is indexed by `evstream tee`"
                 raise EvstreamError(problem, source="<stdin>")
-            size = None if is_url(file) else local_facts(file).size
-            _index(file, size, options)
+            _index(file, options, progress)
         except (EvstreamError, OSError) as error:
             status = log.file_error(error, file)
     return status
 
 
-def _index(file: str, size: int | None, options: argparse.Namespace) -> None:
+def _index(file: str, options: argparse.Namespace, progress: Progress) -> None:
     from evstream.indexing.builder import build_index
 
-    with Progress(file, size) as progress:
-        build_index(
-            file,
-            stream=options.stream,
-            widths=dict(options.width),
-            strict=options.strict,
-            durable=False if options.no_fsync else None,
-            format=options.spec_format,
-            progress=progress.update,
-        )
+    build_index(
+        file,
+        stream=options.stream,
+        widths=dict(options.width),
+        strict=options.strict,
+        durable=False if options.no_fsync else None,
+        format=options.spec_format,
+        progress=progress.input(),
+    )

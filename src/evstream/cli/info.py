@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,11 +15,14 @@ from evstream._support.format import Format
 from evstream._support.words import counted
 from evstream.cli import log, run_folder
 from evstream.cli.arguments import add_jobs, add_stream_arguments, open_stream, shown
-from evstream.cli.progress import Progress
+from evstream.cli.progress import Progress, add_progress
 from evstream.cli.standard import print_text
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
 from evstream.wire.header import StreamHeader
+
+Update = Callable[[int], None]
+"""Takes how many bytes of an input are read."""
 
 
 @dataclass
@@ -73,21 +77,28 @@ def add_parser(commands: Any, format: Format) -> None:
         "--json", action="store_true", help="print one JSON object per line and file"
     )
     add_jobs(parser)
+    add_progress(parser)
     add_stream_arguments(parser)
     parser.set_defaults(run=run, takes_folders=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """Tell each file; 2 if any is broken."""
+    with Progress(options, options.files) as progress:
+        return _show_all(options, progress)
+
+
+def _show_all(options: argparse.Namespace, progress: Progress) -> int:
     status = 0
     for file in options.files:
+        update = progress.input()
         if os.path.isdir(file) and run_folder.is_run_folder(file, options):
-            status = max(status, _show_folder(file, options))
+            status = max(status, _show_folder(file, options, update))
             continue
         info = Info(shown(file))
         failure: Exception | None = None
         try:
-            collect(info, file, options)
+            collect(info, file, options, update)
         except (EvstreamError, OSError) as error:
             refuse_exhaustion(error)
             info.error, failure = log.described(error, shown(file)), error
@@ -97,14 +108,14 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _show_folder(folder: str, options: argparse.Namespace) -> int:
-    report = run_folder.read_folder(folder, options, seal=False, first=1)
+def _show_folder(folder: str, options: argparse.Namespace, update: Update) -> int:
+    report = run_folder.read_folder(folder, options, seal=False, first=1, progress=update)
     print_text(json.dumps(report.to_json()) if options.json else run_folder.table(report))
     run_folder.report_unread(report)
     return 2 if run_folder.is_broken(report, options) else int(report.holes > 0)
 
 
-def collect(info: Info, file: str, options: argparse.Namespace) -> None:
+def collect(info: Info, file: str, options: argparse.Namespace, update: Update) -> None:
     """Read the stream into `info`, as far as it goes."""
     from evstream.partition.threads import threads_of
     from evstream.partition.whole_file import large_parts
@@ -114,23 +125,24 @@ def collect(info: Info, file: str, options: argparse.Namespace) -> None:
         file, stream=options.stream, widths=dict(options.width), format=options.spec_format
     )
     if planned is not None:  # with one thread too, so that sums are added up in the same order
-        _collect_parts(info, planned, threads, options)
+        _collect_parts(info, planned, threads, options, update)
         return
     with open_stream(file, options) as stream:
         header = stream.header
         info.describe(header)
         tally = Tally(info, header)
-        with Progress(stream.name, stream.size) as progress:
-            try:
-                for chunk in stream.chunks():
-                    tally.add(chunk)
-                    progress.update(stream.offset)
-            finally:
-                info.bytes = stream.places.file_size if stream.places else stream.offset
-                info.clean_end, info.holes = stream.clean_end, stream.holes
+        try:
+            for chunk in stream.chunks():
+                tally.add(chunk)
+                update(stream.bytes_read)
+        finally:
+            info.bytes = stream.places.file_size if stream.places else stream.offset
+            info.clean_end, info.holes = stream.clean_end, stream.holes
 
 
-def _collect_parts(info: Info, planned: Any, threads: int, options: argparse.Namespace) -> None:
+def _collect_parts(
+    info: Info, planned: Any, threads: int, options: argparse.Namespace, update: Update
+) -> None:
     """Read a large file part by part."""
     from evstream.partition.whole_file import read_parts
 
@@ -141,11 +153,10 @@ def _collect_parts(info: Info, planned: Any, threads: int, options: argparse.Nam
     header = planned.header
     info.describe(header)
     whole = Tally(info, header)
-    with Progress(info.file, planned.size) as progress:
-        for read in read_parts(planned, begin, threads, options.strict, chunk=LARGE):
-            whole.follow_by(read.value)
-            info.bytes, info.clean_end, info.holes = read.offset, read.clean_end, read.checks.holes
-            progress.update(read.offset)
+    for read in read_parts(planned, begin, threads, options.strict, chunk=LARGE):
+        whole.follow_by(read.value)
+        info.bytes, info.clean_end, info.holes = read.offset, read.clean_end, read.checks.holes
+        update(read.offset)
 
 
 LARGE = 1 << 22

@@ -14,7 +14,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -244,10 +244,14 @@ def report(level: Level, text: str, **facts: Any) -> None:
 
 def _write(line: str) -> None:
     """In one piece: several processes may share stderr."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError), above_line():
         if sys.stderr is not None:
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
+
+
+above_line: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+"""Makes room on the terminal for text, while a line is drawn there again and again."""
 
 
 def _json(level: Level, text: str, facts: Mapping[str, Any]) -> str:

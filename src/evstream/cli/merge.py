@@ -8,6 +8,7 @@ from typing import Any
 from evstream._support.format import Format
 from evstream.cli import log
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments
+from evstream.cli.progress import Progress, add_progress
 from evstream.errors import EvstreamError
 from evstream.transport.range_file import is_there
 
@@ -47,6 +48,7 @@ def add_parser(commands: Any, format: Format) -> None:
         "--force", action="store_true", help="replace OUT if it is a file that exists"
     )
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
+    add_progress(parser)
     add_stream_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -61,17 +63,21 @@ def run(options: argparse.Namespace) -> int:
             "the output exists", source=options.output,
             expected="another name as the last argument, or --force to replace the file",
         )  # fmt: skip
-    merge(
-        options.files,
-        options.output,
-        same_event=options.same_event,
-        order=options.order,
-        stream=options.stream,
-        widths=dict(options.width),
-        strict=options.strict,
-        timeout=options.timeout,
-        format=options.spec_format,
-        durable=False if options.no_fsync else None,
-        say=log.note,
-    )
+    passes = 2 if options.order == "auto" else 1  # with "auto" files are read twice
+    prints = options.output == "-"
+    with Progress(options, options.files, prints=prints, passes=passes) as progress:
+        merge(
+            options.files,
+            options.output,
+            same_event=options.same_event,
+            order=options.order,
+            stream=options.stream,
+            widths=dict(options.width),
+            strict=options.strict,
+            timeout=options.timeout,
+            format=options.spec_format,
+            durable=False if options.no_fsync else None,
+            say=log.note,
+            progress=progress.update,
+        )
     return 0

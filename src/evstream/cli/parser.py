@@ -52,6 +52,7 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         info,
         merge,
         seal,
+        tee,
         validate,
         warmup,
     )  # fmt: skip
@@ -70,7 +71,7 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         title="commands", metavar="COMMAND", dest="command", required=True,
         parser_class=CommandParser,
     )  # fmt: skip
-    modules = [info, cat, validate, seal, index, convert, merge, diff, explain, warmup]
+    modules = [info, cat, validate, seal, tee, index, convert, merge, diff, explain, warmup]
     for module in [*modules, elt, aal, ept, demo, generate] if own else modules:
         module.add_parser(commands, format)
     log.add_options(parser)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from typing import Any
 
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, whole_number
-from evstream.cli.progress import Progress
-from evstream.transport.range_file import shown
+from evstream.cli.progress import Progress, add_progress
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +30,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="threads (default: the cores that this process may use); the output is the same",
     )  # fmt: skip
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
+    add_progress(parser)
     add_stream_arguments(parser)
 
 
@@ -51,12 +50,9 @@ def stream_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def progress_of(options: argparse.Namespace, *, prints: bool = False) -> Progress:
-    """How far the reading of the input is; its total is not known of pipes and URLs. `prints` says
-    whether rows may go to stdout meanwhile."""
-    name, files = options.input, _input_files(options)
-    is_known = name != "-" and all(map(os.path.isfile, files))
-    total = sum(map(os.path.getsize, files)) if is_known else None
-    return Progress(shown(name), total, prints=prints and options.output == "-")
+    """How far the reading of the input is. `prints` says whether rows may go to stdout
+    meanwhile."""
+    return Progress(options, [options.input], prints=prints and options.output == "-")
 
 
 def _input_files(options: argparse.Namespace) -> list[str]:

@@ -9,6 +9,7 @@ import os
 import sys
 from typing import Any
 
+from evstream.cli import log
 from evstream.errors import WriteError
 from evstream.transport.file_objects import flush_all
 from evstream.transport.sink import Sink
@@ -51,8 +52,9 @@ def print_text(text: str) -> None:
     """Print a report to stdout. A reader that has seen enough changes no exit status."""
     output = Output()
     try:
-        output.write(text + "\n")
-        output.flush()
+        with log.above_line():
+            output.write(text + "\n")
+            output.flush()
     except BrokenPipeError:
         silence()
 

@@ -17,6 +17,7 @@ from evstream.cli.arguments import (
     shown,
     whole_number,
 )
+from evstream.cli.progress import Progress, add_progress
 from evstream.cli.standard import print_text
 from evstream.errors import EvstreamError
 from evstream.process import refuse_exhaustion
@@ -62,6 +63,7 @@ def add_parser(commands: Any, format: Format) -> None:
         help="places listed per rule (default 10)",
     )
     add_jobs(parser)
+    add_progress(parser)
     add_stream_arguments(parser)
     parser.set_defaults(run=run, takes_folders=True)
 
@@ -69,13 +71,19 @@ def add_parser(commands: Any, format: Format) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the findings of each file; the worst exit status of all."""
     from evstream.checking.event_list import read_event_list
-    from evstream.checking.validation import validations
 
     expected: set[int] = set()
     if options.expect_events is not None:
         expected.update(
             read_event_list(options.expect_events, options.timeout, options.spec_format)
         )
+    with Progress(options, options.files) as progress:
+        return _show_all(options, expected, progress)
+
+
+def _show_all(options: argparse.Namespace, expected: set[int], progress: Progress) -> int:
+    from evstream.checking.validation import validations
+
     status = 0
     folders = {file for file in options.files if run_folder.is_run_folder(file, options)}
     if folders and options.seal is not None:
@@ -90,10 +98,11 @@ def run(options: argparse.Namespace) -> int:
         widths=dict(options.width),
         timeout=options.timeout,
         format=options.spec_format,
+        progress=progress.input(),
     )
     for file in options.files:
         if file in folders:
-            status = max(status, _show_folder(file, expected, options))
+            status = max(status, _show_folder(file, expected, options, progress))
             continue
         found = next(all_found)
         try:
@@ -111,8 +120,12 @@ def run(options: argparse.Namespace) -> int:
     return status
 
 
-def _show_folder(folder: str, expected: set[int], options: argparse.Namespace) -> int:
-    report = run_folder.read_folder(folder, options, expect_events=expected, first=options.first)
+def _show_folder(
+    folder: str, expected: set[int], options: argparse.Namespace, progress: Progress
+) -> int:
+    report = run_folder.read_folder(
+        folder, options, expect_events=expected, first=options.first, progress=progress.input()
+    )
     _print(report, run_folder.findings, options)
     if run_folder.report_unread(report):
         return 2

@@ -46,7 +46,7 @@ class Common:
                 break
             self._take(one, comparer)
             if progress is not None:
-                progress(a.offset)
+                progress(a.bytes_read)
         self.a: Iterator[Chunk] = chain(self._parts, _found(one), chunks_a)
         self.b: Iterator[Chunk] = chain(self._parts, _found(other), chunks_b)
 

@@ -57,7 +57,7 @@ def compare(
         absolute, relative: the tolerance.
         first: number of differences to list; all are counted.
         stream, widths, strict, timeout: of both streams, as for `evstream.open`.
-        progress: called now and then with the number of bytes of A that are done.
+        progress: called now and then with the number of bytes of A that are read.
 
     Raises what reading them raises: a broken stream equals nothing.
     """
@@ -149,7 +149,7 @@ class _Side:
             self.ascending &= self.position == 0 or bool(self._last < events[0])
             self._last = events[-1]
             if self._progress is not None:
-                self._progress(self._stream.offset)
+                self._progress(self._stream.bytes_read)
         self.head = _key(self.ids(1)[0])
         return True
 

@@ -38,7 +38,7 @@ class Streams:
 
     def offset(self) -> int:
         """Bytes read so far."""
-        return self.stream.offset
+        return self.stream.bytes_read
 
     def check_unchanged(self) -> None:
         """Each read has checked this."""

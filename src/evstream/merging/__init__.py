@@ -22,6 +22,7 @@ from evstream.merging.event_ids import EventIds
 from evstream.merging.first_look import first_look, refuse_twice
 from evstream.merging.inputs import Input, ReadOptions
 from evstream.merging.pipes import Pipes
+from evstream.reading.meter import Meter
 from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.same_file import refuse_same_file
 from evstream.wire.columns import differ
@@ -49,6 +50,7 @@ def merge(
     seal: str | bool = False,
     durable: bool | None = None,
     say: Callable[[str], None] = lambda text: None,
+    progress: Callable[[int], object] | None = None,
 ) -> None:
     """Merge streams that have the same stream header.
 
@@ -71,6 +73,8 @@ def merge(
         seal, durable: as for evstream.create.
         say: gets one sentence where "auto" chooses "inputs", and one where a pipe has had no data
             for 10 s while others have some.
+        progress: called now and then with the number of bytes read, which counts regular files
+            twice with "auto".
 
     Raises:
         StreamMismatchError: two stream headers differ.
@@ -85,6 +89,7 @@ def merge(
         if not isinstance(value, str) or value not in legal:
             raise ValueError(f"{name} is {described(value)}, expected {' or '.join(legal)}")
     function("say", say)
+    meter = Meter(progress)
     given = list(sources)
     if not given:
         raise ValueError("there is no source to merge")
@@ -94,7 +99,9 @@ def merge(
     chunk = min(max(MEMORY // len(given), 1 << 12), 1 << 20)
     with ExitStack() as stack:
         pipes = Pipes(timeout, say, stack)
-        inputs = [stack.enter_context(Input(source, options, chunk, pipes)) for source in given]
+        inputs = [
+            stack.enter_context(Input(source, options, chunk, pipes, meter)) for source in given
+        ]
         header, obstacle = first_look(inputs, check_order=order == "auto")
         by_id = order == "ids" or (order == "auto" and obstacle is None)
         if order == "auto" and obstacle is not None and len(inputs) > 1:

@@ -15,6 +15,7 @@ from evstream._support.known_formats import find_format
 from evstream.errors import CorruptStreamError, plain_id
 from evstream.merging.event_ids import descent_in
 from evstream.merging.pipes import Pipes
+from evstream.reading.meter import Meter
 from evstream.reading.stream import EventStream
 from evstream.transport.compression import may_be_compressed
 from evstream.transport.range_file import local_path
@@ -48,12 +49,15 @@ class Input:
         must_ascend: raise CorruptStreamError where an event id is not above the one before.
     """
 
-    def __init__(self, source: Any, options: ReadOptions, chunk: int, pipes: Pipes) -> None:
+    def __init__(
+        self, source: Any, options: ReadOptions, chunk: int, pipes: Pipes, meter: Meter
+    ) -> None:
         self.must_ascend = False
         source = local_path(source)
         self._path = os.fspath(source) if _is_regular_file(source) else None
         self._pipes, self._file = pipes, pipes.opened(source) if self._path is None else None
         self._source, self._options, self._chunk = source, options, chunk
+        self._meter, self._read = meter, meter.input()
         self._first_event: Any = None
         self._is_known = False  # whether a first look has found the first event
         self._stream: EventStream | None = None
@@ -87,7 +91,7 @@ class Input:
 
     def _find_descent(self, stream: EventStream) -> str | None:
         last: Any = None
-        for chunk in stream.chunks():
+        for chunk in self._meter.chunks(stream):
             events = chunk.columns.block[0]
             if not len(events):
                 continue
@@ -196,6 +200,7 @@ class Input:
         while not len(self._events):
             before = stream.offset
             chunk = next(self._chunks, None)
+            self._read(stream.bytes_read)
             if chunk is None:
                 self._ended = True
                 if stream.clean_end is False and out is not None:

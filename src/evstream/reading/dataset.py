@@ -101,7 +101,7 @@ class Dataset(EventStream):
         self._first_name = self.name
         self.wanted = None
         self._ended = False
-        self._offset = self._holes = 0
+        self._offset = self._read = self._holes = 0
         self._are_clean = True
         self._source = self._current._source
         self._begin()
@@ -124,6 +124,7 @@ class Dataset(EventStream):
             self._ended = True
             return
         self._offset += done.offset - done.start
+        self._read += done.bytes_read
         self._holes += done.holes
         self._are_clean &= done.clean_end is not False
         self._current = opened = self._open_one(following)
@@ -140,6 +141,11 @@ class Dataset(EventStream):
     def offset(self) -> int:
         """Bytes of all files up to which they are decoded."""
         return self._offset + self._current.offset - self._current.start
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read from all files so far, counted before they are expanded."""
+        return self._read + self._current.bytes_read
 
     @property
     def start(self) -> int:

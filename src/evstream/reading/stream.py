@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Any, NoReturn, cast
 
 import numpy as np
@@ -179,6 +178,11 @@ class EventStream:
         """Byte offset up to which the stream is decoded."""
         return self._window.offset
 
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read from the source so far, counted before they are expanded; for progress."""
+        return self._source.offset()
+
     def peek_back(self, offset: int, size: int) -> bytes:
         """Bytes of the chunk that was decoded last, b"" if they are not in memory."""
         return self._window.peek_back(offset, size)
@@ -341,10 +345,5 @@ class EventStream:
     def __enter__(self) -> EventStream:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -13,6 +13,7 @@ import numpy as np
 
 from evstream._support.arguments import described
 from evstream.partition.threads import in_order, threads_of
+from evstream.reading.meter import Meter
 from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
 from evstream.results.event_kernels import moments_of, quantiles_of
@@ -22,7 +23,6 @@ from evstream.results.summaries import (
     EXPOSURE,
     SUMMARY,
     SUMMARY_ID,
-    Meter,
     refuse_value,
     sample_count,
     special,

@@ -16,6 +16,7 @@ import numpy as np
 from evstream.aggregation.keys import KeyTable
 from evstream.errors import EvstreamError, WithoutPeriodWarning, warn
 from evstream.partition.each_part import each_part
+from evstream.reading.meter import Meter
 from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
 from evstream.results.occurrences import Occurrences
@@ -24,7 +25,6 @@ from evstream.results.summaries import (
     EVENT,
     SUMMARY,
     SUMMARY_ID,
-    Meter,
     refuse_value,
     sample_count,
     special,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from evstream._support.arguments import function
 from evstream.errors import CorruptStreamError
 from evstream.reading.stream import EventStream
 from evstream.wire.columns import Chunk, Columns, cut, ids_at
@@ -18,30 +16,6 @@ SUMMARY = "summary"
 
 EVENT, SUMMARY_ID, EXPOSURE = range(3)
 """Places of the columns of a summary block."""
-
-
-class Meter:
-    """Counts the bytes that several streams have read, for `progress`."""
-
-    def __init__(self, progress: Callable[[int], object] | None) -> None:
-        """Raises TypeError if `progress` is neither None nor a function."""
-        if progress is not None:
-            function("progress", progress)
-        self._progress, self._done, self._lock = progress, 0, threading.Lock()
-
-    def chunks(self, stream: EventStream) -> Iterator[Chunk]:
-        """The chunks of a stream, maybe in a thread of several."""
-        if self._progress is None:
-            yield from stream.chunks()
-            return
-        before = 0
-        for chunk in stream.chunks():
-            yield chunk
-            at = stream.source.offset()
-            with self._lock:
-                self._done += at - before
-                self._progress(self._done)
-            before = at
 
 
 def sample_count(header: StreamHeader) -> int:
