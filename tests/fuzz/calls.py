@@ -48,10 +48,11 @@ def open_(call: Inputs) -> None:
             if call.once_in(3):
                 event.to_dense()
             if call.once_in(9):
-                call.chance.choice([event.to_polars, event.to_pandas])()
+                call.chance.choice([event.to_polars, event.to_pandas, event._repr_html_])()
             if call.once_in(20):
                 repr(pickle.loads(pickle.dumps(copy.copy(event))))
         repr((stream.header, stream.clean_end, stream.offset, stream.holes))
+        repr((stream, stream._repr_html_(), stream.header._repr_html_()))
 
 
 def table(call: Inputs) -> None:
@@ -144,7 +145,7 @@ def scan(call: Inputs) -> None:
 def validate(call: Inputs) -> None:
     names = ("expect_events", "seal", "first", "stream", "timeout", "format", "threads", "progress")
     report = evstream.validate(call.sources(), **call.options(*names))
-    repr((report, report.to_json(), report.clean))
+    repr((report, report.to_json(), report.clean, report._repr_html_()))
 
 
 def explain(call: Inputs) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.html import ROWS, facts, fragment, table
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -88,6 +90,34 @@ class Report:
     def clean(self) -> bool:
         """Whether nothing was found, and each file can be read."""
         return not self.counts and self.error is None and all(r.error is None for r in self.reports)
+
+    def _repr_html_(self) -> str:
+        if self.error is not None:
+            return fragment(facts(self.source, [("cannot be read", self.error)]))
+        named = [
+            ("type", self.stream or "a folder"),
+            ("bytes", f"{self.bytes:,}"),
+            ("events", f"{self.events:,}"),
+            ("blocks", f"{self.blocks:,}"),
+            ("records", f"{self.records:,}"),
+            ("found", "nothing" if self.clean else f"{sum(self.counts.values()):,} places"),
+        ]
+        severity = {one.rule: one.severity for one in self.findings}
+        counts = [
+            (rule, severity.get(rule, ""), count, self.fixes.get(rule, ""))
+            for rule, count in self.counts.items()
+        ]
+        places = [(one.severity, one.rule, one.text) for one in self.findings[:ROWS]]
+        unread = [(one.source, one.error) for one in self.reports if one.error is not None]
+        parts = [facts(self.source, named)]
+        if counts:
+            more = max(sum(self.counts.values()) - len(places), 0)
+            parts.append(table("rules", ("rule", "severity", "places", "what to do"), counts))
+            parts.append(table("places", ("severity", "rule", "place"), places, left_out=more))
+        if unread:
+            parts.append(table("cannot be read", ("file", "reason"), unread[:ROWS],
+                               left_out=max(len(unread) - ROWS, 0)))  # fmt: skip
+        return fragment(*parts)
 
     def to_json(self) -> dict[str, Any]:
         """The report as JSON takes it: NaN and infinity as strings.

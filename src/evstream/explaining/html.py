@@ -5,40 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from evstream._support import html
 from evstream.explaining.records import Gap, Line
 from evstream.explaining.text import with_news
 
 _STYLE = """\
-.evstream-bytes {border-collapse: collapse; font: 13px/1.5 ui-monospace, monospace}
-.evstream-bytes caption {text-align: left; font-weight: bold; padding: .5em}
-.evstream-bytes th, .evstream-bytes td {padding: 0 .7em; text-align: left; vertical-align: top}
-.evstream-bytes .number {text-align: right}
-.evstream-bytes .begins td {border-top: 1px solid #8884}
-.evstream-bytes .gap td, .evstream-bytes .doc, .evstream-bytes .offset {opacity: .7}
-.evstream-bytes .problem td {color: #b00020; font-weight: bold}
-@media (prefers-color-scheme: dark) {.evstream-bytes .problem td {color: #ff8a80}}
+.evstream .begins td {border-top: 1px solid #8884}
+.evstream .gap td, .evstream .offset {opacity: .7}
 """
 
 
 def page(title: str, lines: Sequence[Line | Gap]) -> str:
     """A whole page."""
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
-        f"</head>\n<body>\n{table(title, lines)}\n</body>\n</html>"
-    )
+    return html.page(title, _table(title, lines), _STYLE)
 
 
 def table(title: str, lines: Sequence[Line | Gap]) -> str:
     """The table with its style."""
+    return html.fragment(f"<style>\n{_STYLE}</style>", _table(title, lines))
+
+
+def _table(title: str, lines: Sequence[Line | Gap]) -> str:
     heads = "".join(
         f'<th scope="col">{name}</th>'
         for name in ("byte", "bytes", "record", "field", "value", "meaning")
     )
     rows = "\n".join(row for one, doc in with_news(lines) for row in _rows(one, doc))
     return (
-        f'<style>\n{_STYLE}</style>\n<table class="evstream-bytes">\n'
+        f'<table class="evstream">\n'
         f"<caption>{escape(title)}</caption>\n<thead><tr>{heads}</tr></thead>\n"
         f"<tbody>\n{rows}\n</tbody>\n</table>"
     )

@@ -89,6 +89,10 @@ class Wanted:
         found: Array = np.isin(column, self.values)
         return found
 
+    def has(self, value: Any) -> bool:
+        """Whether one value is wanted."""
+        return bool(self.among(np.array([value]))[0])
+
     def _in_range(self, column: Array) -> Array:
         if column.dtype.kind not in "iuf" or not self.size:
             return np.zeros(len(column), bool)

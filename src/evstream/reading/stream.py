@@ -12,8 +12,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn, cast
 
-import numpy as np
-
 from evstream._support.arguments import one_line
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, formats_beside
@@ -29,6 +27,7 @@ from evstream.reading.assembler import EventAssembler
 from evstream.reading.block_checks import BlockChecks
 from evstream.reading.block_places import BlockPlaces
 from evstream.reading.decoder import Decoder
+from evstream.reading.display import Displayed
 from evstream.reading.first_bytes import LOOKED_AT, refuse_content
 from evstream.reading.ids import Wanted
 from evstream.reading.indexed_blocks import open_source
@@ -48,7 +47,7 @@ from evstream.wire.header import StreamHeader
 from evstream.wire.header_bytes import read_header
 
 
-class EventStream:
+class EventStream(Displayed):
     """An open stream: `header`, and the events by iteration, each once, in wire order.
 
     Memory holds one chunk and the event that is being read. Values come out as they are; only
@@ -67,7 +66,7 @@ class EventStream:
         unclosed: at the end, the error of a missing final delimiter; else None.
         sources, strict, warns, verify, storage_options: what the stream was opened with.
         lookup: finds an event in the sources; set by whoever knows of indexes.
-        wanted: the events of a part that is of some events only; None for all.
+        wanted: the events of a part of some events only; None for all.
     """
 
     def __init__(
@@ -144,8 +143,8 @@ class EventStream:
         self._event_reader = OneReader(self._events, self.name, check)
 
     def streams(self) -> Iterator[EventStream]:
-        """The streams that this one is made of, each opened when its turn comes: this one alone,
-        or one per file of several. Instead of the other ways to read it."""
+        """The streams that this one is made of, each opened when its turn comes: itself, or one per
+        file of several. Instead of the other ways to read it."""
         yield self
 
     @property
@@ -227,8 +226,8 @@ class EventStream:
         self._source.check_process()
         if not self._chunks_left:
             self._refuse_reading()
-        some = self.wanted is not None
-        return map(self.wanted_blocks, self._chunk_reader) if some else self._chunk_reader
+        is_all = self.wanted is None
+        return self._chunk_reader if is_all else map(self.wanted_blocks, self._chunk_reader)
 
     def wanted_blocks(self, chunk: Chunk) -> Chunk:
         """The blocks of a chunk that are of wanted events."""
@@ -330,9 +329,8 @@ class EventStream:
 
     def _shown(self, events: Iterator[Event]) -> Iterator[Event]:
         """The events that are wanted."""
-        if (wanted := self.wanted) is None:
-            return events
-        return (event for event in events if wanted.among(np.array([event.event_key]))[0])
+        wanted = self.wanted
+        return events if wanted is None else (e for e in events if wanted.has(e.event_key))
 
     def close(self) -> None:
         """Close the file that was opened for this stream, as its end does; an object that

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evstream._support.html import ROWS, fragment, table
 from evstream.conversion.formats import Options
 from evstream.conversion.output import write_rows
 from evstream.extras import import_arrow, import_extra
@@ -59,6 +60,11 @@ class ResultTable(Mapping[str, Array]):
 
     def __repr__(self) -> str:
         return f"<{self.kind} table of {self.rows} rows: {', '.join(self)}>"
+
+    def _repr_html_(self) -> str:
+        shown = zip(*(column[:ROWS] for column in self._columns.values()), strict=True)
+        caption = f"{self.kind}: {self.rows:,} rows"
+        return fragment(table(caption, list(self), shown, left_out=max(self.rows - ROWS, 0)))
 
     def to_arrow(self) -> pa.Table:
         """The table as a pyarrow.Table whose schema carries its type."""

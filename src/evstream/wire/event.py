@@ -82,6 +82,11 @@ class Event:
         event = f"{self.header.event_column}={self.event_key}"
         return f"<{type(self).__name__} {event} blocks={len(self)} entries={entries}>"
 
+    def _repr_html_(self) -> str:
+        from evstream.wire.display import event_html  # most programs need none
+
+        return event_html(self)
+
     def _block_column(self, index: int) -> Array:
         return self.columns.block[index][self._first : self._last]
 

@@ -56,6 +56,18 @@ class StreamHeader:
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.format.stream_header_fields()})
 
+    def _repr_html_(self) -> str:
+        from evstream._support.html import facts, fragment, table  # most programs need none
+
+        fields = [("type", self.stream), *self.values.items()]
+        records = (self.block.header, self.block.entry)
+        docs = {f.name: f.doc for r in records if r for f in self.format.fields[r]}
+        columns = [(n, dtype.str[1:], docs.get(n, "")) for n, dtype in self.row_columns.items()]
+        heads = ("name", "type", "meaning")
+        return fragment(
+            facts(self.spec.doc.strip(), fields), table("columns of rows", heads, columns)
+        )
+
     @property
     def spec(self) -> Stream:
         """The stream type."""
