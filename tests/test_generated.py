@@ -444,7 +444,7 @@ WIDTH = re.compile(r"[<>=]?[iuf][1248]")
 
 NOT_OF_THE_FORMAT = {
     "text/limits.py": "text of a number of any numpy type",
-    "text/kernels.py": "text of a number of any numpy type",
+    "text/column_texts.py": "text of a number of any numpy type",
     "text/parse_kernels.py": "text of a number of any numpy type",
     "text/digits.py": "the bits of a float, as IEEE 754 lays them out",
     "indexing/index.py": "the arrays of an index",

@@ -293,3 +293,39 @@ def test_few_places_round_once(floats: list[tuple[int, int]]) -> None:
     for dtype in FLOATS:
         wanted = np.array([rounded(Fraction(text), dtype) for text in texts], dtype)
         assert (parsed(texts, dtype) == wanted).all()
+
+
+def test_float32_print_alike_on_both_sides_of_a_limit() -> None:
+    """Where the kernel takes another way: 0, 0.00001, 1, 10**8, powers of two and of ten."""
+    limits = [0, 1e-5, 0.1, 0.5, 1, 2, 10, 100, 2**23, 1e7, 2**24, 99999999, 1e8, 2**52, 1e16]
+    bits = np.array(limits, np.float32).view(np.int32)[:, None] + np.arange(-12, 13)
+    rng = np.random.default_rng(3)
+    usual = np.exp(rng.uniform(math.log(1e-6), math.log(1e9), 800)).astype(np.float32)
+    column = np.concatenate([np.abs(bits).astype("<u4").ravel().view("<f4"), usual])
+    column = np.concatenate([column, -column])
+    assert printed(column) == [exact.text_of(value) for value in column]
+    for decimals in range(9):
+        assert printed(column, decimals) == [f"{float(v):.{decimals}f}" for v in column]
+    halves = (np.arange(1, 999, 2) / np.float32(8)).astype(np.float32)  # ties of two decimals
+    assert printed(halves, 2) == [f"{float(v):.2f}" for v in halves]
+
+
+@pytest.mark.parametrize("every", [1, 3, 50, 2000])
+def test_ids_that_repeat_print_like_those_that_do_not(every: int) -> None:
+    count, rng = 1700, np.random.default_rng(4)
+    again = rng.integers(0, 3, count // every + 1)  # the same id may come again
+    rows = {
+        "a": np.repeat(np.array([-(2**63), 7, 2**63 - 1]), [every, 10, count]).astype("<i8")[
+            :count
+        ],
+        "b": np.repeat(np.array([1, 65535, 0], "<u2")[again], every)[:count],
+        "c": np.arange(count, dtype="<i4") - 5,
+        "d": rng.random(count, np.float32),
+        "e": np.full(count, 2**64 - 1, "<u8"),
+    }
+    rows["d"][[0, 40, 511, 512, 1024, 1699]] = [np.nan, np.inf, -np.inf, np.nan, 1e-9, np.inf]
+    for names in ("abcde", "ab", "ba", "cabd", "a"):
+        dtypes = {name: rows[name].dtype for name in names}
+        lines = bytes(RowPrinter(dtypes).text(rows)).decode().split("\n")
+        wanted = [",".join(exact.text_of(rows[name][i]) for name in names) for i in range(count)]
+        assert lines == [*wanted, ""]

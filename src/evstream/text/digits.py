@@ -24,6 +24,8 @@ E1, E2, E4, E8, E16 = (np.uint64(10**k) for k in (1, 2, 4, 8, 16))
 ZEROS = np.uint64(0x3030303030303030)
 """Eight times the character 0."""
 
+TEN_THOUSANDTHS, BY_TEN_THOUSAND = np.uint64(3518437209), np.uint64(45)
+"""n * 3518437209 >> 45 is n // 10,000 for n < 2**32."""
 HUNDREDTHS, BY_HUNDRED = np.uint64(10486), np.uint64(20)
 """n * 10486 >> 20 is n // 100 for n < 10,000."""
 TENTHS, BY_TEN = np.uint64(103), np.uint64(10)
@@ -41,7 +43,7 @@ ONE_AND_TEN_THOUSAND = np.uint64(1 + (10000 << 32))
 @jit_inline
 def eight_digits(value):
     """The digits 0 to 9 of value < 10**8 as bytes, the first digit lowest."""
-    upper = value // E4
+    upper = (value * TEN_THOUSANDTHS) >> BY_TEN_THOUSAND
     word = upper | ((value - upper * E4) << HALF)
     upper = ((word * HUNDREDTHS) >> BY_HUNDRED) & TWO_PAIRS
     word = upper | ((word - upper * E2) << QUARTER)
@@ -58,7 +60,12 @@ def store_eight(out, at, word):
 @jit_inline
 def write_short(out, at, value):
     """Print value < 10**8 without leading zeros; returns the end."""
-    word = eight_digits(value)
+    return write_short_word(out, at, eight_digits(value))
+
+
+@jit_inline
+def write_short_word(out, at, word):
+    """Print the eight digits of a word without leading zeros; returns the end."""
     zeros = trailing_zeros(word | (ONE << np.uint64(56))) & ~np.uint64(7)
     store(out, at, U8, (word + ZEROS) >> zeros)
     return at + 8 - np.int64(zeros >> THREE)

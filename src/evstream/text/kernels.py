@@ -3,123 +3,155 @@
 A block of rows is as in `column_blocks`. The kernel stops at a row that it does not understand and
 returns its number; the caller has `exact` print that row, and goes on after it.
 
-Numbers of one block repeat the same ids in row after row: a number equal to the one above it is
-copied from there, which costs less than printing it.
+It takes a PIECE of rows at a time, which fits the processor's cache, prints each column by itself
+(`column_texts`), and joins the texts to lines. The first columns of rows are often ids that
+repeat row after row: where they do, they are printed as one text when they change, and copied.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
-# mypy: disable-error-code="assignment"
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
-from evstream._support.jit import jit_inline, jit_uncounted
+from evstream._support.jit import jit_apart, jit_inline, jit_uncounted
 from evstream._support.memory import load, store
 from evstream.text.column_blocks import DONE, FULL, ODD
-from evstream.text.decimals import write_fixed
-from evstream.text.digits import (
-    U0,
-    U1,
-    U8,
-    write_signed,
-    write_unsigned,
-)  # fmt: skip
-from evstream.text.limits import F4, F8, FIRST_UNSIGNED, MOST_DECIMALS, SIZES, SLACK
-from evstream.text.shortest import write_shortest
+from evstream.text.column_texts import (
+    LONGEST,
+    VALUES,
+    load_bits,
+    load_integers,
+    print_column,
+)
+from evstream.text.digits import U1, U8, write_signed, write_unsigned
+from evstream.text.limits import F4, FIRST_UNSIGNED, SIZES, SLACK
 
-I1, I2, I4, U2, U4 = (np.dtype(f"<{kind}") for kind in ("i1", "i2", "i4", "u2", "u4"))
+PIECE = 512
+"""Rows that are printed at once."""
 
-LONGEST = 24
-"""The longest text of a number without fixed decimals, e.g. -1.7976931348623157e-308."""
+TEXTS = PIECE * LONGEST + SLACK
+"""Bytes of `texts` for one column."""
 
-LONGEST_FIXED = 1 + 20 + 1 + MOST_DECIMALS + 1
-"""Sign, whole part, point, decimals, and the comma after it."""
+SELDOM = 4
+"""Ids that change in less than one row of so many are copied."""
 
 COMMA, NEWLINE = np.uint8(ord(",")), np.uint8(ord("\n"))
 
 
-@jit_inline
-def load_bits(buffer, at, kind):
-    """A number as 64 bits: integers extended with their sign, floats as they are."""
-    size = SIZES[kind]
-    is_signed = kind < FIRST_UNSIGNED
-    if size == 8:
-        bits = load(buffer, at, U8)
-    elif size == 4:
-        bits = np.uint64(load(buffer, at, I4)) if is_signed else np.uint64(load(buffer, at, U4))
-    elif size == 2:
-        bits = np.uint64(load(buffer, at, I2)) if is_signed else np.uint64(load(buffer, at, U2))
-    else:
-        bits = np.uint64(load(buffer, at, I1)) if is_signed else np.uint64(load(buffer, at, U1))
-    return bits
+def workspace(count: int) -> tuple[Any, Any, Any]:
+    """What `format_rows` needs for so many columns: (texts, numbers, places).
+
+    `texts` has the texts of each column, then those of the ids; the lengths of each column's texts;
+    and whether the ids of a row differ from those above. `numbers` is as in `column_texts`, and
+    `places` are where to go on in the texts of a column.
+    """
+    texts = np.empty((count + 1) * (TEXTS + PIECE), np.uint8)
+    return texts, np.empty((3, PIECE), np.uint64), np.empty(count, np.int64)
 
 
-@jit_inline
-def write_float(out, at, bits, is_wide, decimals):
-    """Print a float from its bits; returns the end, or -1 for one that is left to the caller."""
-    mantissa_bits = 52 if is_wide else 23
-    sign = bits >> np.uint64(63 if is_wide else 31)
-    mantissa = bits & ((np.uint64(1) << np.uint64(mantissa_bits)) - np.uint64(1))
-    highest = 2047 if is_wide else 255
-    exponent = np.int64(bits >> np.uint64(mantissa_bits)) & highest
-    if exponent == highest:
-        return -1
-    if sign != U0:
-        store(out, at, U1, 45)  # -
+@jit_apart
+def change_seldom(count, numbers, texts, changes):
+    """Whether VALUES do; where they change is then marked."""
+    found = 0
+    for i in range(1, count):
+        found += numbers[VALUES, i] != numbers[VALUES, i - 1]
+    if found * SELDOM >= count:
+        return False
+    for i in range(1, count):
+        marked = load(texts, changes + i, U1)
+        differs = numbers[VALUES, i] != numbers[VALUES, i - 1]
+        store(texts, changes + i, U1, marked | np.uint8(differs))
+    return True
+
+
+@jit_apart
+def write_ids(rows, columns, ids, row, texts, at):
+    """Print the first `ids` columns of a row, with commas; returns the end."""
+    for j in range(ids):
+        kind = columns[j, 0]
+        bits = load_bits(rows, columns[j, 1] + row * SIZES[kind], kind)
+        if kind < FIRST_UNSIGNED:
+            at = write_signed(texts, at, np.int64(bits))
+        else:
+            at = write_unsigned(texts, at, bits)
+        store(texts, at, U1, COMMA)
         at += 1
-    narrow = mantissa == U0 and exponent > 1
-    if exponent > 0:
-        mantissa |= np.uint64(1) << np.uint64(mantissa_bits)
-    else:
-        exponent = 1
-    q = exponent - (1075 if is_wide else 150)
-    if decimals >= 0:
-        return write_fixed(out, at, mantissa, q, decimals)
-    if mantissa == U0:
-        store(out, at, U1, 48)
-        store(out, at + 1, U1, 46)
-        store(out, at + 2, U1, 48)
-        return at + 3
-    return write_shortest(out, at, mantissa, q, narrow)
+    return at
+
+
+@jit_inline
+def copy_text(texts, start, length, out, at):
+    """Copy a text, in steps of sixteen bytes; returns the end of the copy."""
+    first, second = load(texts, start, U8), load(texts, start + 8, U8)
+    store(out, at, U8, first)
+    store(out, at + 8, U8, second)
+    if length > 16:
+        for k in range(16, length, 8):
+            store(out, at + k, U8, load(texts, start + k, U8))
+    return at + length
+
+
+@jit_apart
+def join_columns(rows, columns, ids, row, count, workspace, out, at):
+    """Write `count` lines from the texts of the columns; returns their end."""
+    texts, _, places = workspace
+    width = columns.shape[0]
+    start_of_ids = width * TEXTS
+    end_of_ids = start_of_ids
+    lengths = (width + 1) * TEXTS
+    changes = lengths + width * PIECE
+    for j in range(width):
+        places[j] = j * TEXTS
+    for i in range(count):
+        if ids:
+            if load(texts, changes + i, U1):
+                end_of_ids = write_ids(rows, columns, ids, row + i, texts, start_of_ids)
+            at = copy_text(texts, start_of_ids, end_of_ids - start_of_ids, out, at)
+        for j in range(ids, width):
+            length = np.int64(load(texts, lengths + j * PIECE + i, U1))
+            at = copy_text(texts, places[j], length, out, at)
+            places[j] += length
+    return at
 
 
 @jit_uncounted
-def format_rows(rows, columns, first, last, decimals, out, at, above):
+def format_rows(rows, columns, first, last, decimals, out, at, workspace):
     """Print rows first to last - 1 as lines into `out` from `at` on.
 
     `decimals` below 0 prints floats with the fewest digits.
-    `above` has a row (bits, start, length) for each column: the last text printed of it.
     Returns (row, end of the text, status). `out` needs room for a row and SLACK bytes.
     """
-    count = columns.shape[0]
-    room = out.shape[0] - SLACK - count * LONGEST_FIXED
-    for row in range(first, last):
-        if at > room:
+    texts, numbers, _ = workspace
+    width = columns.shape[0]
+    lengths = (width + 1) * TEXTS
+    changes = lengths + width * PIECE
+    row = first
+    while row < last:
+        count = min(PIECE, last - row, (out.shape[0] - SLACK - at) // (width * LONGEST))
+        if count <= 0:
             return row, at, FULL
-        start = at
-        for j in range(count):
+        wanted = count
+        for i in range(count):
+            store(texts, changes + i, U1, i == 0)
+        ids = np.int64(0)
+        for j in range(width):
             kind = columns[j, 0]
-            bits = load_bits(rows, columns[j, 1] + row * SIZES[kind], kind)
-            length = above[j, 2]
-            if np.int64(bits) == above[j, 0] and 0 < length <= LONGEST:
-                text = above[j, 1]
-                store(out, at, U8, load(out, text, U8))
-                if length > 8:
-                    store(out, at + 8, U8, load(out, text + 8, U8))
-                    store(out, at + 16, U8, load(out, text + 16, U8))
-                end = at + length
-            elif kind >= F4:
-                end = write_float(out, at, bits, kind == F8, decimals)
-                if end < 0:
-                    return row, start, ODD
-            elif kind >= FIRST_UNSIGNED:
-                end = write_unsigned(out, at, bits)
-            else:
-                end = write_signed(out, at, np.int64(bits))
-            above[j, 0] = np.int64(bits)
-            above[j, 1] = at
-            above[j, 2] = end - at
-            store(out, end, U1, COMMA)
-            at = end + 1
-        store(out, at - 1, U1, NEWLINE)
+            start = columns[j, 1] + row * SIZES[kind]
+            if kind < F4:
+                load_integers(rows, start, kind, count, numbers)
+                is_next = ids == j and j < width - 1
+                if is_next and change_seldom(count, numbers, texts, changes):
+                    ids += 1
+                    continue
+            separator = NEWLINE if j == width - 1 else COMMA
+            count = print_column(
+                rows, start, kind, count, decimals, numbers, texts, j * TEXTS,
+                lengths + j * PIECE, separator,
+            )  # fmt: skip
+        at = join_columns(rows, columns, ids, row, count, workspace, out, at)
+        row += count
+        if count < wanted:
+            return row, at, ODD
     return last, at, DONE

@@ -77,19 +77,20 @@ class RowPrinter:
 
     def _compiled(self, values: Sequence[Array], count: int) -> memoryview:
         from evstream.text import kernels
+        from evstream.text.column_texts import LONGEST
 
         buffer, columns = block_of([column.dtype for column in values], count)
         for column, given in zip(columns, values, strict=True):
             column[:] = given
         described = described_columns(buffer, columns)
         decimals = -1 if self._decimals is None else self._decimals
-        above = np.zeros((len(columns), 3), np.int64)
-        spare = len(columns) * kernels.LONGEST_FIXED + SLACK
+        workspace = kernels.workspace(len(columns))
+        spare = len(columns) * LONGEST + SLACK
         out = np.empty(len(columns) * USUAL * count + spare, np.uint8)
         row = at = 0
         while True:
             row, at, status = kernels.format_rows(
-                buffer, described, row, count, decimals, out, at, above
+                buffer, described, row, count, decimals, out, at, workspace
             )
             if status == DONE:
                 return out[:at].data

@@ -1,5 +1,5 @@
 """Instructions that numba has no word for: the upper half of a product, counting bits, a quotient,
-and comparisons of 64 characters at once."""
+the bits of a float, and comparisons of 64 characters at once."""
 
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 # (numba compares the parameters of an intrinsic and its implementation)
@@ -108,3 +108,13 @@ def find_differences(typing_context: Any, text: Any, first: Any, second: Any) ->
         return builder.bitcast(builder.icmp_unsigned("!=", *lines), _BITS)
 
     return types.uint64(text, types.uint64, types.uint64), generate
+
+
+@intrinsic
+def bits_of(typing_context: Any, value: Any) -> Any:
+    """The bits of a float64 as a uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], _BITS)
+
+    return types.uint64(types.float64), generate
