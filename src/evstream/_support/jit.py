@@ -33,6 +33,12 @@ def jit(function: Callable[..., Any]) -> Any:
     return _kept(_numba().njit(nogil=True)(function))
 
 
+def jit_short(function: Callable[..., Any]) -> Any:
+    """Like `jit`, for a kernel over blocks, which keeps the GIL: it takes less time than another
+    thread needs to take over and to give back."""
+    return _kept(_numba().njit(function)) if is_enabled() else function
+
+
 def _kept(kernel: Any) -> Any:
     """Give a kernel our cache, unless caching is off or this numba has unknown internals."""
     if CACHE and hasattr(kernel, "_cache"):

@@ -12,10 +12,12 @@ from evstream._support.format import Format
 from evstream.aggregation.partial import Groups, Partial, refuse_text
 from evstream.indexing.opening import chunks_of
 from evstream.partition.each_part import each_part
+from evstream.partition.whole_file import PART
 from evstream.reading.ids import Ids, kept
 from evstream.reading.selection import Selection
 from evstream.reading.sources import open_stream
 from evstream.transport.endpoints import SourcesLike
+from evstream.transport.source import LARGE_CHUNK
 from evstream.wire.columns import Array, Chunk
 from evstream.wire.header import StreamHeader
 
@@ -73,7 +75,7 @@ def aggregate(
     for partial, seen, name in each_part(
         lambda part, **more: _of_part(part, by, **options, **more), sources,
         threads=threads, events=events, stream=stream, widths=widths, timeout=timeout,
-        format=format,
+        format=format, local_size=PART,
     ):  # fmt: skip
         groups = groups or Groups(partial.by, list(partial.sums))
         groups.merge(partial)
@@ -126,8 +128,9 @@ def _of_part(
 ) -> tuple[Partial, Selection, str]:
     """What a part has, the selection that knows what it lacks, and its name."""
     with open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, format=format
-    ) as opened:
+        source, stream, widths=widths, strict=strict, timeout=timeout, format=format,
+        chunk=LARGE_CHUNK,
+    ) as opened:  # fmt: skip
         header = opened.header
         keys = _keys_of(header, by)
         values = _values_of(header)

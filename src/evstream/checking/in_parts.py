@@ -24,6 +24,7 @@ from evstream.reading.block_places import BlockPlaces
 from evstream.reading.section import Section
 from evstream.reading.stream import EventStream
 from evstream.transport.range_file import open_range_file
+from evstream.transport.source import LARGE_CHUNK
 from evstream.wire.columns import Chunk
 from evstream.wire.header import StreamHeader
 from evstream.wire.rules import Checker
@@ -122,15 +123,16 @@ class CheckedParts:
         is_closed = True
         taps = RangeSums if self._sums is not None else None
         for read in read_parts(
-            self._planned, self._begin, self._threads, self._strict, warn=self._warn, tap=taps
-        ):
+            self._planned, self._begin, self._threads, self._strict, warn=self._warn, tap=taps,
+            chunk=LARGE_CHUNK,
+        ):  # fmt: skip
             self.offset = read.offset
             is_closed &= read.unclosed is None
             sums = read.tap
             if not self._take(read):
                 sums = RangeSums()
                 with EventStream(
-                    read.part, strict=self._strict, warn=False,
+                    read.part, strict=self._strict, warn=False, chunk=LARGE_CHUNK,
                     tap=None if self._sums is None else sums.update,
                 ) as again:  # fmt: skip
                     sums.begin(again.start)
@@ -167,8 +169,8 @@ class CheckedParts:
     def _begin(
         self, stream: EventStream, section: Section, part: Any
     ) -> tuple[Checks | None, Iterator[Any]]:
-        """Check a part by itself; the first one is read here, since it warns of widths."""
-        if part.start == 0:
+        """Check a part by itself; the first one is read here if it may warn of widths."""
+        if part.start == 0 and self.header.named:
             return None, iter(())
         own = self.whole.of_part(stream)
 

@@ -28,7 +28,7 @@ from evstream.errors import (
     plain_id,
 )
 from evstream.reading.stream import EventStream
-from evstream.wire.columns import Array, Chunk, Columns, differ, run_starts
+from evstream.wire.columns import Array, Chunk, Columns, differ
 from evstream.wire.first_event import FirstEvent, follow, goes_on
 from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import OVER_BLOCKS
@@ -47,16 +47,18 @@ class Validation:
         severities: tuple[str, ...] = ("error", "warning"),
         since: int = 0,
         references: Sequence[Reference] | None = None,
+        like: Checker | None = None,
     ) -> None:
         """`since`: list no place in a stretch that ends before this byte; count all. `references`
         are the rules between the stream and other files of its folder; None for a stream that is
-        not checked as one of a folder."""
+        not checked as one of a folder. `like` is the checker of the stream that this is a part
+        of."""
         self._stream = stream
         self._references = references
         self._since = since
         self._sealed, self._sealer = sealed, sealer
         self._first = first
-        self._checker = Checker(stream.header, severities, screened=True)
+        self._checker = Checker(stream.header, severities, screened=True, like=like)
         header = stream.header
         self._report = Report(
             stream.name, header.stream, source_type=header.source, aggregation=header.aggregation,
@@ -90,7 +92,9 @@ class Validation:
 
     def of_part(self, stream: EventStream) -> Validation:
         """The validation of a part of this stream by itself, for `follow`."""
-        part = Validation(stream, 1, severities=self._severities, references=self._references)
+        part = Validation(
+            stream, 1, severities=self._severities, references=self._references, like=self._checker
+        )
         part._first_event = FirstEvent(part._checker.unique_fields)
         return part
 
@@ -180,7 +184,7 @@ class Validation:
         report.blocks += len(columns.block[0]) - int(chunk.continues)
         report.records += len(columns.entry[0]) if columns.entry else len(columns.block[0])
         events = columns.block[0]
-        starts, before = run_starts(events), self._checker.event
+        starts, before = columns.event_starts, self._checker.event
         self.event_runs += len(starts) - int(before is not None and not differ(before, events[0]))
         if self._counts_events:
             self._events.update(np.unique(events[starts]).tolist())

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 from evstream.reading.block_places import BlockPlaces
-from evstream.wire.columns import Array, Chunk
+from evstream.wire.columns import Chunk
 from evstream.wire.header import StreamHeader
 
 CONTEXT = 8
@@ -49,29 +47,32 @@ class Places:
         self._end = self._entry if block.delimiter else 0
         self._open_start = 0
         self._chunk: Chunk | None = None
-        self._bodies: Array = np.empty(0, np.int64)
 
     def enter(self, chunk: Chunk) -> None:
         """From here on, places are those of this stretch."""
         if self._chunk is not None and chunk.continues:
-            self._open_start = self.of_block(len(self._bodies) - 1)
-        counts = np.diff(chunk.columns.offsets)
-        sizes = counts * self._entry + self._end + self._header
-        first = chunk.offset + (0 if chunk.continues else self._header)
-        self._bodies = first + np.concatenate([[0], np.cumsum(sizes[:-1])])
+            self._open_start = self.of_block(len(self._chunk.columns.offsets) - 2)
         self._chunk = chunk
 
     def of_block(self, block: int) -> int:
         """Offset of a block's header."""
         if block == 0 and self._chunk is not None and self._chunk.continues:
             return self._open_start
-        return int(self._bodies[block]) - self._header
+        return self._body(block) - self._header
 
     def of_entry(self, entry: int, block: int) -> int:
         """Offset of an entry."""
         assert self._chunk is not None
         number = entry - int(self._chunk.columns.offsets[block])
-        return int(self._bodies[block]) + number * self._entry
+        return self._body(block) + number * self._entry
+
+    def _body(self, block: int) -> int:
+        """Where the entries of a block begin that are in this stretch."""
+        assert self._chunk is not None
+        chunk = self._chunk
+        before = int(chunk.columns.offsets[block] - chunk.columns.offsets[0]) * self._entry
+        headers = block + (0 if chunk.continues else 1)
+        return chunk.offset + before + block * self._end + headers * self._header
 
     def in_files(self, offset: int) -> Place:
         """Where an offset of the stream lies in its file, or in which of two."""

@@ -12,6 +12,7 @@ from evstream.checking.seal import Seal, Sealer
 from evstream.errors import EvstreamError
 from evstream.reading.index_files import refuse_placed
 from evstream.reading.stream import EventStream
+from evstream.transport.source import LARGE_CHUNK
 
 SEVERITIES = ("error",)
 
@@ -58,7 +59,7 @@ def seal_of(
     sealer = Sealer(name, header)
     with EventStream(
         file, stream, widths=widths, strict=strict, timeout=timeout, format=format,
-        tap=sealer.update,
+        tap=sealer.update, chunk=LARGE_CHUNK,
     ) as opened:  # fmt: skip
         validation = Validation(opened, 1, severities=SEVERITIES)
         for chunk in opened.chunks():

@@ -25,6 +25,7 @@ from evstream.reading.section import Sectioned
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.range_file import shown
+from evstream.transport.source import LARGE_CHUNK
 
 
 def validations(
@@ -100,8 +101,9 @@ def finished(
                 if found is not None:
                     return found
             with EventStream(
-                one, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False
-            ) as opened:
+                one, stream, widths=widths, tap=tap, timeout=timeout, format=format, warn=False,
+                chunk=LARGE_CHUNK,
+            ) as opened:  # fmt: skip
                 reading.append(opened)
                 validation = Validation(opened, first, sealed, sealer, references=job.references)
                 validation.run()

@@ -145,6 +145,7 @@ def _collect_parts(
 ) -> None:
     """Read a large file part by part."""
     from evstream.partition.whole_file import read_parts
+    from evstream.transport.source import LARGE_CHUNK
 
     def begin(stream: Any, section: Any, part: Any) -> tuple[Tally, Any]:
         tally = Tally(Info(info.file), stream.header)
@@ -153,14 +154,10 @@ def _collect_parts(
     header = planned.header
     info.describe(header)
     whole = Tally(info, header)
-    for read in read_parts(planned, begin, threads, options.strict, chunk=LARGE):
+    for read in read_parts(planned, begin, threads, options.strict, chunk=LARGE_CHUNK):
         whole.follow_by(read.value)
         info.bytes, info.clean_end, info.holes = read.offset, read.clean_end, read.checks.holes
         update(read.offset)
-
-
-LARGE = 1 << 22
-"""Bytes of a chunk: most of what is done with one costs the same for a larger one."""
 
 
 class Tally:

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 from evstream._support.format import Format
 from evstream.indexing.files import find_index
 from evstream.partition.part import Part, refuse_other_parts
-from evstream.partition.parts import Parts
+from evstream.partition.parts import SIZE, Parts
 from evstream.partition.parts import parts as plan_parts
 from evstream.partition.threads import in_order, threads_of
 from evstream.reading.dataset import is_several
 from evstream.reading.ids import Ids
 from evstream.reading.section import Sectioned
 from evstream.transport.endpoints import SourcesLike
+from evstream.transport.range_file import is_url
 
 P = TypeVar("P")
 
@@ -31,10 +32,12 @@ def each_part(
     widths: Mapping[str, str] | None = None,
     timeout: float | None = None,
     format: Format | None = None,
+    local_size: int | str = SIZE,
 ) -> Iterator[P]:
     """work(part, stream=..., widths=..., timeout=...) of each part of the sources, in order, by so
     many threads. What can be read only once, or has an index that shows where the events are, is
-    one part. There is at least one.
+    one part. There is at least one. Parts have the default size, those of local files `local_size`
+    bytes; that does not depend on `threads`, and so nor do sums.
 
     Raises the errors of evstream.parts.
     """
@@ -43,7 +46,9 @@ def each_part(
         return
     planned: Any = sources
     if not _are_parts(sources):
-        planned = plan_parts(sources, stream=stream, widths=widths, format=format)
+        listed: Any = sources if isinstance(sources, (list, tuple)) else [sources]
+        size = SIZE if any(map(is_url, listed)) else local_size
+        planned = plan_parts(sources, size, stream=stream, widths=widths, format=format)
         stream = widths = None  # the parts have them
     else:
         planned = _with_planned(sources, stream, widths, format)

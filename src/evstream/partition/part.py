@@ -165,6 +165,8 @@ class Part(Sectioned):
 
     def _check_head(self, head: bytes, name: str) -> None:
         header = self.header
+        if head.startswith(header.to_bytes()):
+            return
         expected = header.stream if header.spec.type_word is None else None
         try:
             found = _header_of(head, name, expected, header)

@@ -33,8 +33,8 @@ from evstream.transport.source import CHUNK
 SMALL = 1 << 26
 """Bytes up to which one thread reads: others would cost more than they save."""
 
-PART = 1 << 24
-"""Bytes of a part: enough to hide what opening one costs."""
+PART = 1 << 25
+"""Bytes of a part: enough to hide what opening one costs, and few enough for some cores."""
 
 T = TypeVar("T")
 

@@ -45,6 +45,10 @@ GROWTH = 1.25
 E = TypeVar("E", bound=Exception)
 
 
+_latest: list[tuple[StreamHeader | None, bytes]] = [(None, b"")]
+"""The last beginning that passed: all parts of a file have the same one, and the same header."""
+
+
 class WidthTrial:
     """Tries the beginning of one stream, as it comes in.
 
@@ -82,7 +86,8 @@ class WidthTrial:
         header, size = self.header, len(self._data)
         if header is None or self.is_over or (size < self._next and not ended and not failed):
             return
-        if size == self._passed:
+        known, beginning = _latest[0]
+        if size == self._passed or (known is header and beginning == self._data):
             self.is_over = True
             return
         self._next = int(size * GROWTH) + 1
@@ -99,6 +104,8 @@ class WidthTrial:
             # No other byte changes this, once there is another block after these.
             self.is_over |= first is not opening
             self._passed = size
+            if self.is_over:
+                _latest[0] = header, data
             return
         if not breaks and not cut:
             # What fails after blocks that are as they should be is cut or damaged.

@@ -42,6 +42,10 @@ from evstream.transport.range_file import is_url, local_path
 CHUNK = 1 << 20
 """Bytes to read at once."""
 
+LARGE_CHUNK = 1 << 22
+"""The same for what looks at whole chunks, and does most of it at the same cost for a larger one. A
+thread also hands over the GIL a few times per chunk, and waits for it as often."""
+
 
 class Source:
     """An open source of bytes.

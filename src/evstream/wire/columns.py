@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,11 @@ class Columns:
     block: tuple[Array, ...]
     offsets: Array
     entry: tuple[Array, ...]
+
+    @cached_property
+    def event_starts(self) -> Array:
+        """The first block of each run of blocks of one event."""
+        return run_starts(self.block[0])
 
 
 class Chunk(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from evstream.wire.check_memory import Memory
-from evstream.wire.columns import Array, Columns, differ, run_starts
+from evstream.wire.columns import Array, Columns, differ
 from evstream.wire.header import StreamHeader
 from evstream.wire.seen import Seen
 
@@ -153,7 +153,7 @@ def _not_empty(checker: Memory, name: str, ids: Array, columns: Columns) -> Arra
 
 
 def _contiguous(checker: Memory, name: str, events: Array, columns: Columns) -> Array:
-    starts = run_starts(events) if len(events) > 1 else np.zeros(1, np.int64)
+    starts = columns.event_starts
     runs = events[starts].tolist()
     bad = np.zeros(len(events), bool)
     finished = checker.finished_events.as_set()

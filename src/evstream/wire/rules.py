@@ -27,13 +27,25 @@ class Checker(Memory):
     """Applies the rules to a stream, stretch by stretch."""
 
     def __init__(
-        self, header: StreamHeader, severities: tuple[str, ...], *, screened: bool = False
+        self,
+        header: StreamHeader,
+        severities: tuple[str, ...],
+        *,
+        screened: bool = False,
+        like: Checker | None = None,
     ) -> None:
-        """`screened` is for many stretches: compiled code looks at each first."""
+        """`screened` is for many stretches: compiled code looks at each first. What follows from
+        the rules is taken from a checker `like` this one, of the same stream header."""
         super().__init__(header)
         self._specials = {special.sidx for special in header.spec.specials}
         self._block_at = {name: i for i, name in enumerate(header.block_columns)}
         self._entry_at = {name: i for i, name in enumerate(header.entry_columns)}
+        self._is_covered: dict[str, bool] = {}
+        self._screen: Screen | None = None
+        self._checks: list[tuple[Rule, str, Check]]
+        if like is not None:
+            self._checks, self._screen = like._checks, like._screen
+            return
         self._checks = [
             (rule, name, CHECKS[rule.check])
             for rule in header.rules.values()
@@ -44,8 +56,6 @@ class Checker(Memory):
             if not rule.specials or header.sidx is not None
             if rule.check != "once_in_list" or header.block.entry is None
         ]
-        self._screen: Screen | None = None
-        self._is_covered: dict[str, bool] = {}
         if screened and is_enabled() and header.block.entry is not None:
             from evstream.wire.screen import Screen  # kernels
 

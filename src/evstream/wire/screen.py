@@ -24,7 +24,7 @@ import numpy as np
 from evstream._support.schema import Rule
 from evstream.wire import screen_kernels as kernels
 from evstream.wire.check_memory import Memory
-from evstream.wire.columns import Array, Columns, run_starts
+from evstream.wire.columns import Array, Columns
 from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import (
     OVER_BLOCKS,
@@ -125,14 +125,15 @@ class Screen:
         values = dict(zip(names, map(_writable, (*columns.block, *columns.entry)), strict=True))
         found = set(self._always)
         for name, (low, high, numbers) in self._ranges.items():
-            if not kernels.in_range(values[name], low, high):
+            is_in = kernels.few_in_range if name in self._header.block_columns else kernels.in_range
+            if not is_in(values[name], low, high):
                 found.update(numbers)
-        if self._empty and (offsets[1:] == offsets[:-1]).any():
+        if self._empty and kernels.has_empty(_writable(offsets)):
             found.update(self._empty)
         if self._orders or self._of_specials:
             found.update(self._of_sidx(memory, values, offsets))
         if self._contiguous or self._unique:
-            found.update(self._of_blocks(memory, values))
+            found.update(self._of_blocks(memory, values, columns.event_starts))
         return found
 
     def event_passes(self, memory: Memory, block: Sequence[Array]) -> bool:
@@ -157,7 +158,7 @@ class Screen:
             if at == 0 or name in seen:  # the first is the lowest
                 good = span is None or (span.low <= column[0] and column[-1] <= span.high)
             else:
-                good = span is None or kernels.in_range(_writable(column), span.low, span.high)
+                good = span is None or kernels.few_in_range(_writable(column), span.low, span.high)
             if not good:
                 return False
         if self._contiguous and before is not None and not same:
@@ -200,11 +201,10 @@ class Screen:
             ):
                 yield from numbers
 
-    def _of_blocks(self, memory: Memory, values: dict[str, Array]) -> Iterator[int]:
+    def _of_blocks(self, memory: Memory, values: dict[str, Array], starts: Array) -> Iterator[int]:
         """Numbers of rules about the order of events and of the ids in an event."""
         events = values[self._header.event_column]
         first, before = events[0], memory.event
-        starts = run_starts(events) if len(events) > 1 else _ONE_RUN
         if self._contiguous:
             highest = memory.finished_events.highest
             ascends = kernels.never_falls(events) and (before is None or first >= before)
@@ -233,7 +233,6 @@ def _ascends(events: Array, ids: Array, seen: Seen | None) -> bool:
 
 
 _NUMBERS = "iuf"
-_ONE_RUN = np.zeros(1, np.intp)
 _HIGHEST = int(np.iinfo(np.int64).max)
 
 

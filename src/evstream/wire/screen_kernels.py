@@ -1,12 +1,13 @@
 """The passes of the screen: each looks at every value of a column once and keeps no place.
 
-Columns are contiguous, so a processor compares a vector of values at a time.
+Columns are contiguous, so a processor compares a vector of values at a time. Those over entries run
+without the GIL, those over blocks keep it.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
 from __future__ import annotations
 
-from evstream._support.jit import jit
+from evstream._support.jit import jit, jit_short
 
 SAMPLES, SPECIALS, UNKNOWN, MISSING, ABOVE = 1, 2, 4, 8, 16
 """What blocks may have: samples that do not ascend (or any sidx that comes twice), special sidx
@@ -25,7 +26,22 @@ def in_range(values, low, high):
     return outside == 0
 
 
-@jit
+@jit_short
+def few_in_range(values, low, high):
+    """As `in_range`, of a column of blocks."""
+    return in_range(values, low, high)
+
+
+@jit_short
+def has_empty(offsets):
+    """Whether there is a block without entries."""
+    empty = 0
+    for i in range(1, len(offsets)):
+        empty += offsets[i] == offsets[i - 1]
+    return empty > 0
+
+
+@jit_short
 def never_falls(values):
     """Whether no value is below the one before it, and none is NaN."""
     falls = int(len(values) > 0 and values[0] != values[0])
@@ -34,7 +50,7 @@ def never_falls(values):
     return falls == 0
 
 
-@jit
+@jit_short
 def ascends_in_runs(groups, values):
     """Whether each value is above the one before it where the groups are the same."""
     falls = 0
@@ -101,7 +117,7 @@ def order_of_sidx(sidx, offsets, known, required, limit, has_before, before, see
     return found
 
 
-@jit
+@jit_short
 def specials_in_range(sidx, offsets, values, chosen, low, high):
     """Whether the values of the special sidx in `chosen` (bit i for -i), which come first in
     their blocks, are from `low` to `high`."""
