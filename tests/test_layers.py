@@ -29,7 +29,7 @@ LAYERS = [
     ["comparison", "conversion", "dropin", "engines"],
     ["results", "binding", "include", "dask", "spark"],
     ["cli"],
-    ["console", "components"],
+    ["console", "components", "testing"],
 ]
 """From the bottom up; a module may import from its own package and from the layers below."""
 

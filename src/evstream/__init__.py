@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # not from typing, whose import takes longer than all of 
 if TYPE_CHECKING:
     from typing import Any
 
+    from evstream import testing as testing
     from evstream._support.format import Format as Format
     from evstream.aggregation.aggregate import aggregate as aggregate
     from evstream.aggregation.aggregate import partial_aggregate as partial_aggregate
@@ -197,6 +198,7 @@ _MODULES = {
     "dropin": "dropin",
     "event_stream": "event_stream",
     "spark": "engines.spark",
+    "testing": "testing",
 }
 """Modules that the documentation names as attributes of the package."""
 

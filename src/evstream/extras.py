@@ -14,6 +14,8 @@ _EXTRAS = {
     "dask.dataframe": "dask",
     "dask.delayed": "dask",
     "fsspec": "remote",
+    "hypothesis": "testing",
+    "hypothesis.strategies": "testing",
     "jinja2": "codegen",
     "obstore": "remote",
     "pyarrow": "arrow",
