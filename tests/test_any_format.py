@@ -26,6 +26,7 @@ from evstream.errors import (
     TruncatedStreamError,
     WriteError,
 )
+from evstream.testing import assert_equal, broken_versions, make_stream
 from generated_packages import imported_package, run_package
 
 SPEC = Path(__file__).parent / "any_format_spec.yaml"
@@ -422,3 +423,16 @@ def test_a_component_of_any_format(gauges: Any, folder: Path) -> None:
 
     assert rows.main(["-i", source, "-o", target]) == 0
     assert gauges.read_columns(target)["gauge"].tolist() == [4, 4, 6, 6]
+
+
+@pytest.mark.parametrize("stream", ["gauge", "counted", "tide"])
+def test_streams_for_tests_of_any_format(gauges: Any, stream: str) -> None:
+    data = make_stream(stream, format=gauges.FORMAT)
+    assert gauges.validate(io.BytesIO(data), stream=stream).findings == []
+    assert len(data.events()) == 3
+    assert_equal(data, data.events())
+    with pytest.raises(AssertionError, match="in 6 of 6 events"):
+        assert_equal(data, make_stream(stream, events=[4, 5, 6], format=gauges.FORMAT), first=0)
+    for broken in broken_versions(data):
+        with pytest.raises(broken.error), broken.data.open() as opened:
+            list(opened)

@@ -20,7 +20,7 @@ DOCS = ROOT / "docs"
 TESTED_ELSEWHERE = {"analysis": "test_frames.py"}
 SCRIPTS = ["scale"]
 """Pages whose blocks start processes, which import the functions of a program."""
-IN_PLACE = ["results", "component"]
+IN_PLACE = ["results", "component", "testing"]
 
 
 @pytest.fixture

@@ -62,6 +62,11 @@ def test_made_streams_are_valid(stream: str, widths: dict[str, str]) -> None:
         assert make_stream(stream, seed=1, widths=widths) != data
 
 
+@pytest.mark.parametrize("kind", ["items", "occurrence", "quantile", "returnperiods", "ept"])
+def test_files_of_a_run_folder(kind: str) -> None:
+    assert findings(make_stream(kind)) == set()
+
+
 def test_losses_are_those_that_are_given() -> None:
     data = make_stream("loss", {7: {1: [100, 20], 4: [0, 3]}, 2: {1: [0, 0]}})
     assert data.header.len_sample == 2
@@ -71,7 +76,10 @@ def test_losses_are_those_that_are_given() -> None:
     assert first.to_dense().specials["mean"].tolist() == [60, 1.5]
     assert first.to_dense().specials["tiv"].tolist() == [100, 3]
     assert second.event_id == 2
-    summary = make_stream("summary", {1: {3: [5]}}, header={"summary_set_id": 9})
+    columns = {"exposure_values": {3: 40}, "std_dev": 0.5}
+    summary = make_stream("summary", {1: {3: [5]}}, columns=columns, header={"summary_set_id": 9})
+    assert summary.events()[0].to_dense().specials["std_dev"].tolist() == [0.5]
+    assert summary.events()[0].exposure_values.tolist() == [40]
     assert summary.header.summary_set_id == 9
     assert summary.events()[0].summary_ids.tolist() == [3]
 
@@ -95,6 +103,7 @@ def test_ids_and_bytes(tmp_path: Path) -> None:
         ({"losses": {1: {1: [1], 2: [1, 2]}}}, ValueError),
         ({"losses": {0: {1: [1]}}}, evstream.WriteError),
         ({"samples": -1}, ValueError),
+        ({"columns": {"tiv": 1}}, TypeError),
         ({"events": [1, 2, 1]}, evstream.WriteError),
     ],
 )
@@ -157,8 +166,7 @@ def message(a: Any, b: Any, **options: Any) -> str:
 
 def test_a_difference_names_ids_values_and_totals() -> None:
     assert message(make_stream(losses=LOSSES), make_stream(losses=OTHER)).splitlines() == [
-        "the streams have 4 differences: 3 of 3 events differ, 1 of 2 items differ, 2 of 8 records"
-        " differ",
+        "the streams have 4 differences, in 3 of 3 events, 1 of 2 items, 2 of 8 records",
         "  event_id 7, item_id 1, sidx -1: loss 60.0 in A, 62.5 in B",
         "  event_id 7, item_id 1, sidx 2: loss 20.0 in A, 25.0 in B",
         "  event_id 9: only in B (items 1)",

@@ -76,13 +76,13 @@ def explained(
 ) -> Iterator[str]:
     """Lines about two streams that differ; `again` opens each once more, for its totals."""
     count = "1 difference" if report.found == 1 else f"{report.found:,} differences"
-    levels = [
-        f"{counts.differ + counts.only_in_a + counts.only_in_b:,} of"
-        f" {counts.compared + counts.only_in_a + counts.only_in_b:,} {level}s differ"
-        for level, counts in report.counts.items()
-        if level != "header" and counts.differ + counts.only_in_a + counts.only_in_b
-    ]
-    yield ": ".join([f"the streams have {count}", *([", ".join(levels)] if levels else [])])
+    levels = []
+    for level, counts in report.counts.items():
+        lonely = counts.only_in_a + counts.only_in_b
+        differ, total = counts.differ + lonely, counts.compared + lonely
+        if differ and level != "header":
+            levels.append(f"{differ:,} of {total:,} {level}{'s' * (total != 1)}")
+    yield f"the streams have {count}{', in ' if levels else ''}{', '.join(levels)}"
     for difference in report.differences:
         yield f"  {line_of(difference)}"
     if (more := report.found - len(report.differences)) > 0:

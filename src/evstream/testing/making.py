@@ -29,6 +29,7 @@ def make_stream(
     stream: str | None = None,
     losses: Mapping[Any, Mapping[Any, Sequence[float]]] | None = None,
     *,
+    columns: Mapping[str, float | Mapping[Any, float]] | None = None,
     events: int | Sequence[Any] = 3,
     items: int | Sequence[Any] = 2,
     samples: int = 3,
@@ -44,6 +45,8 @@ def make_stream(
         losses: event id -> item id -> the loss of each sample, for streams of samples. The special
             sidx that are required are there: the mean of the samples, and for all others the
             largest. Without it all values are random.
+        columns: with `losses`, other columns and special sidx by name: one number, or item id ->
+            number, e.g. {"tiv": {1: 1000, 2: 500}}.
         events, items: ids, or how many, from 1; without `losses`.
         samples: number of samples; without `losses`.
         seed: of the random values.
@@ -57,7 +60,9 @@ def make_stream(
         samples = _number_of_samples(losses)
     made = _header(stream, whole_number("samples", samples), header, widths, format)
     if losses is not None:
-        return _of_losses(made, losses)
+        return _of_losses(made, losses, columns or {})
+    if columns is not None:
+        raise TypeError("columns without losses, expected both")
     numbers = list(range(1, items + 1)) if isinstance(items, int) else list(items)
     return made_of(made, Chance(seed), event_values(made, events), numbers)
 
@@ -75,7 +80,9 @@ def made_of(
 
 
 def _of_losses(
-    header: StreamHeader, losses: Mapping[Any, Mapping[Any, Sequence[float]]]
+    header: StreamHeader,
+    losses: Mapping[Any, Mapping[Any, Sequence[float]]],
+    columns: Mapping[str, float | Mapping[Any, float]],
 ) -> StreamBytes:
     if problem := no_matrix(header):
         raise TypeError(f"losses for a {header.stream} stream: {problem}")
@@ -89,6 +96,9 @@ def _of_losses(
             largest = matrix.max(axis=1, initial=0)
             more = {name: mean if name == "mean" else largest for name in required}
             more |= {plural: np.ones(len(items)) for plural in header.extra_columns}
+            for name, given in columns.items():
+                by_item = given if isinstance(given, Mapping) else dict.fromkeys(items, given)
+                more[name] = np.array([by_item[item] for item in items], float)
             out.write_event(event, list(items), matrix, **more)
     return StreamBytes(target.getvalue(), header)
 
