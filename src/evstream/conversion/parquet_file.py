@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evstream.conversion.batch_guard import BatchGuard
+from evstream.conversion.parallel import in_order
+from evstream.conversion.parquet_groups import GroupEncoder, GroupsFile
 from evstream.conversion.table import (
     Options,
     Table,
     arrow_errors,
     carried_header,
     column_names,
-    completed,
     conform,
     guess_header,
     seekable,
 )
-from evstream.errors import EvstreamError
 from evstream.extras import import_arrow
 from evstream.tables.arrow import FINAL_DELIMITER, arrow_schema, batch_of
 from evstream.tables.batches import BATCH_ROWS
@@ -88,50 +88,22 @@ def write(table: Table, out: Any, options: Options) -> None:
     schema = arrow_schema(table.header, table.file_column, columns=table.columns)
     titles = parquet_titles(table.header)
     titled = _renamed(schema, titles)
-    with completed(new_writer(out, titled, options)) as writer:
-        for group in _groups(table, schema):
-            named = group.rename_columns(titled.names) if titles else group
-            writer.write_table(named, row_group_size=LARGEST_GROUP_ROWS)
-        if not table.clean_end:
-            writer.add_key_value_metadata({FINAL_DELIMITER.decode(): "false"})
+    encoder = GroupEncoder(titled, options)
+    file = GroupsFile(out, titled, options)
+    groups = (_titled(group, titled.names) for group in _groups(table, schema))
+    for _, group in in_order(encoder.encode, groups, options.threads):
+        file.add(group)
+    file.close({} if table.clean_end else {FINAL_DELIMITER.decode(): "false"})
+
+
+def _titled(group: pa.Table, names: list[str]) -> pa.Table:
+    return group if group.schema.names == names else group.rename_columns(names)
 
 
 def _renamed(schema: pa.Schema, titles: Mapping[str, str]) -> pa.Schema:
     pa = import_arrow()
     fields = [field.with_name(titles.get(field.name, field.name)) for field in schema]
     return pa.schema(fields, schema.metadata)
-
-
-_CODECS = ("none", "snappy", "gzip", "brotli", "lz4", "zstd")
-
-
-def new_writer(out: Any, schema: pa.Schema, options: Options) -> Any:
-    """A ParquetWriter: ids as dictionaries, sidx as deltas, a checksum per page, statistics of
-    integers.
-
-    Of floats there are none: the smallest and largest do not count NaN, so a reader that goes by
-    them passes over rows which its own order of numbers would find.
-    """
-    pa = import_arrow()
-    import pyarrow.parquet as pq
-
-    integers = [f.name for f in schema if f.type in _integers()]
-    ids = [name for name in integers if name.endswith(("_id", "Id"))]
-    ids += [f.name for f in schema if pa.types.is_dictionary(f.type)]
-    deltas = {name: "DELTA_BINARY_PACKED" for name in integers if name not in ids}
-    codec = options.compression or "zstd"
-    if codec.lower() not in _CODECS:
-        problem = f"Parquet files have no {codec} compression"
-        raise EvstreamError(problem, expected=", ".join(_CODECS))
-    return pq.ParquetWriter(
-        out,
-        schema,
-        compression=codec,
-        use_dictionary=ids,
-        column_encoding=deltas or None,
-        write_statistics=integers,
-        write_page_checksum=True,
-    )
 
 
 def _groups(table: Table, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -159,13 +131,11 @@ def _groups(table: Table, schema: pa.Schema) -> Iterator[pa.Table]:
             whole = rows
         if rows >= GROUP_ROWS and whole:
             group = pa.Table.from_batches(waiting, schema)
-            yield group.slice(0, whole)
+            for at in range(0, whole, LARGEST_GROUP_ROWS):
+                yield group.slice(at, min(LARGEST_GROUP_ROWS, whole - at))
             waiting = group.slice(whole).to_batches()
             rows, whole = rows - whole, 0
     if rows:
-        yield pa.Table.from_batches(waiting, schema)
-
-
-def _integers() -> tuple[Any, ...]:
-    pa = import_arrow()
-    return (pa.int32(), pa.int64(), pa.uint32(), pa.uint64())
+        group = pa.Table.from_batches(waiting, schema)
+        for at in range(0, rows, LARGEST_GROUP_ROWS):
+            yield group.slice(at, min(LARGEST_GROUP_ROWS, rows - at))
