@@ -7,7 +7,6 @@ import io
 import os
 import shutil
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,9 +15,11 @@ import numpy as np
 import evstream
 from benchmarks.inputs import Inputs
 from benchmarks.measure import Case, Measure, Race
+from evstream._support.checksum import crc32
 from evstream.checking.one_stream import Validation
 from evstream.cli.program import main
 from evstream.reading.stream import EventStream
+from evstream.transport.source import LARGE_CHUNK
 
 
 def cases(inputs: Inputs, folder: Path) -> Iterator[Case]:
@@ -67,7 +68,7 @@ def whole_files(inputs: Inputs, folder: Path) -> Iterator[Race]:
 def decode(path: str, check: bool = False) -> None:
     """The limit of a seal: checksums and columns of all bytes; and the rules, if `check`."""
     sums: list[int] = []
-    with EventStream(path, tap=lambda view: sums.append(zlib.crc32(view))) as stream:
+    with EventStream(path, tap=lambda view: sums.append(crc32(view)), chunk=LARGE_CHUNK) as stream:
         validation = Validation(stream, 1, severities=("error",)) if check else None
         for chunk in stream.chunks():
             if validation is not None:

@@ -9,11 +9,11 @@ would say, to the last finding, and a file that breaks no rule is read once.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from threading import Event
 from typing import Any, Protocol
 
+from evstream._support.checksum import crc32
 from evstream._support.format import Format
 from evstream.checking.reports import Report
 from evstream.checking.seal import RANGE, Seal
@@ -207,7 +207,7 @@ class RangeSums:
             number, within = divmod(self._position, RANGE)
             piece = view[: RANGE - within]
             if self._sum is not None:
-                self._sum = zlib.crc32(piece, self._sum)
+                self._sum = crc32(piece, self._sum)
             else:
                 self._head += piece
             self._position += len(piece)
@@ -222,7 +222,7 @@ class RangeSums:
         in this one."""
         number, within = divmod(other._start, RANGE)
         if within and self._position == other._start and self._sum is not None:
-            self._sum = zlib.crc32(other._head, self._sum)
+            self._sum = crc32(other._head, self._sum)
             if other._position // RANGE == number:  # the range goes on
                 self._position = other._position
                 return
@@ -247,4 +247,4 @@ class RangeSums:
 def _checksum(file: Any, offset: int, size: int) -> int:
     data = bytearray(size)
     file.read_at(offset, memoryview(data))
-    return zlib.crc32(data)
+    return crc32(data)

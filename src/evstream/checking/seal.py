@@ -12,7 +12,6 @@ import errno
 import json
 import os
 import stat
-import zlib
 from collections.abc import Collection, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from evstream._support.arguments import described
+from evstream._support.checksum import crc32
 from evstream._support.format import Format
 from evstream.errors import SealError
 from evstream.reading.follower import Follower
@@ -209,7 +209,7 @@ class Sealer(Follower):
                 checksums.append(0)
                 self._filled = 0
             piece = view[: RANGE - self._filled]
-            checksums[-1] = zlib.crc32(piece, checksums[-1])
+            checksums[-1] = crc32(piece, checksums[-1])
             self._filled += len(piece)
             view = view[len(piece) :]
 

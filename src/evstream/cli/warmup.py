@@ -84,6 +84,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     print and parse it, and make the result tables of a summary stream."""
     import numpy as np
 
+    from evstream._support.checksum import LEAST, crc32
     from evstream._support.format import bound_format, chosen_format
     from evstream.aggregation.aggregate import partial_aggregate
     from evstream.checking.seal import Sealer
@@ -119,6 +120,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     with EventStream(target, stream, widths=widths, tap=sealer.update, format=format) as opened:
         events = list(opened)
     sealer.finish()
+    crc32(bytes(LEAST))
     target.seek(0)
     with EventStream(target, stream, widths=widths, format=format) as opened:
         tally = Tally(Info(stream), header)

@@ -10,7 +10,6 @@ less than a record: only then is it known whether a block starts there.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from evstream._support.arguments import checked_path, function
+from evstream._support.checksum import crc32
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format
 from evstream.errors import EvstreamError
@@ -143,7 +143,7 @@ class IndexBuilder(Follower):
             self._ranges.append(lowest_and_highest(events))
         self._blocks += len(events)
         self._entries += int(entries.sum())
-        self._ids = zlib.crc32(events.tobytes(), self._ids)
+        self._ids = crc32(events.tobytes(), self._ids)
 
     def _add_checksum(self, piece: memoryview, first: int, last: int) -> None:
         """Add the bytes from one stream offset to another; the first of them may have come
@@ -151,10 +151,10 @@ class IndexBuilder(Follower):
         base = self.tracker.offset - len(piece)
         if first < base:
             early = self._early[len(self._early) - (base - first) :][: last - first]
-            self._checksum = zlib.crc32(early, self._checksum)
+            self._checksum = crc32(early, self._checksum)
             first += len(early)
         if last > first:
-            self._checksum = zlib.crc32(piece[first - base : last - base], self._checksum)
+            self._checksum = crc32(piece[first - base : last - base], self._checksum)
 
     def _close(self) -> None:
         """Add the record of the stretch."""

@@ -13,13 +13,13 @@ file in its place: then the checksums of stretches from all over the file decide
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, NoReturn
 
 import numpy as np
 
+from evstream._support.checksum import crc32
 from evstream.errors import (
     CorruptStreamError,
     EvstreamError,
@@ -272,7 +272,7 @@ def _verify(file: RangeFile, index: Index, row: int) -> None:
     while at < stop:
         piece = buffer[: stop - at]
         file.read_at(at, piece)
-        checksum = zlib.crc32(piece, checksum)
+        checksum = crc32(piece, checksum)
         at += len(piece)
     if checksum != index.stretches.checksum[row]:
         raise StaleIndexError(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 
+from evstream._support.checksum import crc32
 from evstream.errors import StaleIndexError
 from evstream.indexing.index import EXPECTED, Index
 from evstream.indexing.lookup import Ranges
@@ -57,7 +56,7 @@ class RangeReader:
             if peek:
                 self._check_next(behind, stop, row)
             if self._verify:
-                self._checksum = zlib.crc32(view[done : done + size], self._checksum)
+                self._checksum = crc32(view[done : done + size], self._checksum)
             done, self._at = done + size, self._at + size
             if is_end:
                 self._end(row)
