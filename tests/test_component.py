@@ -18,6 +18,7 @@ import pytest
 import evstream
 from evstream import Component, ComponentRun
 from evstream.errors import HoleWarning
+from evstream.testing import make_stream
 from support import ROOT, child_environment
 
 EXAMPLE = ROOT / "examples" / "component.py"
@@ -91,10 +92,9 @@ def test_samples_of_the_command_line_override(folder: Path) -> None:
 @pytest.fixture
 def losses(folder: Path) -> bytes:
     """A loss stream of three events, in losses.bin."""
-    with evstream.create("losses.bin", "loss", len_sample=2) as out:
-        for event in (1, 2, 3):
-            out.write_event(event, [1, 2], [[event, 1], [2, 3]], mean=1.5, tiv=10)
-    return Path("losses.bin").read_bytes()
+    data = make_stream(losses={event: {1: [event, 1], 2: [2, 3]} for event in (1, 2, 3)})
+    data.save("losses.bin")
+    return data
 
 
 def doubled(event: evstream.Event) -> Any:
@@ -163,10 +163,8 @@ def test_setup_and_options_of_the_author(folder: Path) -> None:
 
 
 def test_several_inputs_come_in_turn_or_merged(losses: bytes) -> None:
-    for name, events in (("a.bin", (1, 4)), ("b.bin", (2, 3))):
-        with evstream.create(name, "loss", len_sample=1) as out:
-            for event in events:
-                out.write_event(event, [1], [[event]])
+    make_stream(events=[1, 4]).save("a.bin")
+    make_stream(events=[2, 3]).save("b.bin")
     copy = evstream.component(lambda event: event, input="loss")
     run(copy, "-i", "a.bin", "b.bin")
     assert list(written("out.bin")) == [1, 4, 2, 3]
@@ -244,6 +242,13 @@ def test_wrong_settings_are_one_line(folder: Path, capsys: Any) -> None:
     Path("settings.json").write_text('{"number_of_samples": "x"}')
     run(flat, "-a", "settings.json", "-i", "input/events.bin", status=2)
     assert "len_sample" in capsys.readouterr().err
+
+
+def test_the_first_event_may_be_any(folder: Path, capsys: Any) -> None:
+    """The type word of a cdf stream is 1."""
+    make_stream("event_ids", events=[1, 2]).save("events.bin")
+    run(flat, "-i", "events.bin", "-S", "1")
+    assert (list(written("out.bin")), capsys.readouterr().err) == ([1, 2], "")
 
 
 def test_a_stream_in_place_of_a_list_is_reported(losses: bytes, capsys: Any) -> None:

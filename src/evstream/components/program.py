@@ -166,13 +166,17 @@ def _all_events(function: Function, design: Design, stream: EventStream, run: Co
 def _warn_of_stream(design: Design, event: Any, source: str) -> None:
     """Warn where a list of events begins as a stream of another type does."""
     for stream in design.format.streams.values():
-        word = stream.type_word
-        if design.reads_list and word is not None and event == int.from_bytes(word, "little"):
+        number = int.from_bytes(stream.type_word or b"", "little")
+        if design.reads_list and event == number and number >= _RARE:
             warn(
-                f"the first event of this list is {event}, which are the first bytes of a"
+                f"{source}: the first event of this list is {event}, which are the first bytes of a"
                 f" {stream.name} stream",
-                SuspectWarning, source=source,
-            )  # fmt: skip
+                SuspectWarning,
+            )
+
+
+_RARE = 1 << 16
+"""Type words below it are first events of many lists: that of a cdf stream is 1."""
 
 
 def _batch(stream: EventStream, batch: list[int] | None) -> Iterator[Any]:

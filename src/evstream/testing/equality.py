@@ -13,7 +13,7 @@ import numpy as np
 from evstream._support.arguments import described
 from evstream._support.format import Format
 from evstream.cli.diff import line as line_of
-from evstream.comparison import Comparison, compare
+from evstream.comparison import Comparison, Difference, compare
 from evstream.indexing.opening import open as open_stream
 from evstream.reading.stream import EventStream
 from evstream.testing.stream_bytes import StreamBytes
@@ -37,8 +37,8 @@ def assert_equal(
 ) -> None:
     """Raise AssertionError unless two streams have the same header, events, items and values.
 
-    The message names the first event, item and sidx that differ, both values, and the totals of
-    both streams.
+    The message names the first event, item and sidx that differ, by their ids, both values, and the
+    totals of both streams.
 
     Args:
         a, b: paths, bytes, StreamBytes, open streams, events, lists of events, or anything else
@@ -83,17 +83,23 @@ def explained(
         if differ and level != "header":
             levels.append(f"{differ:,} of {total:,} {level}{'s' * (total != 1)}")
     yield f"the streams have {count}{', in ' if levels else ''}{', '.join(levels)}"
-    for difference in report.differences:
-        yield f"  {line_of(difference)}"
-    if (more := report.found - len(report.differences)) > 0:
-        yield f"  and {more:,} more"
-    if report.max_absolute:
-        yield f"values differ by up to {report.max_absolute:g}, relative {report.max_relative:.3g}"
+    lines = [f"  {line_of(difference)}" for difference in sorted(report.differences, key=_place)]
+    yield from lines[:1]
     for name, source, header, opens in zip("AB", (report.a, report.b), headers, again, strict=True):
         named = name if source == name else f"{name} ({source})"
         if named != name or opens is not None:
             yield named if opens is None else f"{named}: {_totals(header, opens)}"
+    if report.max_absolute:
+        yield f"values differ by up to {report.max_absolute:g}, relative {report.max_relative:.3g}"
     yield from report.notes
+    yield from lines[1:]
+    if (more := report.found - len(lines)) > 0:
+        yield f"  and {more:,} more"
+
+
+def _place(difference: Difference) -> tuple[Any, ...]:
+    """Differences of the stream header come first, others by their ids."""
+    return tuple(difference.ids.values())
 
 
 def _totals(header: StreamHeader, opens: Callable[[], EventStream]) -> str:
