@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from evstream.cli.program import main
+from golden_files import GOLDEN
+
+LOSS = str(GOLDEN / "loss_i4_f4.bin")
 
 
 def test_without_arguments_the_help_is_printed(capsys):
@@ -18,10 +21,28 @@ def test_without_arguments_the_help_is_printed(capsys):
         (["validat", "a.bin"], "did you mean validate?"),
         (["convert", "a", "b", "--to", "parket"], "did you mean parquet?"),
         (["merge", "--forse", "a.bin", "b.bin"], "did you mean --force?"),
+        (["--quite", "info", "a.bin"], "did you mean --quiet?"),
+        (["generate", "a.yaml", "--package", "a", "--only", "pyton"], "did you mean 'python'?"),
         (["info", "a.bin", "--nothing-alike"], "unrecognized arguments: --nothing-alike\n"),
     ],
 )
 def test_an_unknown_word_is_answered_with_the_nearest(arguments, suggestion, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
+    assert suggestion in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suggestion"),
+    [
+        (["info", LOSS, "--stream", "los"], "did you mean 'loss'?"),
+        (["info", LOSS, "--stream", "itmes"], "did you mean 'items'?"),
+        (["info", LOSS, "--width", "oasis_flot=f8"], "did you mean 'oasis_float'?"),
+        (["convert", LOSS, "a.parket"], "did you mean '.parquet'?"),
+        (["convert", LOSS, "a", "--partition-by", "event_i"], "did you mean 'event_id'?"),
+        (["cat", LOSS, "--columns", "los"], "did you mean 'loss'?"),
+    ],
+)
+def test_a_name_that_a_format_lacks_is_answered_too(arguments, suggestion, capsys):
+    assert main(arguments) == 2
     assert suggestion in capsys.readouterr().err

@@ -19,6 +19,7 @@ _EXTRAS = {
     "jinja2": "codegen",
     "obstore": "remote",
     "pyarrow": "arrow",
+    "shtab": "completion",
     "pyspark": "spark",
     "pyspark.sql": "spark",
     "pyspark.sql.datasource": "spark",

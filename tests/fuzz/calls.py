@@ -589,7 +589,7 @@ COMMANDS: dict[str, list[str]] = {
     "merge": ["--same-event", "merge", "refuse", "--order", "inputs", "--force", "--no-fsync"],
     "diff": ["--absolute", "--relative", "--json", "--first", "--ignore-order", "--zeros"],
 }  # fmt: skip
-RARE = {"warmup": 200, "demo": 100, "generate": 300}
+RARE = {"warmup": 200, "demo": 100, "generate": 300, "completion": 100}
 """Commands that take long -> once in how many calls of commands."""
 COMMON = ["--stream", "--width", "--strict", "--no-strict", "--timeout", "--help", "--version",
           "--log-format", "json", "--quiet", "--color", "always", "--progress",
@@ -601,7 +601,10 @@ def command(call: Inputs) -> str:
     chance = call.chance
     rare = [name for name, often in RARE.items() if call.once_in(often)]
     name = rare[0] if rare else chance.choice(list(COMMANDS))
-    make = {"generate": generate_arguments, "warmup": warmup_arguments, "demo": demo_arguments}
+    make = {
+        "generate": generate_arguments, "warmup": warmup_arguments, "demo": demo_arguments,
+        "completion": completion_arguments,
+    }  # fmt: skip
     arguments = [name, *(make[name](call) if name in make else stream_arguments(call, name))]
     if call.once_in(100):
         arguments = [chance.choice([*TEXTS, *COMMON]) for _ in range(chance.randrange(3))]
@@ -642,6 +645,10 @@ def warmup_arguments(call: Inputs) -> list[str]:
             ["--to", f"{call.file()}/below", "--width", "oasis_int=f4"],
         ]
     )
+
+
+def completion_arguments(call: Inputs) -> list[str]:
+    return call.chance.choice([["bash"], ["zsh"], ["fish"], [], ["bash", "--color", "never"]])
 
 
 def demo_arguments(call: Inputs) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import described
+from evstream._support.arguments import described, did_you_mean
 from evstream._support.schema import Block, Field, Rule, Scalar, Stream, TypeWord, choose_widths
 
 
@@ -70,9 +70,18 @@ class Format:
         if self.has_stream(name):
             streams = self.streams
             return streams.get(name) or next(s for s in streams.values() if name in s.aliases)
-        aliases = [alias for stream in self.streams.values() for alias in stream.aliases]
+        raise ValueError(self.unknown_stream(name) + did_you_mean(name, self.stream_names))
+
+    def unknown_stream(self, name: str) -> str:
+        """The error for a stream type that does not exist."""
+        aliases = self.stream_names[len(self.streams) :]
         also = f" (or {', '.join(aliases)})" if aliases else ""
-        raise ValueError(f"no stream type {name!r}, expected {', '.join(self.streams)}{also}")
+        return f"no stream type {name!r}, expected {', '.join(self.streams)}{also}"
+
+    @property
+    def stream_names(self) -> list[str]:
+        """The names of all stream types, and then their aliases."""
+        return [*self.streams, *(alias for s in self.streams.values() for alias in s.aliases)]
 
     def variants(self, name: str) -> tuple[Stream, ...]:
         """The stream type of this name, and those that a file of it may turn out to be."""

@@ -11,6 +11,7 @@ import os
 from functools import cache
 from typing import Any
 
+from evstream._support.arguments import did_you_mean
 from evstream._support.format import Format, bound_format, chosen_format, format_of
 from evstream._support.schema import Field, Scalar
 
@@ -85,9 +86,6 @@ def stream_header_fields(format: Format | None) -> dict[str, tuple[Field, Scalar
 
 def _unknown(stream: str, formats: tuple[Format, ...]) -> str:
     first, *others = formats
-    try:
-        first.stream(stream)
-    except ValueError as error:
-        more = "".join(f"; {known.name}: {', '.join(known.streams)}" for known in others)
-        return f"{error}{more}"
-    raise AssertionError("unreachable")
+    more = "".join(f"; {known.name}: {', '.join(known.streams)}" for known in others)
+    names = [name for known in formats for name in known.stream_names]
+    return f"{first.unknown_stream(stream)}{more}{did_you_mean(stream, names)}"

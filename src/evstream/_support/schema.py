@@ -173,7 +173,11 @@ def choose_widths(
             raise ValueError(f"{origin} is {width!r}, expected {legal}")
         widths[name] = width
     if asked:
-        raise ValueError(f"no scalar type {next(iter(asked))!r}, expected {', '.join(scalars)}")
+        from evstream._support.arguments import did_you_mean
+
+        name = next(iter(asked))
+        hint = did_you_mean(name, scalars)
+        raise ValueError(f"no scalar type {name!r}, expected {', '.join(scalars)}{hint}")
     return widths
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import list_of_names
+from evstream._support.arguments import did_you_mean, list_of_names
 from evstream._support.format import Format
 from evstream.aggregation.partial import Groups, Partial, refuse_text
 from evstream.indexing.opening import chunks_of
@@ -176,7 +176,9 @@ def _keys_of(header: StreamHeader, by: str | Sequence[str]) -> dict[str, np.dtyp
     wrong = [name for name in columns if name not in known]
     if wrong or not columns or len(set(columns)) < len(columns):
         shown = repr(wrong[0]) if wrong else repr(by)
-        raise ValueError(f"by is {shown}, expected one or several of {', '.join(known)}, each once")
+        hint = did_you_mean(wrong[0], known) if wrong else ""
+        expected = f"one or several of {', '.join(known)}, each once{hint}"
+        raise ValueError(f"by is {shown}, expected {expected}")
     for name in columns:
         refuse_text(name, known[name])
     return {name: known[name] for name in columns}

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from evstream._support.arguments import did_you_mean
 from evstream._support.format import Format
 from evstream.cli import log
 from evstream.extras import import_extra
@@ -71,7 +72,8 @@ def _report(level: str, text: str, **facts: Any) -> None:
 def _kinds(text: str) -> tuple[str, ...]:
     kinds = tuple(text.split(","))
     if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r}, expected {', '.join(KINDS)}")
+        hint = did_you_mean(unknown[0], KINDS)
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r}, expected {', '.join(KINDS)}{hint}")
     return kinds
 
 

@@ -41,6 +41,7 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
     from evstream.cli import (
         aal,
         cat,
+        completion,
         convert,
         demo,
         diff,
@@ -64,7 +65,7 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         description=_DESCRIPTION if own else format.doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(spec_format=format)
+    parser.set_defaults(spec_format=format, parser=parser)
     version: dict[str, Any] = {"action": "version", "version": _version(format)}
     parser.add_argument("--version", **version)
     commands = parser.add_subparsers(
@@ -72,7 +73,7 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         parser_class=CommandParser,
     )  # fmt: skip
     modules = [info, cat, validate, seal, tee, index, convert, merge, diff, explain, warmup]
-    for module in [*modules, elt, aal, ept, demo, generate] if own else modules:
+    for module in [*modules, elt, aal, ept, demo, generate, completion] if own else modules:
         module.add_parser(commands, format)
     log.add_options(parser)
     for command in commands.choices.values():

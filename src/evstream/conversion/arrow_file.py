@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from evstream._support.arguments import did_you_mean
 from evstream.conversion.batch_guard import BatchGuard
 from evstream.conversion.table import (
     Options,
@@ -82,7 +83,8 @@ def write(table: Table, out: Any, options: Options) -> None:
     compression = options.compression if options.compression != "none" else None
     if compression not in COMPRESSIONS:
         known = ", ".join(str(c or "none") for c in COMPRESSIONS)
-        raise EvstreamError(f"Arrow files have no {compression} compression", expected=known)
+        hint = did_you_mean(compression, filter(None, COMPRESSIONS))
+        raise EvstreamError(f"Arrow files have no {compression} compression", expected=known + hint)
     style = pa.ipc.IpcWriteOptions(compression=compression)
     with completed(pa.ipc.new_file(out, schema, options=style)) as writer:
         for batch in table.batches:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import described, flag, function
+from evstream._support.arguments import described, did_you_mean, flag, function
 from evstream._support.format import Format
 from evstream._support.known_formats import find_format, stream_header_fields
 from evstream.conversion import partitions, several_files
@@ -222,7 +222,8 @@ def _format(name: str, given: Any, file: Any) -> str:
     if given is None:
         return format_of(shown(str(file)))[0]
     if not isinstance(given, str) or given not in FORMATS:
-        raise ValueError(f"{name} is {described(given)}, expected {', '.join(FORMATS)}")
+        hint = did_you_mean(given, FORMATS)
+        raise ValueError(f"{name} is {described(given)}, expected {', '.join(FORMATS)}{hint}")
     return given
 
 

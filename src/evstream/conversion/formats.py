@@ -11,6 +11,7 @@ import importlib
 import os
 from typing import Any
 
+from evstream._support.arguments import did_you_mean
 from evstream.conversion.table import Options, Table
 from evstream.reading.index_files import PACKED
 from evstream.transport.compression import SUFFIXES
@@ -39,11 +40,11 @@ def format_of(name: str) -> tuple[str, str | None]:
     for name_, extensions in FORMATS.items():
         if extension[1:].lower() in extensions:
             return name_, compression
-    known = ", ".join(f".{e}" for extensions in FORMATS.values() for e in extensions)
+    known = [f".{e}" for extensions in FORMATS.values() for e in extensions]
     name = name.replace("\n", "\\n")
     raise ValueError(
-        f"{name}: the extension does not name a format, expected {known} "
-        f"(and .gz or .zst after it), or --from and --to"
+        f"{name}: the extension does not name a format, expected {', '.join(known)} "
+        f"(and .gz or .zst after it), or --from and --to{did_you_mean(extension, known)}"
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from evstream._support.arguments import did_you_mean
 from evstream.conversion.parquet_runs import ColumnChunk, encoded_runs, moved, runs_of
 from evstream.conversion.table import Options
 from evstream.conversion.thrift import I16, I64, LIST, STRUCT, Struct, read_struct, write_struct
@@ -161,7 +162,7 @@ def codec_of(options: Options) -> str:
     codec = (options.compression or "zstd").lower()
     if codec not in _CODECS:
         problem = f"Parquet files have no {options.compression} compression"
-        raise EvstreamError(problem, expected=", ".join(_CODECS))
+        raise EvstreamError(problem, expected=", ".join(_CODECS) + did_you_mean(codec, _CODECS))
     return codec
 
 

@@ -19,7 +19,7 @@ from urllib.parse import quote_from_bytes
 
 import numpy as np
 
-from evstream._support.arguments import list_of_names
+from evstream._support.arguments import did_you_mean, list_of_names
 from evstream.conversion.parallel import in_order
 from evstream.conversion.parquet_file import LARGEST_GROUP_ROWS
 from evstream.conversion.parquet_groups import arrow_writer
@@ -113,7 +113,8 @@ def _refuse_unfit(
     for key in keys:
         if key.column not in known:
             raise EvstreamError(
-                f"partition_by names {key.column}", expected=f"one of {', '.join(known)}"
+                f"partition_by names {key.column}",
+                expected=f"one of {', '.join(known)}{did_you_mean(key.column, known)}",
             )
         if key.step is None:
             continue

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import described, real_number
+from evstream._support.arguments import described, did_you_mean, real_number
 from evstream.results.occurrences import Occurrences
 from evstream.results.period_losses import PeriodLosses, period_losses
 from evstream.results.table import ANALYTICAL, SAMPLE, ResultTable, result_header
@@ -57,7 +57,8 @@ def aal(
         ValueError: `table` or `confidence` is not one of the above.
     """
     if not isinstance(table, str) or table not in TABLES:
-        raise ValueError(f"table is {described(table)}, expected {', '.join(TABLES)}")
+        hint = did_you_mean(table, TABLES)
+        raise ValueError(f"table is {described(table)}, expected {', '.join(TABLES)}{hint}")
     level = real_number("confidence", confidence)
     if not 0 < level < 1:
         raise ValueError(f"confidence is {level:g}, expected a number between 0 and 1")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.arguments import described
+from evstream._support.arguments import described, did_you_mean
 from evstream.partition.threads import in_order, threads_of
 from evstream.reading.meter import Meter
 from evstream.reading.sources import open_stream
@@ -94,7 +94,8 @@ def elt_batches(
     """The header of the table of `elt`, and its rows in batches, each of a stretch of the stream.
     Only a few stretches are in memory, whatever the size of the stream."""
     if not isinstance(table, str) or table not in TABLES:
-        raise ValueError(f"table is {described(table)}, expected {', '.join(TABLES)}")
+        hint = did_you_mean(table, TABLES)
+        raise ValueError(f"table is {described(table)}, expected {', '.join(TABLES)}{hint}")
     for name, value, owner in (("rates", rates, "melt"), ("quantiles", quantiles, "qelt")):
         if value is not None and table != owner:
             raise ValueError(f"{name} go with a {owner}, and not with a {table}")
