@@ -124,6 +124,7 @@ ROOMS_OF_OASIS = (
     "_generated/",
     "compat/",
     "results/",
+    "reporting/",
     "event_stream.py",
     "cli/aal.py",
     "cli/elt.py",

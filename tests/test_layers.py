@@ -28,6 +28,7 @@ LAYERS = [
     ["tables", "event_stream"],
     ["comparison", "conversion", "dropin", "engines"],
     ["results", "binding", "include", "dask", "spark"],
+    ["reporting"],
     ["cli"],
     ["console", "components", "testing"],
 ]

@@ -44,8 +44,9 @@ for per_sample in (False, True):
             evstream.ept(
                 summary(), occurrence, periods=periods, return_periods=years, per_sample=per_sample
             )
+evstream.report(summary(), occurrence=occurrence)
 for name, module in list(sys.modules.items()):
-    rooms = ("_generated", "text", "aggregation", "results")
+    rooms = ("_generated", "text", "aggregation", "results", "reporting")
     if name.startswith(tuple(f"evstream.{room}." for room in rooms)):
         for function in vars(module).values():
             stats = getattr(function, "stats", None)

@@ -76,6 +76,9 @@ if TYPE_CHECKING:
     from evstream.partition.parts import parts as parts
     from evstream.partition.threads import map_parts as map_parts
     from evstream.reading.stream import EventStream as EventStream
+    from evstream.reporting.plot import plot as plot
+    from evstream.reporting.report import LossReport as LossReport
+    from evstream.reporting.report import report as report
     from evstream.results.average import aal as aal
     from evstream.results.event_tables import elt as elt
     from evstream.results.exceedance import ept as ept
@@ -133,6 +136,7 @@ _HOME = {
     "HoleWarning": "errors",
     "Index": "indexing.index",
     "LargeEventWarning": "errors",
+    "LossReport": "reporting.report",
     "MissingDelimiterWarning": "errors",
     "MissingExtraError": "errors",
     "Part": "partition.part",
@@ -178,12 +182,14 @@ _HOME = {
     "open": "indexing.opening",
     "partial_aggregate": "aggregation.aggregate",
     "parts": "partition.parts",
+    "plot": "reporting.plot",
     "read_arrow": "tables.arrow",
     "read_columns": "tables.rows",
     "read_dense": "tables.dense",
     "read_pandas": "tables.dataframes",
     "read_polars": "tables.dataframes",
     "reader_class": "compat.callback_reader",
+    "report": "reporting.report",
     "scan_polars": "tables.scan",
     "validate": "checking.validated_sources",
     "write_arrow": "tables.write",

@@ -40,5 +40,15 @@ def bound_value(format: Format, name: str, module: str) -> Any:
     return bound
 
 
-_OASIS_ONLY = {"EventReader", "ResultTable", "WithoutPeriodWarning", "aal", "elt", "ept"}
+_OASIS_ONLY = {
+    "EventReader",
+    "LossReport",
+    "ResultTable",
+    "WithoutPeriodWarning",
+    "aal",
+    "elt",
+    "ept",
+    "plot",
+    "report",
+}
 """Names that belong to the documented module or to the results of the Oasis format."""

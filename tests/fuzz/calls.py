@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import json
 import os
 import pickle
 import random
@@ -115,6 +116,50 @@ def result(call: Inputs) -> None:
     assert isinstance(table, evstream.ResultTable)
     repr((table, table.rows, table.to_arrow()))
     table.write(call.target())
+
+
+class NoEngine:
+    """In the place of vl-convert, whose engine reserves more memory than the calls may have."""
+
+    @staticmethod
+    def javascript_bundle(snippet: str) -> str:
+        return snippet
+
+    @staticmethod
+    def vegalite_to_svg(chart: Any) -> str:
+        return f"<svg>{len(json.dumps(chart, allow_nan=False))}</svg>"
+
+    @staticmethod
+    def vegalite_to_pdf(chart: Any, **_: Any) -> bytes:
+        return json.dumps(chart, allow_nan=False).encode()
+
+    vegalite_to_png = vegalite_to_pdf
+
+
+sys.modules["vl_convert"] = NoEngine  # type: ignore[assignment]
+
+
+def report(call: Inputs) -> None:
+    """Pages and pictures of hostile streams."""
+    source = call.sources() if call.once_in(2) else io.BytesIO(summary_of(call))
+    with open(call.name(".bin"), "wb") as file:
+        file.write(mutated(call.chance, OCCURRENCES) if call.once_in(3) else OCCURRENCES)
+    given: dict[str, Any] = {"threads": 1, **call.options("stream", "strict", "timeout")}
+    given["occurrence"] = None if call.once_in(4) else call.files[-1]
+    if call.once_in(3):
+        charts = ["ep", "aal", "convergence", "largest", "distribution"]
+        names = {chart: call.target() for chart in charts if call.once_in(3)}
+        if call.once_in(2):
+            names["largest"] = call.name(".svg")
+        evstream.plot(source, **given, **names, **call.options("summary", widths=False))
+        return
+    texts = ("periods", "return_periods", "title", "unit", "date", "summaries", "largest")
+    more = call.options(*texts, widths=False)
+    found = evstream.report(source, **given, **more)
+    assert isinstance(found, evstream.LossReport)
+    repr((found, found.header, found.events, found.aal, found.alct, found.ept))
+    if call.once_in(3):
+        found.write(call.target())
 
 
 OCCURRENCES = np.array([1, 9, 1, 1, 7, 1, 4, 7, 2, 9, 7, 3, 2, 7], "<i4").tobytes()
@@ -585,6 +630,12 @@ COMMANDS: dict[str, list[str]] = {
             "--precision", "2", "--jobs", "--no-fsync"],
     "ept": ["--occurrence", "--periods", "--return-periods", "10,5", "--per-sample", "--output",
             "ept.bin", "--precision", "--jobs", "1", "--no-fsync"],
+    "report": ["--occurrence", "--periods", "--return-periods", "10,5", "--title", "--unit",
+               "--date", "--summaries", "2", "--largest", "--output", "r.html", "--jobs", "1",
+               "--no-fsync"],
+    "plot": ["--occurrence", "--periods", "--ep", "ep.svg", "--aal", "--convergence", "--largest",
+             "l.png", "--distribution", "--summary", "--calc", "analytical", "--size", "300x200",
+             "--scale", "1", "--title", "--unit", "--jobs"],
     "explain": ["--at", "--event", "--records", "--format", "html", "--color", "always", "3"],
     "merge": ["--same-event", "merge", "refuse", "--order", "inputs", "--force", "--no-fsync"],
     "diff": ["--absolute", "--relative", "--json", "--first", "--ignore-order", "--zeros"],
@@ -732,7 +783,7 @@ Kind = Callable[[Inputs], str | None]
 
 WEIGHTS: list[tuple[Kind, int]] = [
     (open_, 14), (table, 10), (dataframe, 4), (batches, 6), (scan, 2), (aggregate, 6),
-    (validate, 8), (compare, 8), (explain, 4), (result, 6),
+    (validate, 8), (compare, 8), (explain, 4), (result, 6), (report, 2),
     (callbacks, 6), (write, 12), (write_table, 6), (merge, 10), (convert, 12), (seal, 3),
     (component, 8),
     (index, 4), (partition, 4), (dask, 2), (spark, 4),

@@ -26,6 +26,10 @@ Read and check catastrophe-model event streams (loss, gul, summary, cdf).
                                         print the average annual loss of its summaries
   evstream ept summary.bin --occurrence occurrence.bin --return-periods 100,10
                                         print their exceedance curves
+  evstream report summary.bin --occurrence occurrence.bin -o report.html
+                                        make a page about its losses
+  evstream plot summary.bin --occurrence occurrence.bin --ep ep.png
+                                        draw its exceedance curves
   evstream explain gul.bin              show its bytes at the first place that is wrong
   evstream demo                         run a model, a summary and a report
 
@@ -52,6 +56,8 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         index,
         info,
         merge,
+        plot,
+        report,
         seal,
         tee,
         validate,
@@ -73,7 +79,9 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         parser_class=CommandParser,
     )  # fmt: skip
     modules = [info, cat, validate, seal, tee, index, convert, merge, diff, explain, warmup]
-    for module in [*modules, elt, aal, ept, demo, generate, completion] if own else modules:
+    for module in (
+        [*modules, elt, aal, ept, report, plot, demo, generate, completion] if own else modules
+    ):
         module.add_parser(commands, format)
     log.add_options(parser)
     for command in commands.choices.values():

@@ -91,6 +91,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     from evstream.checking.validated_sources import validate
     from evstream.cli.info import Info, Tally
     from evstream.reading.stream import EventStream
+    from evstream.reporting.report import report as loss_report
     from evstream.results.summaries import SUMMARY
     from evstream.results.warm_up import warm_up_results
     from evstream.text.row_parser import RowParser
@@ -133,8 +134,11 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
         for sidx in (None, 1, [1, 3]) if header.sidx is not None else (None,):
             target.seek(0)
             partial_aggregate(target, key, sidx=sidx, stream=stream, widths=widths, format=format)
-    if stream == SUMMARY and format is bound_format():
-        warm_up_results(target.getvalue(), widths)
+    if format is bound_format():
+        if stream == SUMMARY:
+            warm_up_results(target.getvalue(), widths)
+        if header.sidx is not None and header.samples is not None:
+            loss_report(io.BytesIO(target.getvalue()), stream=stream, widths=widths, threads=1)
     columns = header.row_columns
     text = RowPrinter(columns).text(events[0].to_rows())
     RowParser(list(columns), columns, lambda line, number: line.split(",")).rows(text, 1)

@@ -67,6 +67,13 @@ def aal(
         summary, occurrences, has_maxima=False, threads=threads, widths=widths, strict=strict,
         timeout=timeout, progress=progress,
     )  # fmt: skip
+    return average_table(losses, occurrences, table, level)
+
+
+def average_table(
+    losses: PeriodLosses, occurrences: Occurrences, table: str, level: float = 0.95
+) -> ResultTable:
+    """The table of `aal`, from the losses of periods."""
     with np.errstate(all="ignore"):  # one period, or a mean of zero
         columns = (
             _alct(losses, occurrences, level) if table == "alct" else _aal(losses, occurrences)

@@ -66,13 +66,26 @@ def ept(
         summary, occurrences, is_positive=targets is None, threads=number, widths=widths,
         strict=strict, timeout=timeout, progress=progress,
     )  # fmt: skip
+    return curve_table(losses, occurrences, targets, is_psept=is_psept, threads=number)
+
+
+def curve_table(
+    losses: PeriodLosses,
+    occurrences: Occurrences,
+    targets: Array | None,
+    *,
+    is_psept: bool = False,
+    threads: int = 1,
+    only: Array | None = None,
+) -> ResultTable:
+    """The table of `ept`, from the losses of periods; of the summaries `only`, None for all."""
     header = result_header("psept" if is_psept else "ept", losses.header)
 
     def curves(found: Summary) -> list[Curve]:
         return list(found.sample_curves() if is_psept else found.curves())
 
     columns: dict[str, list[Array]] = {name: [] for name in header.row_columns}
-    for summary_id, made in _of_each(losses, occurrences, targets, curves, number):
+    for summary_id, made in curves_of_each(losses, occurrences, targets, curves, threads, only):
         for curve in made:
             for type, years, points in (
                 (curve.type, curve.years, curve.losses),
@@ -87,17 +100,21 @@ def ept(
     return ResultTable(header, joined, len(losses.absent))
 
 
-def _of_each(
+def curves_of_each(
     losses: PeriodLosses,
     occurrences: Occurrences,
     targets: Array | None,
     curves: Callable[[Summary], list[Curve]],
     threads: int,
+    only: Array | None = None,
 ) -> Iterator[tuple[int, list[Curve]]]:
-    """The curves of each summary, in ascending order."""
+    """The curves of each summary, in ascending order; `only` of some, None for all."""
     order = np.lexsort([losses.periods, losses.summaries])
     summaries, starts = np.unique(losses.summaries[order], return_index=True)
     ends = np.append(starts[1:], len(order))
+    if only is not None:
+        wanted = np.isin(summaries, only)
+        summaries, starts, ends = summaries[wanted], starts[wanted], ends[wanted]
 
     def work(number: int) -> list[Curve]:
         rows = order[starts[number] : ends[number]]

@@ -202,11 +202,12 @@ def period_losses(
     name, losses = next(parts)
     for _, more in parts:
         losses.merge(more)
-    _warn_of(losses.absent, name, occurrences.source)
+    warn_of_absent(losses.absent, name, occurrences.source)
     return losses
 
 
-def _warn_of(absent: Array, name: str, source: str) -> None:
+def warn_of_absent(absent: Array, name: str, source: str) -> None:
+    """Warn of events that are in no period of an occurrence file."""
     if not len(absent):
         return
     first = ", ".join(map(str, absent[:5].tolist()))
