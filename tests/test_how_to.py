@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import evstream
+from chart_engine import ChartEngine
 from result_cases import made_blocks, occurrence_file, period_file, stream_of
 from support import PATIENCE, ROOT, child_environment, run_examples, run_main
 
@@ -20,12 +21,13 @@ DOCS = ROOT / "docs"
 TESTED_ELSEWHERE = {"analysis": "test_frames.py"}
 SCRIPTS = ["scale"]
 """Pages whose blocks start processes, which import the functions of a program."""
-IN_PLACE = ["results", "component", "testing"]
+IN_PLACE = ["results", "report", "component", "testing"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the pages name."""
+    monkeypatch.setitem(sys.modules, "vl_convert", ChartEngine)
     monkeypatch.chdir(tmp_path)
     for name, events in (
         ("gul.bin", range(15, 20)),
@@ -121,5 +123,5 @@ def test_blocks_run_as_a_program(page: str, folder: Path) -> None:
 def test_commands_run(command: str) -> None:
     status, reported = run(command)
     assert status == 0, reported
-    for name in re.findall(r"(?:-o|--output|--index) (\S+)", command):
+    for name in re.findall(r"(?:-o|--output|--index|--ep|--aal|--largest) (\S+)", command):
         assert Path(name).stat().st_size

@@ -14,6 +14,7 @@ import pytest
 
 import evstream
 from browser import CHROMIUM, Page, chromium
+from chart_engine import ChartEngine
 from evstream.reporting import markup
 from evstream.reporting.text import amount, bytes_of, edge, percent, short, years
 from oracle import encode
@@ -34,8 +35,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_charts(monkeypatch):
     """Drawing takes a second, and most of a page is not charts."""
+    monkeypatch.setitem(sys.modules, "vl_convert", ChartEngine)
     monkeypatch.setattr("evstream.reporting.page.runtime", lambda: "// the library")
-    monkeypatch.setattr("evstream.reporting.sections.svg", lambda chart, prefix: "<svg></svg>")
 
 
 class Tables(HTMLParser):

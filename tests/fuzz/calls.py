@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-import json
 import os
 import pickle
 import random
@@ -17,12 +16,14 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import numba
 import numpy as np
 from call_inputs import SPECS, TESTS, WIDTHS, Inputs, mutated
 
 import evstream
+from chart_engine import ChartEngine
 from documented import row_parser
 from evstream import event_stream as es
 from evstream.cli.program import main as run_command
@@ -118,27 +119,7 @@ def result(call: Inputs) -> None:
     table.write(call.target())
 
 
-class NoEngine:
-    """In the place of vl-convert, whose engine reserves more memory than the calls may have."""
-
-    @staticmethod
-    def javascript_bundle(snippet: str) -> str:
-        return snippet
-
-    @staticmethod
-    def vegalite_to_svg(chart: Any) -> str:
-        return f"<svg>{len(json.dumps(chart, allow_nan=False))}</svg>"
-
-    @staticmethod
-    def vegalite_to_pdf(chart: Any, **_: Any) -> bytes:
-        return json.dumps(chart, allow_nan=False).encode()
-
-    vegalite_to_png = vegalite_to_pdf
-
-
-sys.modules["vl_convert"] = NoEngine  # type: ignore[assignment]
-
-
+@patch.dict(sys.modules, vl_convert=ChartEngine)
 def report(call: Inputs) -> None:
     """Pages and pictures of hostile streams."""
     source = call.sources() if call.once_in(2) else io.BytesIO(summary_of(call))
@@ -659,7 +640,7 @@ def command(call: Inputs) -> str:
     arguments = [name, *(make[name](call) if name in make else stream_arguments(call, name))]
     if call.once_in(100):
         arguments = [chance.choice([*TEXTS, *COMMON]) for _ in range(chance.randrange(3))]
-    with standard_input(call):
+    with standard_input(call), patch.dict(sys.modules, vl_convert=ChartEngine):
         status, told = run(arguments)
     if status not in {0, 1, 2}:
         raise AssertionError(f"status {status} of {arguments}: {told}")

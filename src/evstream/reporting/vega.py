@@ -15,10 +15,15 @@ Chart = dict[str, Any]
 """A specification of Vega-Lite."""
 
 
-@functools.cache
 def runtime() -> str:
     """The JavaScript of Vega and Vega-Lite, which defines `vegaEmbed`."""
-    text: str = _vl_convert().javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return _bundle(_vl_convert())
+
+
+@functools.cache
+def _bundle(library: Any) -> str:
+    """Made once, since it takes a second."""
+    text: str = library.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return text
 
 
