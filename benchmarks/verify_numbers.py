@@ -85,13 +85,18 @@ def first_other(first: Any, last: Any, decimals: Any, work: Any) -> Any:
     for base in range(first, last, size):
         for i in range(size):
             bits[i] = base + i
-        done = column_texts.print_column(
-            rows, 0, F4, size, decimals, numbers, ours, 0, lengths, np.uint8(10)
-        )
+        if decimals < 0:
+            done = column_texts.print_shortest_f4(
+                rows, 0, F4, size, decimals, numbers, ours, 0, lengths, np.uint8(10)
+            )
+        else:
+            done = column_texts.print_scaled_f4(
+                rows, 0, F4, size, decimals, numbers, ours, 0, lengths, np.uint8(10)
+            )
         also = column_texts.print_floats(
             rows, 0, F4, size, decimals, theirs, 0, lengths, np.uint8(10)
         )
-        if done != also:  # NaN and infinity stop both
+        if done != also:
             return base + min(done, also)
         at = 0
         for i in range(done):

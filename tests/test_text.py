@@ -329,3 +329,11 @@ def test_ids_that_repeat_print_like_those_that_do_not(every: int) -> None:
         lines = bytes(RowPrinter(dtypes).text(rows)).decode().split("\n")
         wanted = [",".join(exact.text_of(rows[name][i]) for name in names) for i in range(count)]
         assert lines == [*wanted, ""]
+
+
+def test_what_is_no_number_prints_in_every_way() -> None:
+    single = np.array([0x7F800000, 0xFF800000, 0x7FC00000, 0xFFC00001, 0x80000000], "<u4")
+    top = np.array([0x7FF00000, 0xFFF00000, 0x7FF80000, 0xFFF00001, 0x80000000], "<u8")
+    for column in (single.view("<f4"), (top << 32).view("<f8")):
+        for decimals, zero in ((None, "-0.0"), (0, "-0"), (2, "-0.00"), (9, "-0.000000000")):
+            assert printed(column, decimals) == ["inf", "-inf", "nan", "nan", zero]

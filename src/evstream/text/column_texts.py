@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evstream._support.jit import jit_apart, jit_inline
+from evstream._support.jit import jit_apart
 from evstream._support.memory import load, store
 from evstream.text.decimals import write_fixed
 from evstream.text.digits import (
@@ -30,6 +30,7 @@ from evstream.text.digits import (
     U8,
     eight_digits,
     write_short_word,
+    write_signed,
     write_unsigned,
 )  # fmt: skip
 from evstream.text.float32 import (
@@ -37,17 +38,16 @@ from evstream.text.float32 import (
     IS_ROUNDED,
     LEFT,
     MANTISSA,
-    MOST_SCALED,
     SCALES,
     scaled_digits,
     shortest_digits,
     write_nine,
     write_scaled,
 )
-from evstream.text.limits import F4, F8, FIRST_UNSIGNED, MOST_DECIMALS, SIZES
+from evstream.text.limits import F8, FIRST_UNSIGNED, MOST_DECIMALS
 from evstream.text.shortest import write_shortest
 
-I1, I2, I4, U2, U4, R4 = (np.dtype(f"<{kind}") for kind in ("i1", "i2", "i4", "u2", "u4", "f4"))
+U4, R4 = np.dtype("<u4"), np.dtype("<f4")
 
 LONGEST = 1 + 20 + 1 + MOST_DECIMALS + 1
 """Sign, whole part, point, decimals, and what separates it from the next."""
@@ -55,6 +55,7 @@ LONGEST = 1 + 20 + 1 + MOST_DECIMALS + 1
 VALUES, WORDS, LASTS = 0, 1, 2
 
 MINUS = np.uint8(ord("-"))
+NAN, INF, ZERO = (np.uint32(int.from_bytes(text, "little")) for text in (b"nan", b"inf", b"0.0"))
 SIGN_F4, SIGN_F8 = np.uint64(31), np.uint64(63)
 ALL_F4 = (ONE << SIGN_F4) - ONE
 """The bits of a float32 without its sign."""
@@ -63,51 +64,36 @@ TENTHS, BY_TEN = np.uint64(3435973837), np.uint64(35)
 """n * 3435973837 >> 35 is n // 10 for n < 2**32."""
 
 
-@jit_inline
-def load_bits(buffer, at, kind):
-    """A number as 64 bits: integers extended with their sign, floats as they are."""
-    size = SIZES[kind]
-    is_signed = kind < FIRST_UNSIGNED
-    if size == 8:
-        bits = load(buffer, at, U8)
-    elif size == 4:
-        bits = np.uint64(load(buffer, at, I4)) if is_signed else np.uint64(load(buffer, at, U4))
-    elif size == 2:
-        bits = np.uint64(load(buffer, at, I2)) if is_signed else np.uint64(load(buffer, at, U2))
-    else:
-        bits = np.uint64(load(buffer, at, I1)) if is_signed else np.uint64(load(buffer, at, U1))
-    return bits
+@jit_apart
+def write_integer(out, at, value, kind):
+    """Print an integer of 64 bits; returns the end."""
+    if kind < FIRST_UNSIGNED:
+        return write_signed(out, at, np.int64(value))
+    return write_unsigned(out, at, value)
 
 
 @jit_apart
-def load_integers(rows, start, kind, count, numbers):
-    """VALUES: the integers of a column."""
-    size = SIZES[kind]
-    for i in range(count):
-        numbers[VALUES, i] = load_bits(rows, start + i * size, kind)
-
-
-@jit_apart
-def print_integers(kind, count, numbers, texts, at, lengths, separator):
-    """Print the integers in VALUES."""
+def print_integers(rows, start, kind, count, numbers, texts, at, lengths, separator):
+    """Print a column of integers of 64 bits."""
     is_signed = kind < FIRST_UNSIGNED
     for i in range(count):
-        magnitude = np.uint64(abs(np.int64(numbers[VALUES, i])))
+        magnitude = np.uint64(abs(np.int64(load(rows, start + i * 8, U8))))
         numbers[WORDS, i] = eight_digits(magnitude & LOW_HALF)
     for i in range(count):
-        start = at
-        value = numbers[VALUES, i]
+        begin = at
+        value = magnitude = load(rows, start + i * 8, U8)
         if is_signed:
             store(texts, at, U1, MINUS)
             at += np.int64(value >> SIGN_F8)
-            value = np.uint64(abs(np.int64(value)))
-        if value < E8:
+            magnitude = np.uint64(abs(np.int64(value)))
+        if magnitude < E8:
             at = write_short_word(texts, at, numbers[WORDS, i])
         else:
-            at = write_unsigned(texts, at, value)
+            at = write_integer(texts, begin, value, kind)
         store(texts, at, U1, separator)
         at += 1
-        store(texts, lengths + i, U1, at - start)
+        store(texts, lengths + i, U1, at - begin)
+    return count
 
 
 @jit_apart
@@ -129,9 +115,7 @@ def print_shortest_f4(rows, start, kind, count, decimals, numbers, texts, at, le
         if numbers[VALUES, i] != LEFT:
             at = write_nine(texts, at, bits & ALL_F4, numbers[WORDS, i], numbers[LASTS, i])
         else:
-            at = write_float(texts, at, bits & ALL_F4, kind, decimals)
-            if at < 0:
-                return i
+            at = write_float(texts, begin, bits, kind, decimals)
         store(texts, at, U1, separator)
         at += 1
         store(texts, lengths + i, U1, at - begin)
@@ -156,7 +140,7 @@ def print_scaled_f4(rows, start, kind, count, decimals, numbers, texts, at, leng
         if value >> EXPONENT_F8 == IS_ROUNDED:
             at = write_scaled(texts, at, value & MANTISSA, numbers[WORDS, i], decimals)
         else:
-            at = write_float(texts, at, bits & ALL_F4, kind, decimals)
+            at = write_float(texts, begin, bits, kind, decimals)
             if at < 0:
                 return i
         store(texts, at, U1, separator)
@@ -168,14 +152,13 @@ def print_scaled_f4(rows, start, kind, count, decimals, numbers, texts, at, leng
 @jit_apart
 def print_floats(rows, start, kind, count, decimals, texts, at, lengths, separator):
     """Print a column of floats of any kind in any way."""
-    sign = SIGN_F8 if kind == F8 else SIGN_F4
     for i in range(count):
         begin = at
-        bits = load_bits(rows, start + i * SIZES[kind], kind)
-        store(texts, at, U1, MINUS)
-        at = write_float(
-            texts, at + np.int64(bits >> sign), bits & ((ONE << sign) - ONE), kind, decimals
-        )
+        if kind == F8:
+            bits = load(rows, start + i * 8, U8)
+        else:
+            bits = np.uint64(load(rows, start + i * 4, U4))
+        at = write_float(texts, at, bits, kind, decimals)
         if at < 0:
             return i
         store(texts, at, U1, separator)
@@ -186,13 +169,20 @@ def print_floats(rows, start, kind, count, decimals, texts, at, lengths, separat
 
 @jit_apart
 def write_float(out, at, bits, kind, decimals):
-    """Print a float >= 0 of these bits, with the fewest digits where `decimals` is below 0; returns
-    the end, or -1 for one that is left to the caller."""
+    """Print a float of these bits, with the fewest digits where `decimals` is below 0; returns the
+    end, or -1 for one that is left to the caller."""
     mantissa_bits = np.uint64(52 if kind == F8 else 23)
     mantissa = bits & ((ONE << mantissa_bits) - ONE)
+    largest = 2047 if kind == F8 else 255
     exponent = np.int64(bits >> mantissa_bits)
-    if exponent == (2047 if kind == F8 else 255):
-        return -1
+    is_nan = exponent & largest == largest and mantissa != U0
+    if exponent > largest and not is_nan:
+        store(out, at, U1, MINUS)
+        at += 1
+        exponent &= largest
+    if exponent & largest == largest:
+        store(out, at, U4, NAN if is_nan else INF)
+        return at + 3
     narrow = mantissa == U0 and exponent > 1
     if exponent > 0:
         mantissa |= ONE << mantissa_bits
@@ -202,26 +192,6 @@ def write_float(out, at, bits, kind, decimals):
     if decimals >= 0:
         return write_fixed(out, at, mantissa, q, decimals)
     if mantissa == U0:
-        store(out, at, U1, 48)
-        store(out, at + 1, U1, 46)
-        store(out, at + 2, U1, 48)
+        store(out, at, U4, ZERO)
         return at + 3
     return write_shortest(out, at, mantissa, q, narrow)
-
-
-@jit_apart
-def print_column(rows, start, kind, count, decimals, numbers, texts, at, lengths, separator):
-    """Print `count` numbers of the kind from byte `start` of `rows` on; of integers those in
-    VALUES."""
-    if kind < F4:
-        print_integers(kind, count, numbers, texts, at, lengths, separator)
-        return count
-    if kind == F4 and decimals < 0:
-        return print_shortest_f4(
-            rows, start, kind, count, decimals, numbers, texts, at, lengths, separator
-        )
-    if kind == F4 and 1 <= decimals <= MOST_SCALED:
-        return print_scaled_f4(
-            rows, start, kind, count, decimals, numbers, texts, at, lengths, separator
-        )
-    return print_floats(rows, start, kind, count, decimals, texts, at, lengths, separator)

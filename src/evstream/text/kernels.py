@@ -1,7 +1,7 @@
 """Rows of numbers to lines of CSV: one kernel for rows of any columns.
 
-A block of rows is as in `column_blocks`. The kernel stops at a row that it does not understand and
-returns its number; the caller has `exact` print that row, and goes on after it.
+A block of rows is as in `column_blocks`, its integers of 64 bits. The kernel stops at a row that it
+leaves over and returns its number; the caller has `exact` print that row, and goes on after it.
 
 It takes a PIECE of rows at a time, which fits the processor's cache, prints each column by itself
 (`column_texts`), and joins the texts to lines. The first columns of rows are often ids that
@@ -20,19 +20,24 @@ from evstream._support.memory import load, store
 from evstream.text.column_blocks import DONE, FULL, ODD
 from evstream.text.column_texts import (
     LONGEST,
-    VALUES,
-    load_bits,
-    load_integers,
-    print_column,
+    print_floats,
+    print_integers,
+    print_scaled_f4,
+    print_shortest_f4,
+    write_integer,
 )
-from evstream.text.digits import U1, U8, write_signed, write_unsigned
-from evstream.text.limits import F4, FIRST_UNSIGNED, SIZES, SLACK
+from evstream.text.digits import U1, U8
+from evstream.text.float32 import MOST_SCALED
+from evstream.text.limits import F4, SIZES, SLACK
 
 PIECE = 512
 """Rows that are printed at once."""
 
 TEXTS = PIECE * LONGEST + SLACK
 """Bytes of `texts` for one column."""
+
+MOST_IDS = 64
+"""As many columns of ids have room in TEXTS."""
 
 SELDOM = 4
 """Ids that change in less than one row of so many are copied."""
@@ -52,16 +57,16 @@ def workspace(count: int) -> tuple[Any, Any, Any]:
 
 
 @jit_apart
-def change_seldom(count, numbers, texts, changes):
-    """Whether VALUES do; where they change is then marked."""
+def change_seldom(rows, start, count, texts, changes):
+    """Whether the integers of a column do; where they change is then marked."""
     found = 0
     for i in range(1, count):
-        found += numbers[VALUES, i] != numbers[VALUES, i - 1]
+        found += load(rows, start + i * 8, U8) != load(rows, start + i * 8 - 8, U8)
     if found * SELDOM >= count:
         return False
     for i in range(1, count):
+        differs = load(rows, start + i * 8, U8) != load(rows, start + i * 8 - 8, U8)
         marked = load(texts, changes + i, U1)
-        differs = numbers[VALUES, i] != numbers[VALUES, i - 1]
         store(texts, changes + i, U1, marked | np.uint8(differs))
     return True
 
@@ -70,12 +75,8 @@ def change_seldom(count, numbers, texts, changes):
 def write_ids(rows, columns, ids, row, texts, at):
     """Print the first `ids` columns of a row, with commas; returns the end."""
     for j in range(ids):
-        kind = columns[j, 0]
-        bits = load_bits(rows, columns[j, 1] + row * SIZES[kind], kind)
-        if kind < FIRST_UNSIGNED:
-            at = write_signed(texts, at, np.int64(bits))
-        else:
-            at = write_unsigned(texts, at, bits)
+        value = load(rows, columns[j, 1] + row * 8, U8)
+        at = write_integer(texts, at, value, columns[j, 0])
         store(texts, at, U1, COMMA)
         at += 1
     return at
@@ -139,17 +140,30 @@ def format_rows(rows, columns, first, last, decimals, out, at, workspace):
         for j in range(width):
             kind = columns[j, 0]
             start = columns[j, 1] + row * SIZES[kind]
+            at_text, at_length = j * TEXTS, lengths + j * PIECE
+            last_byte = NEWLINE if j == width - 1 else COMMA
             if kind < F4:
-                load_integers(rows, start, kind, count, numbers)
-                is_next = ids == j and j < width - 1
-                if is_next and change_seldom(count, numbers, texts, changes):
+                may_repeat = ids == j and j < min(MOST_IDS, width - 1)
+                if may_repeat and change_seldom(rows, start, count, texts, changes):
                     ids += 1
                     continue
-            separator = NEWLINE if j == width - 1 else COMMA
-            count = print_column(
-                rows, start, kind, count, decimals, numbers, texts, j * TEXTS,
-                lengths + j * PIECE, separator,
-            )  # fmt: skip
+                print_integers(
+                    rows, start, kind, count, numbers, texts, at_text, at_length, last_byte
+                )
+            elif kind == F4 and decimals < 0:
+                print_shortest_f4(
+                    rows, start, kind, count, decimals, numbers, texts, at_text, at_length,
+                    last_byte,
+                )  # fmt: skip
+            elif kind == F4 and 1 <= decimals <= MOST_SCALED:
+                count = print_scaled_f4(
+                    rows, start, kind, count, decimals, numbers, texts, at_text, at_length,
+                    last_byte,
+                )  # fmt: skip
+            else:
+                count = print_floats(
+                    rows, start, kind, count, decimals, texts, at_text, at_length, last_byte
+                )
         at = join_columns(rows, columns, ids, row, count, workspace, out, at)
         row += count
         if count < wanted:
