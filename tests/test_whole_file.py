@@ -19,6 +19,7 @@ import pytest
 import evstream
 from evstream.checking.seal import Seal
 from evstream.checking.tee import tee
+from evstream.transport import whole_file, writeback
 from evstream.transport.whole_file import WholeFile
 from open_files import of_tests, open_files
 from oracle import encode
@@ -283,6 +284,26 @@ def test_no_write_comes_between_fsync_and_rename(
     start = order.index("fsync")
     assert set(order[:start]) == {"write"}
     assert [call for call in order[start:] if call != "link"] == ["fsync", "replace", "fsync"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_large_file_is_on_its_way_before_its_end(
+    durable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = []
+
+    def start(descriptor: int, first: int, size: int) -> None:
+        sent.append((first, size, os.fstat(descriptor).st_size))
+        writeback.start_writeback(descriptor, first, size)
+
+    monkeypatch.setattr(whole_file, "STRETCH", 1000)
+    monkeypatch.setattr(whole_file, "start_writeback", start)
+    file = WholeFile(str(tmp_path / "large"), durable=durable)
+    for size in (10, 989, 2, 5000, 1, 999, 3):
+        assert file.write(memoryview(bytes(size))) == size
+    file.commit()
+    assert (tmp_path / "large").stat().st_size == 7004
+    assert sent == ([(0, 1001, 1001), (1001, 5000, 6001), (6001, 1000, 7001)] if durable else [])
 
 
 @pytest.mark.parametrize("how", ["argument", "environment"])

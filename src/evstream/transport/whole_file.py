@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from evstream._support import unfinished
 from evstream._support.arguments import one_line
+from evstream.transport.writeback import STRETCH, start_writeback
 
 
 class WholeFile:
@@ -39,6 +40,7 @@ class WholeFile:
         self._folders: list[int] = []
         self._process = os.getpid()
         self._path, self._durable = path, durable
+        self._written = self._sent = 0  # bytes, and of these on their way to the disk
         self._final = os.path.realpath(path)
         folder, name = os.path.split(self._final)
         shorter = os.fsdecode(os.fsencode(name)[:200])  # a name has room for 255 bytes
@@ -65,7 +67,12 @@ class WholeFile:
 
     def write(self, view: memoryview) -> int:
         """Write a part of `view`; its size. Raises OSError."""
-        return os.write(self.fileno(), view)
+        size = os.write(self.fileno(), view)
+        self._written += size
+        if self._durable and self._written - self._sent >= STRETCH:
+            start_writeback(self.fileno(), self._sent, self._written - self._sent)
+            self._sent = self._written
+        return size
 
     def commit(self) -> None:
         """Give the file its name. Raises OSError; the old file then keeps the name, unless
