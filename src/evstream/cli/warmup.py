@@ -94,6 +94,9 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     from evstream.reporting.report import report as loss_report
     from evstream.results.summaries import SUMMARY
     from evstream.results.warm_up import warm_up_results
+    from evstream.text.json_rows import AlikeObjects
+    from evstream.text.limits import CHARACTERS
+    from evstream.text.lines import Block, measure_lines
     from evstream.text.row_parser import RowParser
     from evstream.text.rows import RowPrinter
     from evstream.wire.event import no_matrix
@@ -142,6 +145,9 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     columns = header.row_columns
     text = RowPrinter(columns).text(events[0].to_rows())
     RowParser(list(columns), columns, lambda line, number: line.split(",")).rows(text, 1)
+    measure_lines(np.zeros(1, np.uint8), 0, CHARACTERS)
+    if (alike := AlikeObjects.of('{"a":1}', ["a"])) is not None:
+        alike.values(Block.of(memoryview(b'{"a":1}')))
     with create(io.BytesIO(), stream, widths=widths, format=format, **values) as out:
         for event in events:
             out.write(event)
