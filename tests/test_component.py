@@ -380,3 +380,22 @@ def test_a_signal_leaves_no_stream_that_looks_whole(folder: Path) -> None:
     assert (slow.returncode, err) == (128 + signal.SIGTERM, b"")
     report = evstream.validate(io.BytesIO(out))
     assert "stream-whole" in report.counts
+
+
+def test_progress_is_a_line_of_a_terminal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The event under way is named; what is reported meanwhile stands above the line."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    @evstream.component
+    def reports(event_id: int, run: ComponentRun) -> None:
+        run.report("a word")
+
+    make_stream("event_ids", events=[8]).save("events.bin")
+    run(reports, "--progress", "-i", "events.bin")
+    wiped = capsys.readouterr().err.replace("\r\x1b[K", "|")
+    line = "test_component: 0 events, event_id 8 under way"
+    assert f"|{line}|test_component: a word\n|{line}|" in wiped
+    assert wiped.endswith("|test_component: finished, 1 event, 8 bytes\n")

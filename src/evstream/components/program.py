@@ -27,7 +27,7 @@ from evstream.components.options import (
     names_of,
     read_settings,
 )
-from evstream.components.progress import EventProgress
+from evstream.components.progress import EventProgress, events_of
 from evstream.components.results import write_result
 from evstream.errors import (
     EvstreamError,
@@ -136,7 +136,7 @@ def _run(function: Function, design: Design, options: argparse.Namespace) -> Non
         with Writer(options.output, run._header) as out, _prints_to_stderr(options.output):
             run._out = out
             count = _all_events(function, design, stream, run)
-        _announce(run, f"finished, {count:,} events, {out.offset:,} bytes")
+        _announce(run, f"finished, {events_of(count)}, {out.offset:,} bytes")
 
 
 def _announce(run: ComponentRun, text: str) -> None:
@@ -155,11 +155,11 @@ def _all_events(function: Function, design: Design, stream: EventStream, run: Co
             given = key if design.reads_list else event
             if not count:
                 _warn_of_stream(design, key, source)
+            progress.update(count, key)
             with _named(function, source, {column: key}, run.out):
                 result = function(given, run) if with_run else function(given)
                 write_result(run.out, key, result)
             count += 1
-            progress.update(count, key)
     return count
 
 

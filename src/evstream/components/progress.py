@@ -1,16 +1,24 @@
-"""How far a component is, on stderr, where `--progress` asks for it."""
+"""How far a component is, on stderr, where `--progress` asks for it.
+
+The line names the event under way, which may take long: a model is busy between two of them.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
+from evstream.cli import log
 from evstream.components.context import ComponentRun
 
 _ON_TERMINAL, _IN_LOG = 0.25, 10.0
 """Seconds between two lines: on a terminal the line is replaced."""
+
+_WIPE = "\r\x1b[K"
 
 
 class EventProgress:
@@ -19,24 +27,43 @@ class EventProgress:
     def __init__(self, run: ComponentRun, name: str, event_column: str) -> None:
         self._run, self._name, self._column = run, name, event_column
         self._on = run.options.progress and not run.options.quiet and sys.stderr is not None
-        self._terminal = self._on and sys.stderr.isatty()
+        self._terminal = self._on and sys.stderr.isatty() and not log.is_json()
         self._every = _ON_TERMINAL if self._terminal else _IN_LOG
-        self._started = self._last = time.monotonic()
+        self._started = time.monotonic()
+        self._last = self._started - (self._every if self._terminal else 0)
+        self._line = ""
 
     def update(self, count: int, event: Any) -> None:
-        """Report that `count` events are done, the last of them `event`."""
+        """Report that `count` events are done, and `event` is under way."""
         if not self._on or (now := time.monotonic()) < self._last + self._every:
             return
         self._last = now
-        rate = count / (now - self._started)
-        text = f"{count:,} events, {self._column} {event}, {rate:,.1f} events/s"
-        text += f", {self._run.out.offset / 1e6:,.1f} MB written"
+        text = f"{events_of(count)}, {self._column} {event} under way"
+        if count:
+            text += f", {count / (now - self._started):,.1f} events/s"
+            text += f", {self._run.out.offset / 1e6:,.1f} MB written"
         if self._terminal:
-            print(f"\r\x1b[K{self._name}: {text}", end="", file=sys.stderr, flush=True)
+            self._line = f"{self._name}: {text}"
+            self._draw(self._line)
         else:
             self._run.report(text)
 
+    def _draw(self, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # there is no reader
+            print(f"{_WIPE}{line}", end="", file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def _hidden(self) -> Iterator[None]:
+        """No line while a message is printed."""
+        self._draw("")
+        try:
+            yield
+        finally:
+            self._draw(self._line)
+
     def __enter__(self) -> EventProgress:
+        if self._terminal:
+            log.above_line = self._hidden
         return self
 
     def __exit__(
@@ -46,4 +73,10 @@ class EventProgress:
         trace: TracebackType | None,
     ) -> None:
         if self._terminal:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            log.above_line = contextlib.nullcontext
+            self._draw("")
+
+
+def events_of(count: int) -> str:
+    """A number of events in a message."""
+    return f"{count:,} event{'s' * (count != 1)}"
