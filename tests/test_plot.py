@@ -123,6 +123,8 @@ def test_what_cannot_be_plotted_is_an_error(folder: Path, drawn):
     for name in ("largest", "distribution"):
         with pytest.raises(EvstreamError, match="no event"):
             evstream.plot(io.BytesIO(stream_of([])), **{name: folder / "x.png"})
+    with pytest.raises(FileNotFoundError, match=r"none/x\.svg"):
+        evstream.plot("never read", largest=folder / "none" / "x.svg")
     alone = [(ids, [e for e in entries if e[0] < 0]) for ids, entries in BLOCKS]
     with pytest.raises(EvstreamError, match="no curve of full uncertainty losses"):
         plotted(folder, source=io.BytesIO(stream_of(alone, 0)), ep=folder / "x.png")

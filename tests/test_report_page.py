@@ -191,7 +191,8 @@ def test_findings_are_at_the_top_and_listed(folder: Path, no_charts):
     found = Tables(page).found
     assert re.search(r'<p class="state (bad|warn)">', page)
     assert [row[0] for row in found["Rules that are broken"][1:]] == list(report.counts)
-    assert [row[1] for row in found["First places"][1:]] == [f.text for f in report.findings]
+    errors_first = sorted(report.findings, key=lambda finding: finding.severity != "error")
+    assert [row[1] for row in found["First places"][1:]] == [f.text for f in errors_first]
     assert '<p class="state good">The stream is whole' in page_of(folder)
 
 
@@ -202,6 +203,8 @@ def test_commands_write_a_report_whole_or_not_at_all(folder: Path, no_charts, mo
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert "Monday" in out.read_text()
     assert run_main("report", folder / "summary.bin").stdout.startswith(b"<!DOCTYPE html>")
+    done = run_main("report", "never read", "-o", folder / "none" / "r.html")
+    assert (done.returncode, done.stderr.count(b"none/r.html: No such file")) == (2, 1)
     before = out.read_bytes()
     cut.write_bytes(stream_of(BLOCKS)[:-11])
     done = run_main("report", cut, *arguments)

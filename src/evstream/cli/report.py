@@ -71,17 +71,20 @@ def run(options: argparse.Namespace) -> int:
     from evstream.reporting.report import report
     from evstream.reporting.vega import require
     from evstream.transport.same_file import refuse_same_file
+    from evstream.transport.sink import Sink, SinkFile
 
     require()
     refuse_same_file(input_files(options), [options.output])
     date = datetime.date.today().isoformat() if options.date == "" else options.date
-    with progress_of(options, 2) as progress:
+    durable = False if options.no_fsync else None
+    # Opened first: a folder that does not exist is known before a long reading.
+    with Sink(options.output, durable=durable) as sink, progress_of(options, 2) as progress:
         found = report(
             options.inputs if len(options.inputs) > 1 else options.inputs[0],
             return_periods=options.return_periods, date=date, summaries=options.summaries,
             largest=options.largest, progress=progress.update, **library_options(options),
         )  # fmt: skip
-    found.write(options.output, durable=False if options.no_fsync else None)
+        found.write(SinkFile(sink))
     broken = [one for one in found.validation if one.errors]
     for one in broken:
         log.finding(next(f for f in one.findings if f.severity == "error"), one.source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import PurePath
 from typing import Any
 
@@ -119,23 +120,23 @@ def plot(
         raise ValueError(f"scale is {pixels:g}, expected a number above 0, at most 20")
     number = threads_of(threads)
     require()
-    occurrences = None if occurrence is None else Occurrences(occurrence, periods)
-    found = collect(
-        source, occurrences, validates=False, stream=stream, threads=number, widths=widths,
-        strict=strict, timeout=timeout, progress=progress,
-    )  # fmt: skip
-    if not found.has_losses:
-        raise EvstreamError(
-            f"a {found.header.stream} stream has no losses to plot", expected="a stream of losses"
-        )
     chosen = None if summary is None else integer("summary", summary)
-    drawn = _Charts(found, occurrences, chosen, calc, unit, size, number)
-    pictures = [
-        (wanted[name], picture(chart, kinds[name], pixels)) for name, chart in drawn.of(wanted)
-    ]
-    for target, data in pictures:
-        with Sink(target) as sink:
-            sink.write(memoryview(data))
+    occurrences = None if occurrence is None else Occurrences(occurrence, periods)
+    with ExitStack() as stack:
+        # Opened first: a folder that does not exist is known before a long reading.
+        sinks = {name: stack.enter_context(Sink(target)) for name, target in wanted.items()}
+        found = collect(
+            source, occurrences, validates=False, stream=stream, threads=number, widths=widths,
+            strict=strict, timeout=timeout, progress=progress,
+        )  # fmt: skip
+        if not found.has_losses:
+            raise EvstreamError(
+                f"a {found.header.stream} stream has no losses to plot",
+                expected="a stream of losses",
+            )
+        drawn = _Charts(found, occurrences, chosen, calc, unit, size, number)
+        for name, chart in drawn.of(wanted):
+            sinks[name].write(memoryview(picture(chart, kinds[name], pixels)))
 
 
 def _kind(name: str, target: Any) -> str:

@@ -100,6 +100,7 @@ def _findings(reports: Sequence[Report]) -> str:
         for report in reports
         for finding in report.findings
     ]
+    places.sort(key=lambda place: place[0] != "error")
     fixes = {rule: fix for report in reports for rule, fix in report.fixes.items()}
     counts = dict.fromkeys(fixes, 0)
     for report in reports:
