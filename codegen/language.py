@@ -137,12 +137,12 @@ CREATE_NAMES = _words(
 # The names that a generated package takes from evstream, for its stub:
 FACADE = _words("""
 AbsentEventError AbsentEventWarning AbsentItemWarning AggregationWarning CacheWarning CallbackReader
-ChangedSourceError Chunk Columns Comparison Component ComponentRun CorruptStreamError Counts
+Change ChangedSourceError Chunk Columns Comparison Component ComponentRun CorruptStreamError Counts
 CutLineWarning Dense DenseTable Difference Event EventStream EvstreamError EvstreamWarning
 Explanation Finding Format HoleWarning Index LargeEventWarning MissingDelimiterWarning
 MissingExtraError Part Partial Parts ReaderError Report RowsWarning Seal SealError SecondStreamError
 SkippedEventWarning SourceLike SourcesLike StaleIndexError StallError StreamHeader StreamHeaderError
-StreamMismatchError SuspectWarning TableError TargetLike TruncatedStreamError WidthWarning
+StreamMismatchError SuspectWarning TableError TargetLike Total TruncatedStreamError WidthWarning
 WriteError Writer aggregate arrow_reader build_index compare component convert create explain
 iter_batches map_parts merge open partial_aggregate parts read_arrow read_columns read_dense
 read_pandas read_polars reader_class scan_polars validate write_arrow

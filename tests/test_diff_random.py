@@ -175,6 +175,65 @@ def two_streams(draw: st.DrawFn) -> tuple[str, bytes, bytes]:
     return stream, data[0], data[1]
 
 
+SPECIAL = {-3: "tiv", -1: "mean"}
+
+
+def totals(data: bytes, stream: str) -> dict[tuple[str, str], list[float]]:
+    """(column, kind) -> values."""
+    decoded = oracle.decode(data, stream)
+    found: dict[tuple[str, str], list[float]] = {("events", ""): [], ("items", ""): []}
+    found["records", ""] = []
+    last: Any = None
+    for _, event, *ids, _ in decoded.blocks:
+        if event != last:
+            found["events", ""].append(1)
+        found["items", ""].append(1)
+        if stream == "summary":
+            value = oracle.bits_float(int(ids[-1]), "f4")
+            found.setdefault(("exposure_value", ""), []).append(value)
+        last = event
+    for record in decoded.records if stream != "event_ids" else ():
+        found["records", ""].append(1)
+        if stream == "cdf":
+            for name, value in zip(VALUES["cdf"], record[-2:], strict=True):
+                found.setdefault((name, ""), []).append(float(value))
+        else:
+            sidx, loss = record[-2:]
+            kind = "samples" if sidx > 0 else SPECIAL[int(sidx)]
+            found.setdefault(("loss", kind), []).append(float(loss))
+    return found
+
+
+def close(x: float, y: float) -> bool:
+    return same(x, y) or math.isclose(x, y, rel_tol=1e-9, abs_tol=1e-9)
+
+
+def check_totals(found: Comparison, one: bytes, other: bytes, stream: str) -> None:
+    """Totals are sums of what the oracle reads, and changes of events and items add up to them."""
+    a, b = totals(one, stream), totals(other, stream)
+    has_sums = found.found > 0 or found.max_absolute > 0
+    names = [key for key in {**a, **b} if key[0] in {"events", "items", "records"} or has_sums]
+    actual = {(total.name, total.kind): total for total in found.totals}
+    assert actual.keys() == set(names)
+    for key, total in actual.items():
+        sum_a, sum_b = (sum(side.get(key, [])) for side in (a, b))
+        assert close(total.a, sum_a)
+        assert close(total.b, sum_b)
+        if not (math.isfinite(sum_a) and math.isfinite(sum_b)):
+            continue
+        assert close(total.difference, sum_b - sum_a)
+        if key[0] in {"events", "items", "records"}:
+            continue
+        assert total.mean_a == (sum_a / len(a[key]) if a.get(key) else None)
+        for changes in (found.event_changes, found.item_changes):
+            of_key = [c.difference for c in changes if (c.name, c.kind) == key]
+            assert close(sum(of_key), sum_b - sum_a)
+    for changes in (found.event_changes, found.item_changes):
+        sizes = [math.inf if math.isnan(c.difference) else abs(c.difference) for c in changes]
+        assert sizes == sorted(sizes, reverse=True)
+        assert 0 not in sizes
+
+
 @given(two_streams(), st.booleans(), st.booleans(), st.integers(0, 300), st.integers(0, 300))
 def test_random_streams_differ_as_their_dicts_do(
     streams: tuple[str, bytes, bytes], ignore_order: bool, zeros: bool, step_a: int, step_b: int
@@ -188,11 +247,14 @@ def test_random_streams_differ_as_their_dicts_do(
             ignore_order=ignore_order,
             zeros=zeros,
             first=first,
+            top=10**6,
         )
 
     found = listing(10**6)
     for first in (0, 2):
-        shorter = replace(found, differences=found.differences[:first])
+        shorter = replace(
+            found, differences=found.differences[:first], missing=found.missing[:first]
+        )
         assert repr(listing(first)) == repr(shorter)  # in which NaN equals NaN
     a, b = tables(one, stream), tables(other, stream)
     expected = findings(a, b, stream, zeros)
@@ -213,7 +275,9 @@ def test_random_streams_differ_as_their_dicts_do(
     common = [(a[key], b[key]) for key in a.keys() & b.keys()]
     assert found.counts["event"].compared == len(common)
     assert found.counts["item"].compared == sum(len(x.keys() & y.keys()) for x, y in common)
+    assert found.missing == [d for d in found.differences if d.kind in {"event", "item"}]
     assert found.counts["event"].reordered == moved
+    check_totals(found, one, other, stream)
 
 
 MANY = [

@@ -160,7 +160,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_the_examples_of_the_analysis_page_print_its_output() -> None:
-    assert run_examples(ROOT / "docs" / "analysis.md") == 12
+    assert run_examples(ROOT / "docs" / "analysis.md") == 13
 
 
 @pytest.mark.parametrize(

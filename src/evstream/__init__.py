@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from evstream.checking.reports import Report as Report
     from evstream.checking.seal import Seal as Seal
     from evstream.checking.validated_sources import validate as validate
+    from evstream.comparison import Change as Change
     from evstream.comparison import Comparison as Comparison
     from evstream.comparison import Counts as Counts
     from evstream.comparison import Difference as Difference
+    from evstream.comparison import Total as Total
     from evstream.comparison import compare as compare
     from evstream.compat.callback_reader import CallbackReader as CallbackReader
     from evstream.compat.callback_reader import reader_class as reader_class
@@ -113,6 +115,7 @@ _HOME = {
     "AggregationWarning": "errors",
     "CacheWarning": "errors",
     "CallbackReader": "compat.callback_reader",
+    "Change": "comparison",
     "ChangedSourceError": "errors",
     "Chunk": "wire.columns",
     "Columns": "wire.columns",
@@ -160,6 +163,7 @@ _HOME = {
     "SuspectWarning": "errors",
     "TableError": "errors",
     "TargetLike": "transport.endpoints",
+    "Total": "comparison",
     "TruncatedStreamError": "errors",
     "WidthWarning": "errors",
     "WithoutPeriodWarning": "errors",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import json
 import os
 import pickle
 import random
@@ -188,6 +189,7 @@ def compare(call: Inputs) -> None:
         "absolute",
         "relative",
         "first",
+        "top",
         "zeros",
         "ignore_order",
         "progress",
@@ -195,7 +197,10 @@ def compare(call: Inputs) -> None:
         "format",
     )
     result = evstream.compare(a, b, **call.options(*names))
-    repr((result, result.equal))
+    repr((result, result.equal, result.to_text(), result.to_html(), result._repr_html_()))
+    assert all(isinstance(one, evstream.Total) for one in result.totals)
+    assert all(isinstance(one, evstream.Change) for one in result.event_changes)
+    json.dumps(result.to_json(), allow_nan=False)
 
 
 @cache
@@ -619,7 +624,8 @@ COMMANDS: dict[str, list[str]] = {
              "--scale", "1", "--title", "--unit", "--jobs"],
     "explain": ["--at", "--event", "--records", "--format", "html", "--color", "always", "3"],
     "merge": ["--same-event", "merge", "refuse", "--order", "inputs", "--force", "--no-fsync"],
-    "diff": ["--absolute", "--relative", "--json", "--first", "--ignore-order", "--zeros"],
+    "diff": ["--absolute", "--relative", "--json", "--first", "--ignore-order", "--zeros",
+             "--top", "1", "--format", "html", "json"],
 }  # fmt: skip
 RARE = {"warmup": 200, "demo": 100, "generate": 300, "completion": 100}
 """Commands that take long -> once in how many calls of commands."""

@@ -76,6 +76,14 @@ def text(value: Any) -> str:
     return escape(shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}...")
 
 
+class Shown(str):
+    """A cell that may be the text of a number."""
+
+    __slots__ = ()
+
+
 def _cell(value: Any) -> str:
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if isinstance(value, Shown):
+        is_number = value[:1].isdecimal() or value[:1] == "-" or value in {"nan", "inf"}
     return f'<td class="number">{text(value)}</td>' if is_number else f"<td>{text(value)}</td>"

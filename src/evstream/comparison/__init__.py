@@ -13,7 +13,7 @@ it may be wrong.
 
 from __future__ import annotations
 
-from evstream.comparison.report import Comparison, Counts, Difference
+from evstream.comparison.report import Change, Comparison, Counts, Difference, Total
 from evstream.comparison.streams import compare
 
-__all__ = ["Comparison", "Counts", "Difference", "compare"]
+__all__ = ["Change", "Comparison", "Counts", "Difference", "Total", "compare"]

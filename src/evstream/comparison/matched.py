@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from evstream.comparison.changes import Changes
 from evstream.comparison.matching import Matched, match, numbers_of_events
 from evstream.comparison.report import Comparison, Difference, Options
 from evstream.errors import plain_id
@@ -57,6 +58,7 @@ class Comparer:
         self._key = (header.block.index or "entry") if self._is_counted else next(iter(entry), "")
         self._values = entry if self._is_counted else entry[1:]
         self._fills_zeros = options.zeros and not self._is_counted
+        self.changes = Changes(header, options.top)
 
     @property
     def list_is_full(self) -> bool:
@@ -72,8 +74,12 @@ class Comparer:
                 values = (np.array([value], object) for value in (one[name], other[name]))
                 self._add("header", name, lambda _: {}, _FIRST, *values)
 
-    def same(self, events: int, items: int, records: int) -> None:
-        """Count events that are the same in both streams, their items and records."""
+    def same(self, events: int, items: int, records: int, columns: Columns | None = None) -> None:
+        """Count events that are the same in both streams, their items and records; and sum the
+        values of their `columns`."""
+        self.changes.count_same(events, items, records)
+        if columns is not None:
+            self.changes.same(columns)
         counts = self.report.counts
         counts["event"].compared += events
         counts["item"].compared += items
@@ -81,6 +87,7 @@ class Comparer:
 
     def only_event(self, in_b: bool, event: Columns) -> None:
         self._count_only("event", in_b, 1)
+        self.changes.only(in_b, event)
         items = np.array([len(event.block[0])])
         self._add("event", "items", self._event(event), _FIRST, *_sides(in_b, items))
 
@@ -108,6 +115,8 @@ class Comparer:
         moved = self._moved_items(a, event_a, items)
         pairs = self._differing_pairs(a, b, items)
         counts["item"].differ += len(pairs)
+        blocks = (items.a[pairs], items.b[pairs], items.only_a, items.only_b)
+        self.changes.matched(a, b, event_a, event_b, blocks)
         only_here = event_a[items.only_a], event_b[items.only_b]
         differing = np.concatenate([*only_here, moved, event_a[items.a[pairs]]])
         counts["event"].differ += len(np.unique(differing))
@@ -116,9 +125,11 @@ class Comparer:
     def _are_equal(self, count: int, a: Columns, b: Columns) -> bool:
         """Whether events are equal; only then are they counted."""
         trial = Comparer(Comparison("", "", ""), self._header, replace(self._options, first=0))
+        trial.changes.leave_out()
         is_equal = trial.events(count, a, b)
         if is_equal:
             self._take_over(trial.report)
+            self.changes.equal(count, a, b)
         return is_equal
 
     def _item_keys(self, columns: Columns) -> list[Array]:
@@ -270,12 +281,19 @@ class Comparer:
     ) -> None:
         """Comparison differences: what is in `index`, and for each the value of either stream."""
         self.report.found += len(index)
-        room = max(self._options.first - len(self.report.differences), 0)
-        columns = ids(index[:room])
-        for i in range(len(index[:room])):
+        report, first = self.report, self._options.first
+        room = max(first - len(report.differences), 0)
+        rest = max(first - len(report.missing), 0) if kind in {"event", "item"} else 0
+        shown = index[: max(room, rest)]
+        columns = ids(shown)
+        for i in range(len(shown)):
             where = {name: plain_id(column[i]) for name, column in columns.items()}
             values = (None if column is None else _value(column, i) for column in (a, b))
-            self.report.differences.append(Difference(kind, where, what, *values))
+            difference = Difference(kind, where, what, *values)
+            if i < room:
+                report.differences.append(difference)
+            if i < rest:
+                report.missing.append(difference)
 
 
 _FIRST = np.zeros(1, np.intp)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -40,6 +41,64 @@ class Counts:
     reordered: int = 0
 
 
+@dataclass(frozen=True)
+class Total:
+    """A number of all of both streams.
+
+    Attributes:
+        name: "events", "items", "records", or the column whose values are summed.
+        kind: which entries: "samples", or the name of a special sidx ("mean"); "" for all.
+        a, b: the count, or the sum as float64.
+        difference: B - A, summed event by event, so that it is exact where little changes.
+        mean_a, mean_b: the sum divided by the number of values; None for counts, and where there
+            are no values.
+    """
+
+    name: str
+    kind: str
+    a: float
+    b: float
+    difference: float
+    mean_a: float | None = None
+    mean_b: float | None = None
+
+    @property
+    def relative(self) -> float | None:
+        """The difference relative to A; None where A is 0."""
+        return _relative(self.a, self.difference)
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much the values of an event or item change.
+
+    Attributes:
+        ids: of the event or item.
+        name, kind: what is summed, as in Total.
+        a, b: the sum in each stream, 0 where it has none; of an item over the events in which it
+            differs.
+        difference: B - A.
+    """
+
+    ids: dict[str, Any]
+    name: str
+    kind: str
+    a: float
+    b: float
+    difference: float
+
+    @property
+    def relative(self) -> float | None:
+        """The difference relative to A; None where A is 0."""
+        return _relative(self.a, self.difference)
+
+
+def _relative(a: float, difference: float) -> float | None:
+    if difference == 0:
+        return 0.0
+    return difference / abs(a) if a else None
+
+
 @dataclass
 class Comparison:
     """The result of `compare`.
@@ -54,6 +113,12 @@ class Comparison:
         found: number of differences, one per value that differs.
         differences: the first of them as they were found; that of an event without
             counterpart is when it no longer waits.
+        missing: the first events and items that one stream has alone, which are in `differences` as
+            well, as far as that goes.
+        totals: events, items and records of each stream; and the sums of its values, where any
+            event, item or value differs, be it within the tolerance.
+        event_changes, item_changes: the largest changes of sums per event, and per item over all
+            events, largest first.
         notes: remarks that are not differences.
     """
 
@@ -68,10 +133,57 @@ class Comparison:
     found: int = 0
     differences: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    missing: list[Difference] = field(default_factory=list)
+    totals: list[Total] = field(default_factory=list)
+    event_changes: list[Change] = field(default_factory=list)
+    item_changes: list[Change] = field(default_factory=list)
 
     @property
     def equal(self) -> bool:
+        """Whether there is no difference beyond the tolerance."""
         return self.found == 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON takes it: numbers with the digits of their width, NaN and infinity as
+        texts; totals and changes with their relative difference."""
+        report = {"equal": self.equal, **asdict(self)}
+        for name in ("totals", "event_changes", "item_changes"):
+            for entry, own in zip(report[name], getattr(self, name), strict=True):
+                entry["relative"] = own.relative
+        found: dict[str, Any] = _plain(report)
+        return found
+
+    def to_text(self) -> str:
+        """The report for people."""
+        from evstream.comparison.text import text_of
+
+        return text_of(self)
+
+    def to_html(self) -> str:
+        """The report as a page of its own."""
+        from evstream.comparison.text import page_of
+
+        return page_of(self)
+
+    def _repr_html_(self) -> str:
+        from evstream.comparison.text import fragment_of
+
+        return fragment_of(self)
+
+
+def _plain(value: Any) -> Any:
+    """The value for JSON. A number has the digits that distinguish it from its neighbours at its
+    width; NaN and infinities become strings."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    number = float(str(value))
+    if not math.isfinite(number):
+        return str(value)
+    return number if isinstance(value, float) or value.dtype.kind == "f" else int(value)
 
 
 @dataclass(frozen=True)
@@ -81,3 +193,4 @@ class Options:
     absolute: float
     relative: float
     first: int
+    top: int = 10

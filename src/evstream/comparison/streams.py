@@ -12,7 +12,7 @@ import numpy as np
 
 from evstream._support.arguments import flag, function, real_number, whole_number
 from evstream._support.format import Format
-from evstream.comparison.common import Common, same_bits
+from evstream.comparison.common import Common, reader_again, same_bits
 from evstream.comparison.matched import Comparer
 from evstream.comparison.report import Comparison, Options
 from evstream.reading.assembler import EventAssembler
@@ -35,6 +35,7 @@ def compare(
     absolute: float = 0.0,
     relative: float = 0.0,
     first: int = 10,
+    top: int = 10,
     stream: str | None = None,
     widths: Mapping[str, str] | None = None,
     strict: bool | None = None,
@@ -42,7 +43,8 @@ def compare(
     format: Format | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Comparison:
-    """Compare two streams to their end, in bounded memory.
+    """Compare two streams to their end, in bounded memory: what differs, and how much that changes
+    in total, per event and per item.
 
     Values are equal when they differ by at most absolute + relative * max(|a|, |b|). NaN
     equals NaN, an infinity only the same infinity. A missing final delimiter is a note.
@@ -55,14 +57,15 @@ def compare(
         zeros: let an absent sample equal a loss of 0. Items and special sidx are not samples
             and must be in both.
         absolute, relative: the tolerance.
-        first: number of differences to list; all are counted.
+        first: number of differences to list, and of missing events and items; all are counted.
+        top: number of changes per event and per item to list, the largest.
         stream, widths, strict, timeout: of both streams, as for `evstream.open`.
         progress: called now and then with the number of bytes of A that are read.
 
     Raises what reading them raises: a broken stream equals nothing.
     """
     absolute, relative = real_number("absolute", absolute), real_number("relative", relative)
-    first = whole_number("first", first)
+    first, top = whole_number("first", first), whole_number("top", top)
     ignore_order, zeros = flag("ignore_order", ignore_order), flag("zeros", zeros)
     if progress is not None:
         function("progress", progress)
@@ -82,15 +85,21 @@ def compare(
 
         one, other = opened(a), opened(b)
         report = Comparison(one.name, other.name, one.header.stream)
-        options = Options(ignore_order, zeros, absolute, relative, first)
+        options = Options(ignore_order, zeros, absolute, relative, first, top)
         comparer = Comparer(report, one.header, options)
         comparer.headers(one.header, other.header)
         if one.header.stream == other.header.stream:
-            common = Common(one, other, comparer, progress)
+            again = reader_again(one)
+            common = Common(one, other, comparer, progress, sums=again is None)
+            if not common.has_parted:
+                comparer.changes.leave_out()
+            elif again is not None:
+                common.sum_again(again, comparer)
             a_side = _Side(one, common.a, common, progress)
             _match_events(a_side, _Side(other, common.b, common, None), comparer)
         else:
             report.notes.append("the streams are of different types, so nothing else is compared")
+    comparer.changes.report_to(report)
     for name, side in (("A", one), ("B", other)):
         if side.clean_end is False:
             report.notes.append(f"{name} ends without the final delimiter")
@@ -250,7 +259,7 @@ def _compare_in_step(a: _Side, b: _Side, batch: int, comparer: Comparer) -> int:
     if not alike and differ(a.ids(count), b.ids(count)).any():
         return 1
     if alike and same_bits(one, other, "f"):
-        comparer.same(count, len(one.block[0]), int(one.offsets[-1]))
+        comparer.same(count, len(one.block[0]), int(one.offsets[-1]), one)
         equal = True
     else:
         equal = comparer.events(count, one, other)

@@ -12,8 +12,8 @@ import numpy as np
 
 from evstream._support.arguments import described
 from evstream._support.format import Format
-from evstream.cli.diff import line as line_of
 from evstream.comparison import Comparison, Difference, compare
+from evstream.comparison.text import line as line_of
 from evstream.indexing.opening import open as open_stream
 from evstream.reading.stream import EventStream
 from evstream.testing.stream_bytes import StreamBytes
