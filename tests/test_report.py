@@ -113,6 +113,23 @@ def test_curves_have_points_of_all_that_there_are(folder: Path):
                 )
 
 
+def test_curves_of_weighted_sample_means_are_those_of_the_table(folder: Path):
+    """They are defined at return periods alone."""
+    periods = period_file(folder)
+    found = reported(folder, periods=periods, return_periods=YEARS)
+    assert found._periods is not None
+    assert found.ept is not None
+    rows = [row for row in rows_of(found.ept) if row[1] == 3]
+    assert {row[0] for row in rows} == {2, 3, 7}
+    shown = [
+        (summary, 3, type, year, loss)
+        for summary, calcs in found._periods.curves.items()
+        for type, points in calcs[3].items()
+        for year, loss in zip(*(column.tolist() for column in points), strict=True)
+    ]
+    assert sorted(shown) == sorted(rows)
+
+
 def test_largest_events_have_the_moments_of_their_sums(folder: Path):
     found = event_numbers(collected(folder / "summary.bin"), 5)
     assert found is not None

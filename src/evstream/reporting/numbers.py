@@ -195,6 +195,7 @@ def period_numbers(
     wanted = np.isin(alct["summary_id"], chosen)
     alct = ResultTable(alct.header, {name: column[wanted] for name, column in alct.items()})
     ept = curve_table(losses, occurrences, targets, threads=threads, only=chosen)
+    _add_from_table(curves, ept)
     return PeriodNumbers(
         occurrences.count, occurrences.weights is not None, aal, alct, ept, curves,
         names, by_mean, targets, len(losses.absent),
@@ -237,6 +238,18 @@ def averages_of(numbers: PeriodNumbers, kind: int) -> dict[int, tuple[float, flo
     chosen = aal["sample_type"] == kind
     columns = (aal[name][chosen].tolist() for name in ("summary_id", "mean_loss", "sd_loss"))
     return {summary: (mean, sd) for summary, mean, sd in zip(*columns, strict=True)}
+
+
+def _add_from_table(curves: dict[int, dict[int, Points]], ept: ResultTable) -> None:
+    """Add the curves that are known at return periods alone: per sample means of weighted
+    periods."""
+    columns = [ept[name] for name in ("summary_id", "ep_calc", "ep_type")]
+    known = {(summary, calc) for summary, calcs in curves.items() for calc in calcs}
+    for summary, calc, type in dict.fromkeys(zip(*(c.tolist() for c in columns), strict=True)):
+        if (summary, calc) not in known:
+            rows = (columns[0] == summary) & (columns[1] == calc) & (columns[2] == type)
+            points = curves.setdefault(summary, {}).setdefault(calc, {})
+            points[type] = ept["return_period"][rows], ept["loss"][rows]
 
 
 def convergence_of(numbers: PeriodNumbers, summary: int) -> Convergence:
