@@ -16,7 +16,7 @@ LAYERS = [
     ["_support", "process"],
     ["extras"],
     ["transport"],
-    ["wire"],
+    ["wire", "monitoring"],
     ["text"],
     ["_generated"],
     ["reading"],

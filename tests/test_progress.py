@@ -22,9 +22,10 @@ from pathlib import Path
 import pytest
 
 import evstream
-from evstream.cli import log, progress
+from evstream.cli import log, progress, status_line
 from evstream.cli.program import main
-from evstream.cli.progress import WIPE, Pace, Progress
+from evstream.cli.progress import Pace, Progress
+from evstream.cli.status_line import WIPE
 from oracle import encode
 from result_cases import made_blocks, occurrence_file, stream_of
 from support import PATIENCE
@@ -81,7 +82,7 @@ def a_terminal() -> Iterator[io.FileIO]:
         given.setattr(sys, "stdout", io.StringIO())
         given.setattr(progress, "_FIRST_AFTER", 0.0)
         given.setattr(progress, "_EVERY", 0.01)
-        given.setattr(progress, "_is_in_foreground", lambda: True)
+        given.setattr(status_line, "_is_in_foreground", lambda: True)
         given.setenv("TERM", "xterm")
         given.setenv("NO_COLOR", "1")
         yield shown

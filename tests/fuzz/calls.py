@@ -28,6 +28,7 @@ from chart_engine import ChartEngine
 from documented import row_parser
 from evstream import event_stream as es
 from evstream.cli.program import main as run_command
+from evstream.monitoring.record import Program, Record
 
 READ = ("stream", "strict", "timeout", "verify", "format")
 WANTED = ("events", "sidx", "items", "columns")
@@ -603,7 +604,8 @@ COMMANDS: dict[str, list[str]] = {
     "seal": ["--no-fsync", "--jobs", "2"],
     "index": ["--no-fsync"],
     "tee": ["--seal", "tee.seal", "--index", "tee.bin.index", "--validate", "--output", "tee.bin",
-            "--no-fsync"],
+            "--no-fsync",
+            "--measure", "--name", "gul", "--json", "tee.jsonl", "--metrics", "tee.prom"],
     "convert": ["--precision", "2", "--len-sample", "3", "--summary-set-id", "--to", "csv",
                 "parquet", "bin", "--from", "--no-fsync", "--sort", "--max-line", "--max-batch",
                 "--max-metadata", "--compression", "--file-column", "--partition-by", "event_id",
@@ -627,8 +629,8 @@ COMMANDS: dict[str, list[str]] = {
     "diff": ["--absolute", "--relative", "--json", "--first", "--ignore-order", "--zeros",
              "--top", "1", "--format", "html", "json"],
 }  # fmt: skip
-RARE = {"warmup": 200, "demo": 100, "generate": 300, "completion": 100}
-"""Commands that take long -> once in how many calls of commands."""
+RARE = {"warmup": 200, "demo": 100, "generate": 300, "completion": 100, "monitor": 50, "run": 300}
+"""Commands that take long, or wait for others -> once in how many calls of commands."""
 COMMON = ["--stream", "--width", "--strict", "--no-strict", "--timeout", "--help", "--version",
           "--log-format", "json", "--quiet", "--color", "always", "--progress",
           "--no-progress"]  # fmt: skip
@@ -641,7 +643,7 @@ def command(call: Inputs) -> str:
     name = rare[0] if rare else chance.choice(list(COMMANDS))
     make = {
         "generate": generate_arguments, "warmup": warmup_arguments, "demo": demo_arguments,
-        "completion": completion_arguments,
+        "completion": completion_arguments, "monitor": monitor_arguments, "run": run_arguments,
     }  # fmt: skip
     arguments = [name, *(make[name](call) if name in make else stream_arguments(call, name))]
     if call.once_in(100):
@@ -700,6 +702,32 @@ def demo_arguments(call: Inputs) -> list[str]:
             ["--keep", f"{call.file()}/below"],
         ]
     )
+
+
+def monitor_arguments(call: Inputs) -> list[str]:
+    """Of records that are mutated; it would wait without --once."""
+    record = Record("gul", 1, stream="loss", upstream=[Program(2, "model")])
+    path = call.name(".pipe")
+    with open(path, "wb") as file:
+        file.write(mutated(call.chance, record.to_json().encode()))
+    more = call.chance.choice([[], ["--json"], ["--metrics", "all.prom"], ["--every", "0"]])
+    return ["--once", call.chance.choice([path, path, ".", "nowhere"]), *more]
+
+
+def run_arguments(call: Inputs) -> list[str]:
+    """Of harmless programs alone."""
+    pipelines = [
+        "true | true",
+        "echo a | cat",
+        "true | false",
+        "a || b",
+        "'",
+        "",
+        "true",
+        "nosuch | cat",
+    ]
+    options = call.chance.choice([[], ["--no-progress"], ["--monitor", call.name("")]])
+    return [call.chance.choice(pipelines), *options]
 
 
 def generate_arguments(call: Inputs) -> list[str]:

@@ -189,6 +189,14 @@ class Sealer(Follower):
         self.seal.bytes += len(view)
         super().update(view)
 
+    @property
+    def event(self) -> Any:
+        """The event of the block that came last; None before the first."""
+        tracker = self._tracker
+        if tracker is not None and tracker.is_open:
+            return tracker.open_event
+        return self._last_event
+
     def finish(self) -> Seal:
         """At the end of the stream: judge it, and call the seal complete.
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from evstream._support.format import Format
+from evstream.checking.measuring import MeteredSource, position
 from evstream.checking.one_stream import Validation, broken_rules
 from evstream.checking.reports import Report
 from evstream.checking.seal import Seal, Sealer
 from evstream.errors import EvstreamError, TruncatedStreamError, WriteError
 from evstream.indexing.builder import IndexBuilder
+from evstream.monitoring.flow import Flow
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.environment import strict_of
@@ -53,6 +56,7 @@ def tee(
     format: Format | None = None,
     validate: bool = False,
     durable: bool | None = None,
+    flow: Flow | None = None,
 ) -> Passed:
     """Pass a stream on from `source` to `target` as it comes, and seal it.
 
@@ -68,18 +72,25 @@ def tee(
             is broken.
         index: a path for the index. It is written if the stream is whole, whatever its rules.
         validate: check every rule of the format; a broken one of severity error is a problem.
+        flow: counts what goes through, and how long both sides are waited for.
 
     Raises:
         StallError: no data came for `timeout` seconds; the target gets a visibly cut stream.
     """
-    opened = Source(source, expand=False, timeout=timeout)
+    opened = (
+        Source(source, expand=False, timeout=timeout)
+        if flow is None
+        else MeteredSource(source, timeout, flow)
+    )
     try:
         sealer = Sealer(opened.name, stream=stream, widths=widths, format=format)
         with Sink(target, durable=durable) as sink:
+            if flow is not None:
+                flow.look = partial(position, sealer)
             indexer = None
             if index is not None:
                 indexer = IndexBuilder(opened.name, None, stream, widths, format)
-            passage = _Passage(sink, sealer, indexer)
+            passage = _Passage(sink, sealer, indexer, flow)
             try:
                 report = broken = None
                 if validate or seal is not None:
@@ -108,8 +119,11 @@ def tee(
 class _Passage:
     """The way of the bytes: first to the sealer, which finds the stream header, then out."""
 
-    def __init__(self, sink: Sink, sealer: Sealer, indexer: IndexBuilder | None) -> None:
+    def __init__(
+        self, sink: Sink, sealer: Sealer, indexer: IndexBuilder | None, flow: Flow | None
+    ) -> None:
         self.edge = Edge(sink.write)
+        self._send = self._pass_on if flow is None else flow.writes(self._pass_on)
         self.indexer = indexer
         self._sink, self._sealer = sink, sealer
         self._kept = b""  # came, and is not passed on yet
@@ -155,7 +169,7 @@ class _Passage:
         if self._waits:
             self._kept += view
         else:
-            self._pass_on(view)
+            self._send(view)
 
     def settle(self) -> None:
         """Pass on what waited for more bytes, which do not come."""

@@ -56,8 +56,10 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         index,
         info,
         merge,
+        monitor,
         plot,
         report,
+        run,
         seal,
         tee,
         validate,
@@ -78,10 +80,9 @@ def make_parser(format: Format | None = None) -> argparse.ArgumentParser:
         title="commands", metavar="COMMAND", dest="command", required=True,
         parser_class=CommandParser,
     )  # fmt: skip
-    modules = [info, cat, validate, seal, tee, index, convert, merge, diff, explain, warmup]
-    for module in (
-        [*modules, elt, aal, ept, report, plot, demo, generate, completion] if own else modules
-    ):
+    modules = [info, cat, validate, seal, tee, monitor, run, index, convert, merge, diff, explain]
+    own_modules = [elt, aal, ept, report, plot, demo, generate, completion] if own else []
+    for module in [*modules, warmup, *own_modules]:
         module.add_parser(commands, format)
     log.add_options(parser)
     for command in commands.choices.values():

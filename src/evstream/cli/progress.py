@@ -15,12 +15,12 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any
 
 from evstream.cli import log
 from evstream.cli.arguments import shown
+from evstream.cli.status_line import StatusLine, can_draw, is_pipe, is_terminal
 from evstream.errors import EvstreamError, MissingExtraError
 from evstream.extras import import_extra
 from evstream.transport.listing import expand_sources, names_several
@@ -42,8 +42,6 @@ _IDLE = 2.0
 """Seconds without a byte after which the line says so."""
 
 _BAR = 20
-
-WIPE = "\r\x1b[K"
 
 
 def add_progress(parser: argparse.ArgumentParser) -> None:
@@ -80,8 +78,7 @@ class Progress:
         self._done: list[int] = []
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
-        self._screen = threading.RLock()
-        self._is_drawn = False
+        self._line = StatusLine()
         self._asked = getattr(options, "progress", None)
         self._way = None if log.is_quiet() else _way(self._asked, prints)
         self.total = _size_of(files, passes) if self._way is not None else None
@@ -117,7 +114,6 @@ class Progress:
             with contextlib.suppress(RuntimeError):  # the system allows no more threads
                 thread.start()
                 self._thread = thread
-                log.above_line = self._hidden
         return self
 
     def __exit__(
@@ -128,8 +124,7 @@ class Progress:
     ) -> None:
         if self._thread is not None:
             self._ended.set()
-            with self._hidden():
-                log.above_line = contextlib.nullcontext
+            self._line.end()
             self._thread.join(_EVERY * 5)  # unless the terminal is stopped
 
     def _has_library(self) -> bool:
@@ -156,28 +151,10 @@ class Progress:
                 return
             draw = drawer()
             while not self._ended.wait(_EVERY):
-                told = self._told(pace)
-                with self._screen:
-                    if not self._ended.is_set() and _is_in_foreground():
-                        self._write(WIPE + draw(told))
-                        self._is_drawn = True
+                self._line.show(draw(self._told(pace)))
 
     def _told(self, pace: Pace) -> Told:
         return pace.tell(self._name(), time.monotonic(), self.done, self.total)
-
-    @contextlib.contextmanager
-    def _hidden(self) -> Generator[None]:
-        """Wipe the line, while something else is printed."""
-        with self._screen:
-            if self._is_drawn:
-                self._is_drawn = False
-                self._write(WIPE)
-            yield
-
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(text)
-            sys.stderr.flush()
 
 
 class Told:
@@ -258,13 +235,13 @@ def _way(asked: bool | None, prints: bool) -> str | None:
     all."""
     if asked is False:
         return None
-    if prints and _is_terminal(sys.stdout):
+    if prints and is_terminal(sys.stdout):
         return None
     if log.is_json():  # then stderr is for programs
         return "lines" if asked else None
-    if _is_terminal(sys.stderr) and os.environ.get("TERM", "") not in {"", "dumb", "unknown"}:
+    if can_draw(sys.stderr):
         # A program after this one in a pipeline may use the terminal, as a pager does.
-        return "line" if asked or not _is_pipe(sys.stdout) else None
+        return "line" if asked or not is_pipe(sys.stdout) else None
     return "lines" if asked else None
 
 
@@ -299,23 +276,3 @@ def _amount(done: int, total: int | None) -> str:
 
 def _megabytes(size: float) -> str:
     return f"{size / 1e6:,.{0 if size >= 1e7 else 1}f}"
-
-
-def _is_terminal(stream: Any) -> bool:
-    with contextlib.suppress(AttributeError, ValueError):  # not a file, or closed
-        return stream is not None and bool(stream.isatty())
-    return False
-
-
-def _is_pipe(stream: Any) -> bool:
-    with contextlib.suppress(AttributeError, OSError, ValueError):
-        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
-    return False
-
-
-def _is_in_foreground() -> bool:
-    """Whether the terminal is ours: not that of another command, while this one is a background
-    job."""
-    with contextlib.suppress(AttributeError, OSError, ValueError):
-        return os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
-    return True

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from itertools import combinations
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import log
+from evstream.cli import log, tee_monitor
 from evstream.cli.arguments import NO_FSYNC, add_stream_arguments
+from evstream.cli.standard import silence
 from evstream.transport.same_file import is_same_place, refuse_same_file
 
 
@@ -35,6 +37,26 @@ def add_parser(commands: Any, format: Format) -> None:
     tee.add_argument(
         "--validate", action="store_true", help="check every rule of the format on the way"
     )
+    shown = tee.add_argument_group("progress")
+    shown.add_argument(
+        "--measure", action="store_true",
+        help="only that: pass on any bytes as they are, text too, and judge nothing",
+    )  # fmt: skip
+    shown.add_argument(
+        "--name", metavar="NAME", default="",
+        help="what the pipe is called in progress and in `evstream monitor` (default: pipe-PID)",
+    )  # fmt: skip
+    shown.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, default=False,
+        help="show on stderr events, rate, the event under way, and what is waited for",
+    )  # fmt: skip
+    shown.add_argument(
+        "--json", metavar="FILE", nargs="?", const="-",
+        help="write the same as a JSON object each second, to stderr or FILE",
+    )  # fmt: skip
+    shown.add_argument(
+        "--metrics", metavar="FILE", help="write the same for Prometheus to FILE, each second"
+    )
     tee.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
     add_stream_arguments(tee)
     tee.set_defaults(run=run)
@@ -45,24 +67,31 @@ def run(options: argparse.Namespace) -> int:
     from evstream.checking.tee import tee
     from evstream.reading.stream_end import report_unclosed
 
-    places = [options.output, options.seal, options.index]
+    texts = [options.metrics, None if options.json == "-" else options.json]
+    places = [options.output, options.seal, options.index, *texts]
     refuse_same_file(["-"], places)
     for one, other in combinations((place for place in places if place is not None), 2):
         if is_same_place(one, other):
             raise ValueError(f"{other}: the stream, its seal and its index need a file each")
-    passed = tee(
-        "-",
-        options.output,
-        seal=options.seal,
-        index=options.index,
-        stream=options.stream,
-        widths=dict(options.width),
-        strict=options.strict,
-        timeout=options.timeout,
-        format=options.spec_format,
-        validate=options.validate,
-        durable=False if options.no_fsync else None,
-    )
+    if options.measure:
+        return _measure(options)
+    with tee_monitor.published(options) as (flow, told):
+        passed = tee(
+            "-",
+            options.output,
+            seal=options.seal,
+            index=options.index,
+            stream=options.stream,
+            widths=dict(options.width),
+            strict=options.strict,
+            timeout=options.timeout,
+            format=options.spec_format,
+            validate=options.validate,
+            durable=False if options.no_fsync else None,
+            flow=flow,
+        )
+        if told is not None and passed.problem is not None:
+            told.problem = str(passed.problem)
     if passed.problem is None:
         report_unclosed(passed.unclosed, strict=False)
         if passed.uncertified is None:
@@ -72,3 +101,23 @@ def run(options: argparse.Namespace) -> int:
     for finding in passed.report.findings if passed.report is not None else []:
         log.finding(finding, "<stdin>")
     return log.error(passed.problem, 1)
+
+
+def _measure(options: argparse.Namespace) -> int:
+    """Pass all bytes on; a reader that goes away ends this as it ends any program."""
+    from evstream.checking.measuring import measure
+    from evstream.monitoring.flow import Flow
+
+    judging = [n for n in ("seal", "index", "validate", "strict") if getattr(options, n)]
+    if judging:
+        raise ValueError(f"--measure judges nothing, so it does not go with --{judging[0]}")
+    with tee_monitor.published(options) as (flow, _):
+        try:
+            measure(
+                "-", options.output, flow or Flow(), stream=options.stream,
+                widths=dict(options.width), timeout=options.timeout, format=options.spec_format,
+            )  # fmt: skip
+        except BrokenPipeError:
+            silence()
+            return 128 + signal.SIGPIPE  # without a word, as other programs end then
+    return 0
