@@ -20,7 +20,8 @@ class StatusLine:
 
     def __init__(self) -> None:
         self._screen = threading.RLock()
-        self._is_drawn = self._has_ended = False
+        self._drawn = ""
+        self._has_ended = False
 
     def show(self, text: str) -> None:
         """Draw the line anew, while the terminal is ours."""
@@ -28,22 +29,25 @@ class StatusLine:
             if not self._has_ended and _is_in_foreground():
                 log.above_line = self._hidden
                 self._write(WIPE + text)
-                self._is_drawn = True
+                self._drawn = text
 
     def end(self) -> None:
         """Wipe the line, for good."""
-        with self._hidden():
+        with self._screen:
             self._has_ended = True
             log.above_line = contextlib.nullcontext
+            if self._drawn:
+                self._write(WIPE)
 
     @contextlib.contextmanager
     def _hidden(self) -> Generator[None]:
         """Wipe the line, while something else is printed."""
         with self._screen:
-            if self._is_drawn:
-                self._is_drawn = False
+            if self._drawn:
                 self._write(WIPE)
             yield
+            if self._drawn and not self._has_ended:
+                self._write(WIPE + self._drawn)
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError, ValueError):

@@ -5,20 +5,17 @@ The line names the event under way, which may take long: a model is busy between
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
-from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 from evstream.cli import log
+from evstream.cli.status_line import StatusLine
 from evstream.components.context import ComponentRun
 
 _ON_TERMINAL, _IN_LOG = 0.25, 10.0
 """Seconds between two lines: on a terminal the line is replaced."""
-
-_WIPE = "\r\x1b[K"
 
 
 class EventProgress:
@@ -31,7 +28,7 @@ class EventProgress:
         self._every = _ON_TERMINAL if self._terminal else _IN_LOG
         self._started = time.monotonic()
         self._last = self._started - (self._every if self._terminal else 0)
-        self._line = ""
+        self._line = StatusLine()
 
     def update(self, count: int, event: Any) -> None:
         """Report that `count` events are done, and `event` is under way."""
@@ -43,27 +40,11 @@ class EventProgress:
             text += f", {count / (now - self._started):,.1f} events/s"
             text += f", {self._run.out.offset / 1e6:,.1f} MB written"
         if self._terminal:
-            self._line = f"{self._name}: {text}"
-            self._draw(self._line)
+            self._line.show(f"{self._name}: {text}")
         else:
             self._run.report(text)
 
-    def _draw(self, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # there is no reader
-            print(f"{_WIPE}{line}", end="", file=sys.stderr, flush=True)
-
-    @contextlib.contextmanager
-    def _hidden(self) -> Iterator[None]:
-        """No line while a message is printed."""
-        self._draw("")
-        try:
-            yield
-        finally:
-            self._draw(self._line)
-
     def __enter__(self) -> EventProgress:
-        if self._terminal:
-            log.above_line = self._hidden
         return self
 
     def __exit__(
@@ -73,8 +54,7 @@ class EventProgress:
         trace: TracebackType | None,
     ) -> None:
         if self._terminal:
-            log.above_line = contextlib.nullcontext
-            self._draw("")
+            self._line.end()
 
 
 def events_of(count: int) -> str:
