@@ -62,13 +62,23 @@ def test_write_columns_names_a_ragged_column(values: Any, column: str) -> None:
         stream.write_columns(1, 1, 1, 1.0)
 
 
-@pytest.mark.parametrize(
-    "values",
-    [*RAGGED.values(), "1", 1.5, [None], [1, "a"]],
-    ids=[*RAGGED, "text", "a float", "a list of None", "a list with text"],
-)
+NOT_IDS = {
+    **RAGGED,
+    "text": "1",
+    "a float": 1.5,
+    "None in a list": [None],
+    "text in a list": [1, "a"],
+}
+SAID_OF_NAMES = {"a dict": "'a'", "text": "'1'", "text in a list": "'a'"}
+
+
+@pytest.mark.parametrize("what", NOT_IDS)
 @pytest.mark.parametrize("argument", ["events", "sidx"])
-def test_a_selection_is_of_integers(values: Any, argument: str) -> None:
+def test_a_selection_is_of_integers(what: str, argument: str) -> None:
+    """Of special sidx also the names."""
     data = encode("loss", {"len_sample": 2}, [((1, 1), [(1, 1.0)])])
-    with pytest.raises(TypeError, match=f"^{argument} is .*, expected an integer or several"):
-        evstream.read_columns(io.BytesIO(data), **{argument: values})
+    error, said = TypeError, f"^{argument} is .*, expected an integer or several"
+    if argument == "sidx" and what in SAID_OF_NAMES:
+        error, said = ValueError, f"^sidx is {SAID_OF_NAMES[what]}, expected a number, or a name: "
+    with pytest.raises(error, match=said):
+        evstream.read_columns(io.BytesIO(data), **{argument: NOT_IDS[what]})

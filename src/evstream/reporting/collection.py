@@ -47,7 +47,8 @@ class Collection:
     def __init__(self, header: StreamHeader, occurrences: Occurrences | None) -> None:
         self.header = header
         self.is_summary = header.stream == SUMMARY
-        self.has_losses = header.sidx is not None and header.samples is not None
+        is_sampled = header.sidx is not None and header.samples is not None
+        self.has_losses = is_sampled and len(header.entry_columns) == 2  # sidx and loss
         self.events = EventLosses(header) if self.has_losses else None
         self.periods = None
         if occurrences is not None and self.has_losses:
