@@ -111,6 +111,7 @@ WORDS_OF_CONTRACTS = {
     ("writing/matrix.py", "event_id"),  # keywords of write_event, whatever the format
     ("writing/matrix.py", "item_ids"),
     ("writing/matrix.py", "event_ids"),  # and of write_events
+    ("tables/dense.py", "event_ids"),  # an attribute of DenseTable
     ("cli/warmup.py", "item_ids"),
     ("cli/log.py", "event_id"),  # fields of messages, whatever the format
     ("cli/log.py", "item_id"),

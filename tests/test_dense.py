@@ -165,3 +165,20 @@ def test_entries_in_any_order_find_their_place(blocks: list[list[int]]) -> None:
         for name, column in table.specials.items():
             value = layout.SPECIAL_PARAMETERS[name]
             assert column[i] == value if value in sidx else np.isnan(column[i])
+
+
+def test_a_matrix_has_labels_in_xarray() -> None:
+    dense = evstream.read_dense(GOLDEN / "summary_i4_f4.bin")
+    data = dense.to_xarray()
+    assert (data["losses"].dims, data["losses"].shape) == (("block", "sidx"), dense.losses.shape)
+    assert data["sidx"].values.tolist() == list(range(1, dense.losses.shape[1] + 1))
+    assert data["event"].values.tolist() == dense.event_ids.tolist()
+    assert data["item"].values.tolist() == dense.ids.tolist()
+    for name, column in {**dense.specials, **dense.columns}.items():
+        assert raw(data[name].values) == raw(column)
+    of_sample = data["losses"].sel(sidx=2).groupby("event").sum()
+    expected = [
+        dense.losses[dense.event_ids == event, 1].sum()
+        for event in of_sample["event"].values.tolist()
+    ]
+    assert of_sample.values.tolist() == pytest.approx(expected)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from evstream._support.format import Format
+from evstream.extras import import_extra
 from evstream.indexing.opening import chunks_of
 from evstream.reading.ids import Ids
 from evstream.reading.selection import Selection
@@ -38,6 +39,16 @@ class DenseTable(NamedTuple):
     losses: Array
     specials: dict[str, Array]
     columns: dict[str, Array]
+
+    def to_xarray(self) -> Any:
+        """The matrix as an xarray.Dataset of the dimensions block and sidx, which `to_netcdf` and
+        `to_zarr` write; needs evstream[xarray]. The ids of events and items are coordinates."""
+        per_block = {**self.specials, **self.columns}
+        data = {name: ("block", column) for name, column in per_block.items()}
+        sidx = np.arange(1, self.losses.shape[1] + 1)
+        ids = {"event": ("block", self.event_ids), "item": ("block", self.ids)}
+        losses = {"losses": (("block", "sidx"), self.losses)}
+        return import_extra("xarray").Dataset({**losses, **data}, {**ids, "sidx": sidx})
 
 
 def read_dense(
