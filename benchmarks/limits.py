@@ -2,7 +2,7 @@
 
 Processor time of single steps on data in memory, the least of some runs: the start of a command,
 a copy of the bytes of the CSV, a file written from them, a Parquet file written by pyarrow from
-ready columns, and one written by Polars.
+ready columns, and one written by Polars; and what encoding columns and reading columns are made of.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 import evstream
 from benchmarks.inputs import Inputs
@@ -35,7 +37,7 @@ def main() -> None:
                 start = cpu_seconds()
                 run()
                 times.append(cpu_seconds() - start)
-            print(f"{step}: {min(times):.2f} CPU-s", flush=True)
+            print(f"{step}: {min(times):.3f} CPU-s", flush=True)
 
 
 def steps_of(inputs: Inputs, folder: Path) -> dict[str, Callable[[], object]]:
@@ -48,7 +50,22 @@ def steps_of(inputs: Inputs, folder: Path) -> dict[str, Callable[[], object]]:
     data = Path(text).read_bytes()
     table = evstream.read_arrow(inputs.path)
     frame = pl.DataFrame(inputs.columns)
+    columns = [np.ascontiguousarray(column) for column in inputs.columns.values()]
+    out = inputs.body.copy()
+
+    def fill() -> None:
+        for column in columns:
+            np.empty_like(column).fill(1)
+
     return {
+        "read the four columns in memory": lambda: [c.view("i4").max() for c in columns],
+        "write the bytes of the stream to memory": lambda: out.fill(1),
+        "copy the bytes of the stream": lambda: np.copyto(out, inputs.body),
+        "encode from four columns": lambda: inputs.kernels.encode_rows(
+            out, 0, inputs.state(), *columns, 0
+        ),
+        "write four new columns": fill,
+        "read_columns": lambda: evstream.read_columns(inputs.path),
         "imports of a command": lambda: subprocess.run([sys.executable, "-c", IMPORTS], check=True),
         f"copy the {len(data) / 1e6:.0f} MB of CSV in memory": lambda: bytearray(data),
         "write them to a file": lambda: Path(again).write_bytes(data),

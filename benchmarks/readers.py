@@ -20,6 +20,7 @@ from benchmarks import peers
 from benchmarks.inputs import HEADER, Inputs, named
 from benchmarks.measure import Case, Race
 from evstream import event_stream
+from evstream.transport.source import LARGE_CHUNK
 from evstream.wire.entry_limits import entry_limits
 from evstream.wire.header_bytes import read_header
 from evstream.wire.kernels import read_only
@@ -293,15 +294,40 @@ def chunks_of(path: str) -> Iterator[Any]:
 
 
 def whole_tables(inputs: Inputs) -> Iterator[Race]:
-    """Read a file into memory as each kind of table, against the kernel on bytes in memory."""
+    """Read a file into memory as each kind of table, against the kernel on bytes in memory, which
+    writes 490 MB of columns for 250 MB (a matrix has 130 MB); and against the limits, with nothing
+    around them: a read and the kernel (`bare_loop`), and decoding in chunks (`chunks`)."""
     rows, body = inputs.rows, inputs.body
 
+    def fresh() -> list[Any]:
+        return [np.empty(rows + 1, d) for d in (np.int32, np.int32, np.int32, np.float32)]
+
     def kernel() -> None:
-        out = [np.empty(rows, d) for d in (np.int32, np.int32, np.int32, np.float32)]
-        inputs.kernels.decode_rows(body, 0, len(body), 0, inputs.state(), *out, 0)
+        inputs.kernels.decode_rows(body, 0, len(body), 0, inputs.state(), *fresh(), 0)
+
+    def bare() -> None:
+        out, states, buffer = fresh(), inputs.state(), np.empty(LARGE_CHUNK, np.uint8)
+        used = left = 0
+        with open(inputs.path, "rb", buffering=0) as stream:
+            stream.read(HEADER)
+            while size := stream.readinto(buffer.data[left:]):
+                valid = left + size
+                cursor, used, _ = inputs.kernels.decode_rows(
+                    buffer, 0, valid, 0, states, *out, used
+                )
+                left = valid - cursor
+                buffer[:left] = buffer[cursor:valid]
+
+    def chunks() -> None:
+        for _ in chunks_of(inputs.path):
+            pass
 
     for read in (evstream.read_columns, evstream.read_polars, evstream.read_dense):
         contestants = {"evstream": partial(read, inputs.path), "kernel": kernel}
+        if read is evstream.read_dense:
+            contestants["chunks"] = chunks
+        else:
+            contestants["bare_loop"] = bare
         yield Race(f"{read.__name__} of a file", inputs.size, contestants, {"kernel": 0.8})
 
 

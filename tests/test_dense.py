@@ -66,7 +66,15 @@ DENSE = [e for e in LEGAL if e["stream"] not in ("cdf", "event_ids") and e["reco
 DENSE = [e for e in DENSE if e["file"] != "loss_len_sample_max.bin"]  # two thousand million columns
 
 
+@pytest.fixture(params=[256, 311, 1 << 22])
+def chunk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Bytes that the matrix is filled from at once: most blocks span several of the smallest."""
+    monkeypatch.setattr("evstream.tables.dense.LARGE_CHUNK", request.param)
+    return int(request.param)
+
+
 @pytest.mark.parametrize("entry", DENSE, ids=file_name)
+@pytest.mark.usefixtures("chunk")
 def test_the_matrix_of_a_stream_is_that_of_its_events(entry: Entry) -> None:
     path, how = GOLDEN / entry["file"], {"widths": entry["widths"]}
     if entry["file"] in WITHOUT_MATRIX:
@@ -81,6 +89,7 @@ def test_the_matrix_of_a_stream_is_that_of_its_events(entry: Entry) -> None:
 
 @pytest.mark.filterwarnings("ignore::evstream.AbsentEventWarning")
 @pytest.mark.parametrize("events", [3, [1, 59, 60], [], [99]])
+@pytest.mark.usefixtures("chunk")
 def test_the_matrix_of_some_events(gul: Path, events: Any) -> None:
     wanted = [events] if isinstance(events, int) else events
     table = evstream.read_dense(gul, events)
@@ -105,6 +114,27 @@ def test_chunks_are_joined_where_a_block_was_cut(gul: Path, chunk: int) -> None:
         np.diff(some.offsets).tolist()
         == np.diff(whole.columns.offsets)[np.isin(whole.columns.block[0], [2, 3, 50])].tolist()
     )
+
+
+@pytest.mark.usefixtures("chunk")
+def test_sidx_in_any_order_have_their_cells() -> None:
+    entries = [(3, 5.0), (-1, 2.0), (1, 4.0), (-3, 7.0)]
+    blocks = [((1, item), entries[item % 2 :]) for item in range(1, 40)]
+    data = encode("loss", {"len_sample": 3}, blocks)
+    table = evstream.read_dense(io.BytesIO(data), widths=DEFAULT_WIDTHS)
+    assert table.losses.tolist() == [[4, 0, 0 if item % 2 else 5] for item in range(1, 40)]
+    assert table.specials["mean"].tolist() == [2.0] * 39
+    assert table.specials["tiv"].tolist() == [7.0] * 39
+
+
+@pytest.mark.usefixtures("chunk")
+def test_a_cut_is_reported_before_a_sidx_without_a_place() -> None:
+    blocks = [((1, item), [(9, 1.0)] * 2) for item in range(1, 40)]
+    data = encode("loss", {"len_sample": 3}, blocks)
+    with pytest.raises(evstream.CorruptStreamError, match="sidx 9 has no place"):
+        evstream.read_dense(io.BytesIO(data), widths=DEFAULT_WIDTHS)
+    with pytest.raises(evstream.TruncatedStreamError):
+        evstream.read_dense(io.BytesIO(data[:-13]), widths=DEFAULT_WIDTHS)
 
 
 def test_the_matrix_of_a_stream_without_records_has_no_rows() -> None:

@@ -94,6 +94,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     from evstream.reporting.report import report as loss_report
     from evstream.results.summaries import SUMMARY
     from evstream.results.warm_up import warm_up_results
+    from evstream.tables.dense import read_dense
     from evstream.text.json_rows import AlikeObjects
     from evstream.text.limits import CHARACTERS
     from evstream.text.lines import Block, measure_lines
@@ -132,6 +133,9 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
             tally.add(chunk)
     target.seek(0)
     validate(target, stream=stream, widths=widths, format=format)
+    if no_matrix(header) is None:
+        target.seek(0)
+        read_dense(target, stream=stream, widths=widths, format=format)
     key = header.event_column
     if not is_text(header.block_columns[key]):
         for sidx in (None, 1, [1, 3]) if header.sidx is not None else (None,):

@@ -27,6 +27,7 @@ from evstream.tables.batches import BATCH_ROWS
 from evstream.tables.file_column import FileColumn
 from evstream.tables.rows import iter_rows
 from evstream.transport.endpoints import SourcesLike
+from evstream.transport.source import LARGE_CHUNK
 from evstream.wire.columns import Array
 from evstream.wire.dates import date_columns, dates_of
 from evstream.wire.header import StreamHeader
@@ -310,8 +311,9 @@ def read_arrow(
     """
     pa = import_arrow()
     with open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
-    ) as opened:
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format,
+        chunk=LARGE_CHUNK,
+    ) as opened:  # fmt: skip
         files = FileColumn(file, opened.header)
         selection = Selection(opened.header, events, sidx, items, columns, files.name)
         schema = arrow_schema(opened.header, files.name, columns=selection.order)

@@ -20,6 +20,7 @@ from evstream.tables.file_column import FileColumn
 from evstream.tables.rows import whole_rows
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.range_file import shown
+from evstream.transport.source import LARGE_CHUNK
 from evstream.wire.dates import date_columns
 from evstream.wire.readable import readable
 
@@ -85,8 +86,9 @@ def read_pandas(
     pd = import_extra("pandas")
     name = shown(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else None
     with open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
-    ) as opened:
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format,
+        chunk=LARGE_CHUNK,
+    ) as opened:  # fmt: skip
         dates, files = date_columns(opened.header), FileColumn(file, opened.header)
         selection = Selection(opened.header, events, sidx, items, columns, files.name)
         rows = whole_rows(opened, selection, files)

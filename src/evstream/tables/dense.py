@@ -1,4 +1,8 @@
-"""All blocks of a stream as one matrix, for those who think in matrices."""
+"""All blocks of a stream as one matrix, for those who think in matrices.
+
+Each chunk goes into the matrix while it is in the cache. How many rows there are shows at the end;
+what the first chunk has lets guess it, so that the matrix rarely has to grow.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evstream._support.format import Format
+from evstream._support.jit import is_enabled
+from evstream.errors import CorruptStreamError
 from evstream.extras import import_extra
 from evstream.indexing.opening import chunks_of
 from evstream.reading.ids import Ids
 from evstream.reading.selection import Selection
 from evstream.reading.sources import open_stream
-from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourcesLike
-from evstream.wire.columns import Array, Chunk, Columns
+from evstream.transport.source import LARGE_CHUNK
+from evstream.wire.columns import Array, Chunk, Columns, cut, kept
 from evstream.wire.event import densify, no_matrix
 from evstream.wire.header import StreamHeader
 
@@ -75,20 +81,122 @@ def read_dense(
         TypeError: the stream has no samples, or several values per sidx.
     """
     with open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
-    ) as opened:
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format,
+        chunk=LARGE_CHUNK,
+    ) as opened:  # fmt: skip
         header = opened.header
         if problem := no_matrix(header):
             raise TypeError(problem)
-        selection = Selection(header, events, items=items)
-        columns = join_chunks(header, map(selection.blocks, _chunks(opened, selection)))
+        selection, matrix = Selection(header, events, items=items), _Matrix(header)
+        for one in opened.streams():
+            chunks = map(selection.blocks, chunks_of(one, selection.events))
+            size = (opened.size or 0) if selection.is_all else 0
+            for columns in whole_blocks(header, chunks):
+                matrix.add(columns, size / max(one.offset, 1))
         selection.warn_absent(opened.name)
-    return DenseTable(columns.block[0], *densify(header, columns))
+    return matrix.table()
 
 
-def _chunks(stream: EventStream, selection: Selection) -> Iterator[Chunk]:
-    for one in stream.streams():
-        yield from chunks_of(one, selection.events)
+class _Matrix:
+    """A matrix that grows by blocks. The first error is raised at the end, since what is wrong with
+    the stream comes before it."""
+
+    def __init__(self, header: StreamHeader) -> None:
+        self._header = header
+        self._samples = int(header.samples or 0)
+        self._dtype = header.entry_columns[list(header.entry_columns)[1]]
+        self._known = np.array(list(header.format.special_parameters.values()))
+        self._cells: Array = np.zeros((0, self._samples), self._dtype)
+        self._used = 0
+        self._blocks: list[tuple[Array, ...]] = []
+        self._specials: dict[str, list[tuple[Array, Array]]] = {}
+        self._error: CorruptStreamError | None = None
+
+    def add(self, columns: Columns, share: float) -> None:
+        """Add whole blocks, with offsets from 0; `share` is how much the stream has in all, as a
+        multiple of what it had so far."""
+        if self._error is not None:
+            return
+        count = len(columns.block[0])
+        end = self._used + count
+        if end > len(self._cells):
+            self._grow(end, max(end, 2 * self._used, int(end * min(1.02 * share, _MOST_GROWTH))))
+        try:
+            self._place(columns, self._cells[self._used : end])
+        except CorruptStreamError as error:
+            self._error = error
+        self._blocks.append(tuple(column.copy() for column in columns.block))
+        self._used = end
+
+    def _grow(self, least: int, rows: int) -> None:
+        """Make room for so many rows, at least for those that are needed now."""
+        try:
+            grown = np.zeros((rows, self._samples), self._dtype)  # takes memory as it is written to
+        except MemoryError:
+            grown = np.zeros((least, self._samples), self._dtype)
+        grown[: self._used] = self._cells[: self._used]
+        self._cells = grown
+
+    def _place(self, columns: Columns, cells: Array) -> None:
+        sidx, values = columns.entry
+        special = np.flatnonzero(sidx < 0)
+        numbers = sidx[special]
+        is_plain = is_enabled() and sidx.dtype.kind + str(sidx.dtype.itemsize) != "u8"
+        if is_plain and np.isin(numbers, self._known).all():
+            from evstream.wire.matrix_kernels import place_samples
+
+            is_plain = bool(place_samples(sidx, columns.offsets, values, cells))
+        else:
+            is_plain = False
+        if not is_plain:
+            cells[:] = densify(self._header, columns)[1]
+        rows = np.searchsorted(columns.offsets, special, side="right") - 1 + self._used
+        for name, number in self._header.format.special_parameters.items():
+            found = np.flatnonzero(numbers == number)
+            if len(found):
+                piece = rows[found], values[special[found]]
+                self._specials.setdefault(name, []).append(piece)
+
+    def table(self) -> DenseTable:
+        """What was added. Raises CorruptStreamError for a sidx without a place."""
+        if self._error is not None:
+            raise self._error
+        header, specials = self._header, {}
+        for name in header.format.special_parameters:
+            if name in self._specials:
+                rows, values = map(np.concatenate, zip(*self._specials[name], strict=True))
+                specials[name] = np.full(self._used, np.nan, self._dtype)
+                specials[name][rows] = values
+        none = tuple(np.empty(0, dtype) for dtype in header.block_columns.values())
+        block = [np.concatenate(pieces) for pieces in zip(none, *self._blocks, strict=True)]
+        by_name: dict[str, Any] = dict(zip(header.block_columns, block, strict=True))
+        others = {plural: by_name[name] for plural, name in header.extra_columns.items()}
+        return DenseTable(block[0], block[1], kept(self._cells, self._used), specials, others)
+
+
+_MOST_GROWTH = 16
+"""How many times as many rows a guess may make room for."""
+
+
+def whole_blocks(header: StreamHeader, chunks: Iterable[Chunk]) -> Iterator[Columns]:
+    """The blocks of chunks that follow one another, with offsets from 0, those of a chunk at a
+    time; a block that spans several chunks by itself."""
+    held: list[Chunk] = []  # the pieces of a block that goes on
+    for chunk in chunks:
+        columns, first, last = chunk.columns, 0, len(chunk.columns.block[0])
+        if held and last and chunk.continues:
+            held.append(chunk._replace(columns=cut(columns, 0, 1)))
+            first = 1
+        if held and (last > first or not chunk.is_open):
+            yield join_chunks(header, held)
+            held = []
+        if last > first and chunk.is_open:
+            last -= 1
+            held = [chunk._replace(columns=cut(columns, last, last + 1), continues=False)]
+        if last > first:
+            yield cut(columns, first, last)
+    if held:
+        yield join_chunks(header, held)
 
 
 def join_chunks(header: StreamHeader, chunks: Iterable[Chunk]) -> Columns:

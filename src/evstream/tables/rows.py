@@ -25,6 +25,7 @@ from evstream.tables.batches import BATCH_ROWS, rebatch
 from evstream.tables.file_column import FileColumn
 from evstream.tables.threaded_rows import threaded_rows
 from evstream.transport.endpoints import SourcesLike
+from evstream.transport.source import LARGE_CHUNK
 from evstream.wire.columns import Array, Chunk
 
 
@@ -79,8 +80,9 @@ def read_columns(
         files = FileColumn(file, planned.header)
         return files.named(files.add_to(threaded_rows(planned, number, files, strict), 0))
     with open_stream(
-        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format
-    ) as opened:
+        source, stream, widths=widths, strict=strict, timeout=timeout, verify=verify, format=format,
+        chunk=LARGE_CHUNK,
+    ) as opened:  # fmt: skip
         files = FileColumn(file, opened.header)
         selection = Selection(opened.header, events, sidx, items, columns, files.name)
         return whole_rows(opened, selection, files)

@@ -21,6 +21,7 @@ from evstream.reading.section import Section
 from evstream.reading.stream import EventStream
 from evstream.reading.unshown_blocks import UnshownBlocks
 from evstream.tables.file_column import FileColumn
+from evstream.transport.source import LARGE_CHUNK
 from evstream.wire.columns import Array, kept
 from evstream.wire.header import StreamHeader
 
@@ -60,7 +61,7 @@ def threaded_rows(
     done, name = [], None
     rows = 0
     unshown = UnshownBlocks(header)
-    for read in read_parts(planned, begin, threads, strict):
+    for read in read_parts(planned, begin, threads, strict, chunk=LARGE_CHUNK):
         if read.part.path != name:
             if name is not None:
                 unshown.warn(name)
