@@ -80,7 +80,8 @@ def test_widths_are_a_choice(tmp_path: Path) -> None:
     assert narrow == wide + shared
     assert wide > 3
     # Rows of text print and parse, keys are found, and bytes are summed up at any width.
-    assert (none, shared, compiled) == (0, 4, 0)
+    assert (none, compiled) == (0, 0)
+    assert 4 <= shared < narrow
     assert found > 4  # what only other kernels call is not looked up again
     assert len(list((tmp_path / "kernels").rglob("*.nbc"))) == narrow + wide
 
