@@ -75,11 +75,12 @@ def test_a_component_is_called_as_its_function() -> None:
     assert flat(7, seven) == ([1], [[7.0]], {"mean": 7, "tiv": 100})
 
 
-def test_parts_are_those_of_evepy(folder: Path) -> None:
-    """Each process of an Oasis run gets every Mth event; `-i -` is what the run passes."""
+@pytest.mark.parametrize("items", [["-i", "-"], ["-i"], []])
+def test_parts_are_those_of_evepy(items: list[str], folder: Path) -> None:
+    """Each process of an Oasis run gets every Mth event; the run passes these `items`."""
     Path("settings.json").write_text(json.dumps({"number_of_samples": 1}))
     for number in (1, 2):
-        run(flat, "-e", str(number), "2", "-a", "settings.json", "-p", "input", "-i", "-")
+        run(flat, "-e", str(number), "2", "-a", "settings.json", "-p", "input", *items)
         assert list(written("out.bin").items()) == [(e, [e]) for e in EVENTS[number - 1 :: 2]]
 
 
@@ -222,6 +223,7 @@ def test_a_failure_names_event_and_file(
         (["-i", "losses.bin"], "this is a loss stream, expected a summary stream"),
         (["-i", "-", "-"], "stdin can be read once only"),
         (["--merge", "-i", "losses.bin"], "expected several inputs"),
+        (["-i"], "argument -i/--input: expected a file"),
         (["-e", "3", "2"], "expected a part from 1 to 2"),
         (["-S", "-1"], "expected 0 or more"),
         (["--smaples", "1"], "did you mean --samples?"),

@@ -59,7 +59,7 @@ def test_the_arguments_of_a_custom_model(folder: Path) -> None:
     shell(
         """echo '{"number_of_samples": 4}' > settings.json;"""
         "for n in 1 2 3; do"
-        " model -e $n 3 -a $PWD/settings.json -p input -i - > own_$n.bin;"
+        " model -e $n 3 -a $PWD/settings.json -p input -i  | cat > own_$n.bin;"
         " evepy $n 3 | model -S 4 > piped_$n.bin; done",
         folder,
     )

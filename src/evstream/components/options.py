@@ -28,7 +28,7 @@ def make_parser(design: Design) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add(
-        "-i", "--input", metavar="FILE", nargs="+",
+        "-i", "--input", metavar="FILE", nargs="*",
         help=f"{reads}; - for stdin (the default). Several files are read one after the other",
     )  # fmt: skip
     add("-o", "--output", metavar="FILE", default="-",
@@ -65,26 +65,35 @@ def samples_field(design: Design) -> str | None:
     return StreamHeader(design.stream, {}, {}, design.format).samples_field
 
 
-def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+def is_started_by_a_run(design: Design, options: argparse.Namespace) -> bool:
+    """Whether an Oasis run starts a model that finds its events itself.
+
+    Such a run passes `-i -`, or `-i` alone before a pipe, which once meant that the items go to
+    stdout.
+    """
+    return (
+        design.is_oasis and options.event_batch is not None and options.input in ([], ["-"], None)
+    )
+
+
+def check(design: Design, parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Exit with usage for values that contradict each other."""
     if options.event_batch is not None:
         number, parts = options.event_batch
         if not 1 <= number <= parts:
             parser.error(f"argument -e: {number} {parts}, expected a part from 1 to {parts}")
+    if options.input == [] and not is_started_by_a_run(design, options):
+        parser.error("argument -i/--input: expected a file")
     if options.merge and len(options.input or ()) < 2:
         parser.error("argument --merge: expected several inputs after -i")
 
 
 def input_names(design: Design, options: argparse.Namespace) -> list[str]:
-    """What is read: the inputs that are named; a model of an Oasis run finds its events itself.
-
-    Such a run passes `-i -`, which once meant that the items go to stdout.
-    """
-    named: list[str] = options.input or ["-"]
-    if design.is_oasis and options.event_batch is not None and named == ["-"]:
+    """What is read: the inputs that are named, or the list of events of an Oasis run."""
+    if is_started_by_a_run(design, options):
         (stream,) = (design.format.stream(name) for name in design.inputs)
         return [os.path.join(options.input_path, stream.files[0])]
-    return named
+    return options.input or ["-"]
 
 
 def read_settings(path: str | None) -> dict[str, Any]:

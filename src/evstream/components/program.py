@@ -56,7 +56,7 @@ def attempt(function: Function, design: Design, arguments: list[str]) -> int:
         try:
             parser = make_parser(design)
             options = parser.parse_args(arguments)
-            check(parser, options)
+            check(design, parser, options)
             log.settle(options)
         except SystemExit as end:
             return end.code if isinstance(end.code, int) else 2
