@@ -90,7 +90,7 @@ def first_other(first: Any, last: Any, decimals: Any, work: Any) -> Any:
                 rows, 0, F4, size, decimals, numbers, ours, 0, lengths, np.uint8(10)
             )
         else:
-            done = column_texts.print_scaled_f4(
+            done = column_texts.print_scaled(
                 rows, 0, F4, size, decimals, numbers, ours, 0, lengths, np.uint8(10)
             )
         also = column_texts.print_floats(

@@ -40,19 +40,22 @@ from evstream.text.float32 import (
     MANTISSA,
     SCALES,
     scaled_digits,
+    scaled_or_left,
     shortest_digits,
     write_nine,
     write_scaled,
 )
 from evstream.text.limits import F8, FIRST_UNSIGNED, MOST_DECIMALS
 from evstream.text.shortest import write_shortest
+from evstream.text.wide import bits_of
 
-U4, R4 = np.dtype("<u4"), np.dtype("<f4")
+U4, R4, R8 = (np.dtype(f"<{kind}") for kind in ("u4", "f4", "f8"))
 
 LONGEST = 1 + 20 + 1 + MOST_DECIMALS + 1
 """Sign, whole part, point, decimals, and what separates it from the next."""
 
 VALUES, WORDS, LASTS = 0, 1, 2
+"""Digits as an integer; the characters of eight of them; the ninth, or the float itself."""
 
 MINUS = np.uint8(ord("-"))
 NAN, INF, ZERO = (np.uint32(int.from_bytes(text, "little")) for text in (b"nan", b"inf", b"0.0"))
@@ -123,24 +126,31 @@ def print_shortest_f4(rows, start, kind, count, decimals, numbers, texts, at, le
 
 
 @jit_apart
-def print_scaled_f4(rows, start, kind, count, decimals, numbers, texts, at, lengths, separator):
-    """Print a column of float32 with 1 to MOST_SCALED decimals."""
+def print_scaled(rows, start, kind, count, decimals, numbers, texts, at, lengths, separator):
+    """Print a column of floats with 1 to MOST_SCALED decimals."""
     scale = SCALES[decimals]
-    for i in range(count):
-        value = abs(np.float64(load(rows, start + i * 4, R4)))
-        numbers[VALUES, i] = scaled_digits(value, scale)
+    if kind == F8:
+        for i in range(count):
+            number = load(rows, start + i * 8, R8)
+            numbers[VALUES, i] = scaled_or_left(abs(number), scale)
+            numbers[LASTS, i] = bits_of(number)
+    else:
+        for i in range(count):
+            number = np.float64(load(rows, start + i * 4, R4))
+            numbers[VALUES, i] = scaled_digits(abs(number), scale)
+            numbers[LASTS, i] = bits_of(number)
     for i in range(count):
         numbers[WORDS, i] = eight_digits(numbers[VALUES, i] & LOW_HALF)
     for i in range(count):
         begin = at
-        bits = np.uint64(load(rows, start + i * 4, U4))
+        bits = numbers[LASTS, i]
         store(texts, at, U1, MINUS)
-        at += np.int64(bits >> SIGN_F4)
+        at += np.int64(bits >> SIGN_F8)
         value = numbers[VALUES, i]
         if value >> EXPONENT_F8 == IS_ROUNDED:
             at = write_scaled(texts, at, value & MANTISSA, numbers[WORDS, i], decimals)
         else:
-            at = write_float(texts, begin, bits, kind, decimals)
+            at = write_float(texts, begin, bits, F8, decimals)
             if at < 0:
                 return i
         store(texts, at, U1, separator)

@@ -1,4 +1,5 @@
-"""Print float32 values with the fewest digits or with fixed decimals, in two steps.
+"""Print float32 values with the fewest digits or with fixed decimals, in two steps; most float64
+values with fixed decimals as well.
 
 A float32 has 24 bits, so words of 64 hold exactly what `shortest` and `decimals` need 128 for. Both
 ways the first step makes one integer of the value, its digits, and the second lays these out
@@ -53,6 +54,8 @@ MANTISSA, EXPONENT_F8 = np.uint64((1 << 52) - 1), np.uint64(52)
 ROUNDING, IS_ROUNDED = 2.0**52, np.uint64(1023 + 52)
 """A double from 2**52 to 2**53 has no bits after its point: the sum with 2**52 is rounded to an
 integer, ties to even, which is its mantissa. Its exponent shows that there was room."""
+MOST_SURE, SURE = 2.0**40, 0.5 - 2.0**-12
+"""Below 2**40 a double is less than 2**-13 from what it was rounded from."""
 
 
 def _tables():
@@ -130,6 +133,16 @@ def scaled_digits(value, scale):
     24 bits times 10**MOST_SCALED fit the 53 of a double, so that the product is exact.
     """
     return bits_of(value * scale + ROUNDING)
+
+
+@jit_inline
+def scaled_or_left(value, scale):
+    """The same of a float64, of which the product may be inexact: LEFT where it is so close to half
+    way between two integers that the exact one may be on the other side, or large."""
+    scaled = value * scale
+    rounded = scaled + ROUNDING
+    is_sure = (scaled < MOST_SURE) & (abs(scaled - (rounded - ROUNDING)) < SURE)
+    return bits_of(rounded) if is_sure else LEFT
 
 
 @jit_inline

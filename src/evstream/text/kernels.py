@@ -22,7 +22,7 @@ from evstream.text.column_texts import (
     LONGEST,
     print_floats,
     print_integers,
-    print_scaled_f4,
+    print_scaled,
     print_shortest_f4,
     write_integer,
 )
@@ -155,8 +155,8 @@ def format_rows(rows, columns, first, last, decimals, out, at, workspace):
                     rows, start, kind, count, decimals, numbers, texts, at_text, at_length,
                     last_byte,
                 )  # fmt: skip
-            elif kind == F4 and 1 <= decimals <= MOST_SCALED:
-                count = print_scaled_f4(
+            elif 1 <= decimals <= MOST_SCALED:
+                count = print_scaled(
                     rows, start, kind, count, decimals, numbers, texts, at_text, at_length,
                     last_byte,
                 )  # fmt: skip
