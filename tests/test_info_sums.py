@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evstream.cli import info
+from evstream.cli import tally
 from evstream.wire import sum_kernels
 
 SPECIALS = [-1, -3]
@@ -21,7 +21,7 @@ def test_each_kind_of_sidx_has_a_sum(count, kernel, monkeypatch):
     random = np.random.default_rng(count)
     sidx = random.choice(np.array([-7, -3, -1, 0, *range(1, 20)], "i4"), count)
     values = random.integers(1000, size=count).astype("f4")
-    counts, sums = info.sums_by_kind(sidx, values, SPECIALS)
+    counts, sums = tally.sums_by_kind(sidx, values, SPECIALS)
     chosen = [sidx > 0, sidx == -1, sidx == -3, sidx == -7]
     assert counts.tolist() == [int(one.sum()) for one in chosen]
     assert sums.tolist() == [float(values[one].sum(dtype=float)) for one in chosen]

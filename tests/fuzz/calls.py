@@ -598,11 +598,12 @@ TEXTS = ["gul", "loss", "cdf", "event_ids", "nothing", "", "-1", "0", "1", "1e9"
 
 SELECTION = ["--events", "--items", "--sidx", "--columns", "1-3", "mean,1", "loss,event_id"]
 COMMANDS: dict[str, list[str]] = {
-    "info": ["--json", "--jobs", "2"],
+    "info": ["--json", "--table", "--format", "csv", "--jobs", "2"],
     "cat": ["--format", "jsonl", "--event", "--head", "1", *SELECTION],
-    "validate": ["--json", "--first", "--expect-events", "--seal", "--jobs", "2"],
+    "validate": ["--json", "--table", "--format", "text", "--first", "--expect-events", "--seal",
+                 "--jobs", "2"],
     "seal": ["--no-fsync", "--jobs", "2"],
-    "index": ["--no-fsync"],
+    "index": ["--jobs", "2", "--no-fsync"],
     "tee": ["--seal", "tee.seal", "--index", "tee.bin.index", "--validate", "--output", "tee.bin",
             "--no-fsync",
             "--measure", "--name", "gul", "--json", "tee.jsonl", "--metrics", "tee.prom"],

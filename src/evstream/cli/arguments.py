@@ -171,25 +171,9 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
         "--jobs",
         metavar="N",
         type=whole_number,
-        help="threads to use for large files (default: the cores that this process may use); the"
-        " output is the same",
+        help="threads, for several files and for large ones (default: the cores that this process"
+        " may use); the output is the same",
     )
-
-
-def jobs_for(files: list[str], jobs: int | None) -> tuple[int, int]:
-    """How many files to read at a time, one where they are small together, or one is a pipe; and by
-    how many threads each."""
-    import os
-
-    from evstream.partition.threads import threads_of
-    from evstream.partition.whole_file import SMALL
-
-    threads = threads_of(jobs)
-    are_files = all(map(os.path.isfile, files))
-    if not are_files or sum(map(os.path.getsize, files)) < SMALL:
-        return 1, threads
-    at_once = min(threads, len(files))
-    return at_once, threads // at_once
 
 
 def open_stream(file: str, options: argparse.Namespace, **more: Any) -> Any:

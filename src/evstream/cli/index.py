@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from threading import Event
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import log
-from evstream.cli.arguments import NO_FSYNC, add_stream_arguments
+from evstream.cli.arguments import NO_FSYNC, add_jobs, add_stream_arguments
+from evstream.cli.many_files import each, jobs_for, summarize, until
 from evstream.cli.progress import Progress, add_progress
 from evstream.errors import EvstreamError
 
@@ -22,6 +23,7 @@ def add_parser(commands: Any, format: Format) -> None:
         "record, or has a hole, gets no index.",
     )
     parser.add_argument("files", metavar="FILE", nargs="+", help="a stream, not compressed")
+    add_jobs(parser)
     add_progress(parser)
     add_stream_arguments(parser)
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
@@ -35,27 +37,22 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _index_all(options: argparse.Namespace, progress: Progress) -> int:
-    status = 0
-    for file in options.files:
-        try:
-            if file == "-":
-                problem = "not a file: a stream from a pipe is indexed by `evstream tee`"
-                raise EvstreamError(problem, source="<stdin>")
-            _index(file, options, progress)
-        except (EvstreamError, OSError) as error:
-            status = log.file_error(error, file)
-    return status
-
-
-def _index(file: str, options: argparse.Namespace, progress: Progress) -> None:
     from evstream.indexing.builder import build_index
 
-    build_index(
-        file,
-        stream=options.stream,
-        widths=dict(options.width),
-        strict=options.strict,
-        durable=False if options.no_fsync else None,
-        format=options.spec_format,
-        progress=progress.input(),
-    )
+    def index(file: str, stopped: Event) -> None:
+        if file == "-":
+            problem = "not a file: a stream from a pipe is indexed by `evstream tee`"
+            raise EvstreamError(problem, source="<stdin>")
+        build_index(
+            file, stream=options.stream, widths=dict(options.width), strict=options.strict,
+            durable=False if options.no_fsync else None, format=options.spec_format,
+            progress=until(stopped, progress.input(), file),
+        )  # fmt: skip
+
+    at_once, _ = jobs_for(options.files, options.jobs)
+    status, counts = 0, {"indexed": 0, "not indexed": 0}
+    for outcome in each(options.files, index, at_once):
+        counts["indexed" if outcome.error is None else "not indexed"] += 1
+        status = max(status, outcome.report())
+    summarize("indexed", counts, status)
+    return status

@@ -14,6 +14,7 @@ import math
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -114,10 +115,8 @@ def _set(settings: _Settings) -> None:
 def _connect() -> None:
     """Have the failures and signals of the process reported as the messages of commands are."""
     process.reporter = _report_failure if _settings.json else None
-    threading = sys.modules.get("threading")
-    if threading is not None and not process.is_stopping():
-        hook = _report_of_thread if _settings.json else threading.__excepthook__
-        threading.excepthook = hook  # type: ignore[attr-defined]
+    if not process.is_stopping():
+        threading.excepthook = _report_of_thread if _settings.json else threading.__excepthook__
 
 
 def is_json() -> bool:
@@ -225,6 +224,27 @@ def ids_of(ids: Mapping[str, Any]) -> dict[str, Any]:
     """The ids by the format's names, and the first two by names that all formats share."""
     values = [*ids.values(), None, None]
     return {"ids": dict(ids) or None, "event_id": values[0], "item_id": values[1]}
+
+
+_held = threading.local()
+
+
+@contextlib.contextmanager
+def held(warnings: list[Warning]) -> Iterator[None]:
+    """Keep the warnings of this thread in a list, to be shown later."""
+    before, _held.warnings = getattr(_held, "warnings", None), warnings
+    try:
+        yield
+    finally:
+        _held.warnings = before
+
+
+def holds(warning: Warning | str, category: type[Warning]) -> bool:
+    """Whether a warning of this thread is kept for later."""
+    warnings: list[Warning] | None = getattr(_held, "warnings", None)
+    if warnings is not None:
+        warnings.append(category(warning) if isinstance(warning, str) else warning)
+    return warnings is not None
 
 
 def report(level: Level, text: str, **facts: Any) -> None:

@@ -53,6 +53,8 @@ def _command(options: argparse.Namespace, alone: bool) -> int:
     holes: list[str] = []
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if log.holds(message, category):
+            return
         log.warning(message)
         if issubclass(category, (HoleWarning, WidthWarning)):
             holes.append(str(message))

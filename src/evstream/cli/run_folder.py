@@ -22,6 +22,22 @@ def is_run_folder(name: str, options: argparse.Namespace) -> bool:
     return folder_files.is_run_folder(name, options.stream, options.spec_format)
 
 
+def with_files_of(options: argparse.Namespace) -> list[str]:
+    """The files of a command, with those of a known type in place of their run folder."""
+    from evstream.checking.folder_files import folder_files
+
+    files: list[str] = []
+    for name in options.files:
+        if not is_run_folder(name, options):
+            files.append(name)
+            continue
+        found = list(folder_files(name, options.spec_format))
+        files += [file.path for file in found if file.stream is not None]
+        if left := [f"{file.name} ({file.note})" for file in found if file.stream is None]:
+            log.note(f"{name}: not in the table: {', '.join(left)}", file=name)
+    return files
+
+
 def files_of(name: str) -> list[str]:
     """All files of a folder and those below it."""
     return [os.path.join(top, file) for top, _, files in os.walk(name) for file in files]

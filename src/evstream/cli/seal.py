@@ -9,13 +9,12 @@ from threading import Event
 from typing import Any
 
 from evstream._support.format import Format
-from evstream.cli import log
 from evstream.cli.arguments import (
     NO_FSYNC,
     add_jobs,
     add_stream_arguments,
-    jobs_for,
 )
+from evstream.cli.many_files import each, jobs_for, summarize
 from evstream.cli.progress import Progress, add_progress
 from evstream.errors import EvstreamError
 from evstream.transport.same_file import refuse_same_file
@@ -44,25 +43,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _seal_all(options: argparse.Namespace, progress: Progress) -> int:
-    from evstream.partition.threads import in_order
-
-    status, stopped = 0, Event()
     at_once, threads = jobs_for(options.files, options.jobs)
 
-    def attempt(file: str) -> Exception | None:
-        try:
-            _seal(file, options, threads, progress, None if at_once == 1 else stopped)
-        except (EvstreamError, OSError) as error:
-            return error
-        return None
+    def seal(file: str, stopped: Event) -> None:
+        _seal(file, options, threads, progress, None if at_once == 1 else stopped)
 
-    found = in_order(attempt, options.files, at_once, stopped.set)
-    for file, failure in zip(options.files, found, strict=True):
-        try:
-            if failure is not None:
-                raise failure
-        except (EvstreamError, OSError) as error:
-            status = log.file_error(error, file)
+    status, counts = 0, {"sealed": 0, "not sealed": 0}
+    for outcome in each(options.files, seal, at_once):
+        counts["sealed" if outcome.error is None else "not sealed"] += 1
+        status = max(status, outcome.report())
+    summarize("sealed", counts, status)
     return status
 
 

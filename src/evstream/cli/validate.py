@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from evstream._support.format import Format
 from evstream._support.words import counted
-from evstream.cli import log, run_folder
+from evstream.cli import file_table, log, run_folder
 from evstream.cli.arguments import (
     add_jobs,
     add_stream_arguments,
-    jobs_for,
     shown,
     whole_number,
 )
+from evstream.cli.file_table import FileTable
+from evstream.cli.many_files import jobs_for, summarize
 from evstream.cli.progress import Progress, add_progress
 from evstream.cli.standard import print_text
 from evstream.errors import EvstreamError
@@ -62,14 +64,21 @@ def add_parser(commands: Any, format: Format) -> None:
         default=10,
         help="places listed per rule (default 10)",
     )
+    file_table.add_options(parser)
     add_jobs(parser)
     add_progress(parser)
     add_stream_arguments(parser)
     parser.set_defaults(run=run, takes_folders=True)
 
 
+COLUMNS = ("file", "stream", "events", "blocks", "records", "bytes", "errors", "warnings", "clean",
+           "problem")  # fmt: skip
+"""Columns of --table."""
+
+
 def run(options: argparse.Namespace) -> int:
     """Print the findings of each file; the worst exit status of all."""
+    file_table.check(options)
     from evstream.checking.event_list import read_event_list
 
     expected: set[int] = set()
@@ -84,7 +93,6 @@ def run(options: argparse.Namespace) -> int:
 def _show_all(options: argparse.Namespace, expected: set[int], progress: Progress) -> int:
     from evstream.checking.validation import validations
 
-    status = 0
     folders = {file for file in options.files if run_folder.is_run_folder(file, options)}
     if folders and options.seal is not None:
         return log.error(f"{shown(options.seal)}: one seal for the files of a folder", 2)
@@ -100,53 +108,107 @@ def _show_all(options: argparse.Namespace, expected: set[int], progress: Progres
         format=options.spec_format,
         progress=progress.input(),
     )
+    table = FileTable(COLUMNS, "clean", options) if options.table else None
+    status, counts = 0, dict.fromkeys(("clean", "with findings", "not readable"), 0)
     for file in options.files:
         if file in folders:
-            status = max(status, _show_folder(file, expected, options, progress))
-            continue
-        found = next(all_found)
-        try:
-            if isinstance(found, Exception):
-                raise found
-            found.look_for(expected, found.events)
-            report = found.report
-        except (EvstreamError, OSError) as error:  # what cannot be read may be the seal
-            refuse_exhaustion(error)
-            status = _unreadable(shown(file), error, options)
-            continue
-        _print(report, text, options)
-        if report.errors or (strict_of(options.strict) and not report.clean):
-            status = max(status, 1)
+            own = _show_folder(file, expected, options, progress, table)
+        else:
+            own = _show_file(file, next(all_found), expected, options, table)
+        counts[
+            "not readable" if own.status == 2 else "clean" if own.clean else "with findings"
+        ] += 1
+        status = max(status, own.status)
+    if table is not None:
+        table.finish()
+    summarize("clean", counts, status)
     return status
 
 
+@dataclass
+class _Verdict:
+    """The exit status for an argument, and whether nothing was found in it."""
+
+    status: int
+    clean: bool
+
+
+def _show_file(
+    file: str, found: Any, expected: set[int], options: argparse.Namespace, table: FileTable | None
+) -> _Verdict:
+    try:
+        if isinstance(found, Exception):
+            raise found
+        found.look_for(expected, found.events)
+        report = found.report
+    except (EvstreamError, OSError) as error:  # what cannot be read may be the seal
+        refuse_exhaustion(error)
+        problem = log.described(error, shown(file))
+        if table is not None:
+            table.add({"file": shown(file), "clean": False, "problem": _without(problem, file)})
+        elif options.json:
+            print_text(json.dumps({"file": shown(file), "error": problem}))
+        return _Verdict(log.file_error(error, shown(file)), False)
+    _print(report, text, options, table)
+    return _verdict(report, options)
+
+
+def _verdict(report: Any, options: argparse.Namespace) -> _Verdict:
+    is_wrong = report.errors or (strict_of(options.strict) and not report.clean)
+    return _Verdict(int(bool(is_wrong)), report.clean)
+
+
+def _without(problem: str, file: str) -> str:
+    return problem.removeprefix(f"{shown(file)}: ")
+
+
+def _row(report: Any) -> dict[str, Any]:
+    """The facts for --table."""
+    problem = ", ".join(f"{count:,} x {rule}" for rule, count in report.counts.items())
+    if report.error is not None:
+        return {"file": report.source, "stream": report.stream, "clean": False,
+                "problem": _without(report.error, report.source)}  # fmt: skip
+    return {
+        "file": report.source, "stream": report.stream, "events": report.events,
+        "blocks": report.blocks, "records": report.records, "bytes": report.bytes,
+        "errors": report.errors, "warnings": sum(report.counts.values()) - report.errors,
+        "clean": report.clean, "problem": problem or None,
+    }  # fmt: skip
+
+
 def _show_folder(
-    folder: str, expected: set[int], options: argparse.Namespace, progress: Progress
-) -> int:
+    folder: str,
+    expected: set[int],
+    options: argparse.Namespace,
+    progress: Progress,
+    table: FileTable | None,
+) -> _Verdict:
     report = run_folder.read_folder(
         folder, options, expect_events=expected, first=options.first, progress=progress.input()
     )
-    _print(report, run_folder.findings, options)
+    _print(report, run_folder.findings, options, table)
     if run_folder.report_unread(report):
-        return 2
-    return int(bool(report.errors or (strict_of(options.strict) and not report.clean)))
+        return _Verdict(2, False)
+    return _verdict(report, options)
 
 
-def _print(report: Any, lines: Callable[[Any], str], options: argparse.Namespace) -> None:
+def _print(
+    report: Any,
+    lines: Callable[[Any], str],
+    options: argparse.Namespace,
+    table: FileTable | None,
+) -> None:
     """The report to stdout; its findings are messages where programs read those."""
-    if options.json:
+    if table is not None:
+        for one in report.reports or [report]:
+            table.add(_row(one))
+    elif options.json:
         print_text(json.dumps(report.to_json()))
     elif not (report.clean and log.is_quiet()):
         print_text(lines(report))
     if log.is_json():
         for finding in report.findings:
             log.finding(finding, report.source)
-
-
-def _unreadable(file: str, error: Exception, options: argparse.Namespace) -> int:
-    if options.json:
-        print_text(json.dumps({"file": file, "error": log.described(error, file)}))
-    return log.file_error(error, file)
 
 
 def text(report: Any) -> str:

@@ -89,7 +89,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     from evstream.aggregation.aggregate import partial_aggregate
     from evstream.checking.seal import Sealer
     from evstream.checking.validated_sources import validate
-    from evstream.cli.info import Info, Tally
+    from evstream.cli.tally import Info, Tally
     from evstream.reading.stream import EventStream
     from evstream.reporting.report import report as loss_report
     from evstream.results.summaries import SUMMARY
