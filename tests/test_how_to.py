@@ -18,7 +18,11 @@ from result_cases import made_blocks, occurrence_file, period_file, stream_of
 from support import PATIENCE, ROOT, child_environment, run_examples, run_main
 
 DOCS = ROOT / "docs"
-TESTED_ELSEWHERE = {"analysis": "test_frames.py", "monitoring": "test_tee_progress.py"}
+TESTED_ELSEWHERE = {
+    "analysis": "test_frames.py",
+    "monitoring": "test_tee_progress.py",
+    "container": "test_warmup.py",
+}
 SCRIPTS = ["scale"]
 """Pages whose blocks start processes, which import the functions of a program."""
 IN_PLACE = ["results", "report", "component", "testing"]

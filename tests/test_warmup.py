@@ -65,17 +65,27 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
 
 
 def test_widths_are_a_choice(tmp_path: Path) -> None:
-    """Each is compiled once; `--to` names the folder. A small format has few kernels."""
+    """Each is compiled once; `--to` names the folder, and EVSTREAM_CACHE_DIR where it is found and
+    not written to. A small format has few kernels."""
     write_package(SPEC, tmp_path, "mini", ("python",))
     path = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'src'}", "NUMBA_CACHE_DIR": "/nowhere"}
-    counts = []
-    for width in ("i4", "i8", "i8"):
-        folder = ("--to", str(tmp_path / "kernels"))
-        done = run_python("-m", "mini", "warmup", *folder, "--width", f"number={width}", **path)
-        assert done.returncode == 0, done.stderr
+    counts, kernels = [], tmp_path / "kernels"
+    for run, width in enumerate(("i4", "i8", "i8")):
+        folder = ("--to", str(kernels)) if run < 2 else ()
+        more = {} if run < 2 else {"EVSTREAM_CACHE_DIR": str(kernels), "HOME": "/nowhere"}
+        before = {file: file.stat().st_mtime_ns for file in kernels.rglob("*")}
+        for file in (kernels, *before) if run == 2 else ():
+            file.chmod(0o555)
+        done = run_python(
+            "-m", "mini", "warmup", *folder, "--width", f"number={width}", **path, **more
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
         counts.append(
             [int(n) for n in re.findall(r"(\d+) kernels compiled, (\d+) found", done.stdout)[0]]
         )
+    assert {file: file.stat().st_mtime_ns for file in kernels.rglob("*")} == before
+    for file in (kernels, *before):
+        file.chmod(0o755)  # so that it can be removed
     (narrow, none), (wide, shared), (compiled, found) = counts
     assert narrow == wide + shared
     assert wide > 3
@@ -83,7 +93,7 @@ def test_widths_are_a_choice(tmp_path: Path) -> None:
     assert (none, compiled) == (0, 0)
     assert 4 <= shared < narrow
     assert found > 4  # what only other kernels call is not looked up again
-    assert len(list((tmp_path / "kernels").rglob("*.nbc"))) == narrow + wide
+    assert len(list(kernels.rglob("*.nbc"))) == narrow + wide
 
 
 def warm_up_a_little(*arguments: str, **environment: str) -> CompletedProcess[str]:
@@ -114,3 +124,15 @@ def test_a_warmup_that_keeps_nothing_fails(tmp_path: Path) -> None:
     done = warm_up_a_little("--to", str(tmp_path / "folder"))
     assert (done.returncode, done.stderr) == (0, "")
     assert "0 found, in" in done.stdout
+
+
+def test_an_image_is_made_of_files_that_exist() -> None:
+    page = (ROOT / "docs" / "container.md").read_text()
+    recipe = (ROOT / "Containerfile").read_text()
+    copied = [line.split()[1:-1] for line in recipe.splitlines() if line.startswith("COPY ")]
+    names = [name for line in copied for name in line if not line[0].startswith("--from")]
+    assert {"pyproject.toml", "src", "codegen"} <= set(names)
+    assert all((ROOT / name).exists() for name in names)
+    for variable in ("EVSTREAM_CACHE_DIR", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"):
+        assert recipe.count(f"{variable}=") == 2  # to build, and to run
+        assert variable in page

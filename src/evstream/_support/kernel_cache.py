@@ -147,7 +147,7 @@ class KernelCache(_Cache):  # type: ignore[misc]
         TALLY.lost += 1
         _report(
             f"{trouble}; compiled kernels are not kept, each process compiles for itself "
-            "(set NUMBA_CACHE_DIR to a folder that can be written, or EVSTREAM_CACHE=0)"
+            "(set EVSTREAM_CACHE_DIR to a folder that can be written, or EVSTREAM_CACHE=0)"
         )
 
     @property
@@ -176,13 +176,13 @@ class KernelCache(_Cache):  # type: ignore[misc]
 def _folders(source: str) -> list[Path]:
     """The folders for the kernels of a source file, best first.
 
-    NUMBA_CACHE_DIR alone, if it is set. Else the folder next to the source, from which users who
-    may not write there can still read, then a folder of the user.
+    EVSTREAM_CACHE_DIR alone, if it is set, or NUMBA_CACHE_DIR. Else the folder next to the source,
+    from which users who may not write there can still read, then a folder of the user.
     """
     parent = Path(source).resolve().parent
     apart = f"{parent.name}_{hashlib.sha256(str(parent).encode()).hexdigest()[:32]}"
-    if config.CACHE_DIR:
-        return [Path(config.CACHE_DIR) / apart]
+    if only := os.environ.get("EVSTREAM_CACHE_DIR") or config.CACHE_DIR:
+        return [Path(only) / apart]
     folders = [parent / "__pycache__"]
     with contextlib.suppress(RuntimeError):  # a user without a home
         base = os.environ.get("XDG_CACHE_HOME")

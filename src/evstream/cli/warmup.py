@@ -23,24 +23,40 @@ def add_parser(commands: Any, format: Format) -> None:
         "warmup",
         help="compile all kernels and keep them on disk",
         description="Write and read a tiny stream of every type, which compiles the kernels into "
-        "the cache on disk: NUMBA_CACHE_DIR if that is set, else the package's own folder (where "
-        "every user finds them, even without permission to write), else ~/.cache/evstream. Run "
-        "it when you build an image and after an update; programs then start without compiling. "
+        "the cache on disk: EVSTREAM_CACHE_DIR (or NUMBA_CACHE_DIR) if that is set, else the "
+        "package's own folder (where every user finds them, even without permission to write), "
+        "else ~/.cache/evstream. Run it when you build an image and after an update; programs "
+        "then start without compiling. "
         "The exit status is 1 if a kernel could not be kept.",
     )
     parser.add_argument("--width", metavar="TYPE=WIDTH", action="append", type=width, default=[])
     parser.add_argument(
         "--to",
         metavar="DIR",
-        help="compile into this folder; programs find the kernels with NUMBA_CACHE_DIR=DIR",
+        help="compile into this folder; programs find the kernels with EVSTREAM_CACHE_DIR=DIR,"
+        " also where they may only read it",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Warm up every stream type at one choice of widths; 1 when a kernel could not be kept."""
+    before = os.environ.get(_FOLDER)
     if options.to is not None:
-        os.environ["NUMBA_CACHE_DIR"] = os.path.abspath(options.to)  # before numba is loaded
+        os.environ[_FOLDER] = os.path.abspath(options.to)
+    try:
+        return _warm_up_all(options)
+    finally:
+        if before is not None:
+            os.environ[_FOLDER] = before
+        elif options.to is not None:
+            del os.environ[_FOLDER]
+
+
+_FOLDER = "EVSTREAM_CACHE_DIR"
+
+
+def _warm_up_all(options: argparse.Namespace) -> int:
     from evstream._support.jit import CACHE, is_enabled
 
     format = options.spec_format
@@ -95,6 +111,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     from evstream.results.summaries import SUMMARY
     from evstream.results.warm_up import warm_up_results
     from evstream.tables.dense import read_dense
+    from evstream.tables.rows import read_columns
     from evstream.text.json_rows import AlikeObjects
     from evstream.text.limits import CHARACTERS
     from evstream.text.lines import Block, measure_lines
@@ -113,7 +130,7 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     target = io.BytesIO()
     with create(target, stream, widths=widths, format=format, **values) as out:
         header = out.header
-        out.write_columns(**one_of_each(header.row_columns))
+        out.write_columns(**rows_of_one(header.row_columns))
         if no_matrix(header) is None and header.block.delimiter is not None:
             losses = np.ones((1, header.samples or 0))
             _, ids, *others = header.column_fields
@@ -155,6 +172,21 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     with create(io.BytesIO(), stream, widths=widths, format=format, **values) as out:
         for event in events:
             out.write(event)
+    # numba compiles another kernel for arrays that cannot be written, as those of Arrow.
+    with create(io.BytesIO(), stream, widths=widths, format=format, **values) as out:
+        out.write_columns(**rows_of_one(header.row_columns, writable=False))
+    target.seek(0)
+    read_columns(target, stream=stream, widths=widths, format=format)
+
+
+def rows_of_one(columns: Mapping[str, Any], *, writable: bool = True) -> dict[str, Any]:
+    """A row with 1 in each column, as arrays."""
+    import numpy as np
+
+    rows = {name: np.full(1, one, columns[name]) for name, one in one_of_each(columns).items()}
+    for row in rows.values():
+        row.flags.writeable = writable
+    return rows
 
 
 def one_of_each(columns: Mapping[str, Any]) -> dict[str, Any]:
