@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evstream._support.format import Format
 from evstream.errors import AbsentEventError, EvstreamError, plain_id
-from evstream.indexing.index import Index
-from evstream.indexing.indexed_file import IndexedFile, indexed_file
-from evstream.indexing.lookup import candidates
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.ids import Wanted
 from evstream.reading.section import Section, Sectioned
@@ -21,6 +18,10 @@ from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourcesLike
 from evstream.wire.columns import Array, Chunk, differ, keep_blocks
 from evstream.wire.event import Event
+
+if TYPE_CHECKING:  # what reads by an index is imported where there may be one
+    from evstream.indexing.index import Index
+    from evstream.indexing.indexed_file import IndexedFile
 
 
 def open(
@@ -79,6 +80,8 @@ def index_of(stream: EventStream) -> IndexedFile | None:
 
     Raises StaleIndexError for an index that cannot be read or does not fit, OSError.
     """
+    from evstream.indexing.indexed_file import indexed_file
+
     (source,) = stream.sources[:1] or [None]
     if isinstance(source, Sectioned):
         section = stream.source
@@ -112,6 +115,8 @@ def wanted_ids(wanted: Wanted, index: Index) -> Array | None:
     ids = wanted.listed()
     if ids is not None:
         return ids
+    from evstream.indexing.lookup import candidates
+
     known = candidates(index)
     return None if known is None else known[wanted.among(known)]
 
