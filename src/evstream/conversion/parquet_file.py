@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import RecordBatch
 
-GROUP_ROWS = 1 << 20
+GROUP_ROWS = 1 << 18
 """Rows after which a row group ends with its event."""
 
-LARGEST_GROUP_ROWS = 1 << 22
+LARGEST_GROUP_ROWS = 1 << 20
 """Rows of one event after which its row group ends all the same."""
 
 
