@@ -200,11 +200,24 @@ def test_row_groups_end_with_events_and_statistics_skip_them(
     assert all(rows % 600 == 0 and rows >= 9_000 for *_, rows in spans[:-1])
     one = pq.read_table(target, filters=[("event_id", "=", 42)])
     assert len(one) == 600
-    encodings = [set(metadata.row_group(0).column(c).encodings) for c in range(4)]
-    assert "RLE_DICTIONARY" in encodings[0] & encodings[1]
-    assert "DELTA_BINARY_PACKED" in encodings[2]
     assert target.stat().st_size < source.stat().st_size
-    assert metadata.row_group(0).column(3).compression == "ZSTD"
+
+
+@pytest.mark.parametrize(("compression", "ids"), [("zstd", "PLAIN"), ("none", "RLE_DICTIONARY")])
+def test_ids_are_small_with_any_compression(tmp_path: Path, compression: str, ids: str) -> None:
+    source, target = tmp_path / "a.bin", tmp_path / "a.parquet"
+    losses(source, 100, 50, 10)
+    convert(str(source), str(target), compression=compression)
+    group = pq.ParquetFile(target).metadata.row_group(0)
+    columns = [group.column(number) for number in range(4)]
+    assert all(ids in column.encodings for column in columns[:2])
+    assert ("RLE_DICTIONARY" in columns[0].encodings) == (ids == "RLE_DICTIONARY")
+    assert "DELTA_BINARY_PACKED" in columns[2].encodings
+    assert {column.compression for column in columns} == {
+        {"zstd": "ZSTD", "none": "UNCOMPRESSED"}[compression]
+    }
+    for column in columns[:2]:  # less than two bits per row
+        assert column.total_compressed_size < group.num_rows / 4
 
 
 def test_an_event_larger_than_a_row_group_is_divided(

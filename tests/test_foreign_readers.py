@@ -22,7 +22,6 @@ import pytest
 
 import evstream
 from evstream.conversion.convert import convert
-from evstream.conversion.parquet_runs import FEWEST_ROWS
 from evstream.errors import TableError
 from evstream.wire.columns import csv_columns
 from golden_files import LEGAL, Entry, golden_bytes
@@ -144,21 +143,12 @@ def test_golden_streams_in_foreign_readers(entry: Entry, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("width", ["f4", "f8"])
-@pytest.mark.parametrize("rows_per_run", [FEWEST_ROWS, 0])
-def test_odd_values_in_foreign_readers(
-    tmp_path: Path, width: str, rows_per_run: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In Parquet also with every column encoded from its runs."""
-    monkeypatch.setattr("evstream.conversion.parquet_runs.FEWEST_ROWS", rows_per_run)
+def test_odd_values_in_foreign_readers(tmp_path: Path, width: str) -> None:
     data, widths = odd_stream(width)
     assert_read_alike(data, tmp_path, "loss", widths)
 
 
-@pytest.mark.parametrize("rows_per_run", [FEWEST_ROWS, 0])
-def test_ids_of_64_bits_in_foreign_readers(
-    tmp_path: Path, rows_per_run: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("evstream.conversion.parquet_runs.FEWEST_ROWS", rows_per_run)
+def test_ids_of_64_bits_in_foreign_readers(tmp_path: Path) -> None:
     data, widths = wide_cdf()
     assert_read_alike(data, tmp_path, "cdf", widths)
 
@@ -179,11 +169,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("query", QUERIES)
-@pytest.mark.parametrize("rows_per_run", [FEWEST_ROWS, 0])
-def test_a_query_has_the_rows_that_numpy_has(
-    tmp_path: Path, query: str, rows_per_run: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("evstream.conversion.parquet_runs.FEWEST_ROWS", rows_per_run)
+def test_a_query_has_the_rows_that_numpy_has(tmp_path: Path, query: str) -> None:
     data, widths = odd_stream("f4")
     ours = evstream.read_columns(io.BytesIO(data), widths=widths)
     expected = int(QUERIES[query](ours).sum())

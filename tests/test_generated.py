@@ -450,7 +450,6 @@ NOT_OF_THE_FORMAT = {
     "indexing/index.py": "the arrays of an index",
     "engines/spark_source.py": "the types of columns that Spark has",
     "text/json_kernels.py": "the plan that the kernel works by",
-    "conversion/thrift.py": "a number of the metadata of Parquet",
     "conversion/batch_guard.py": "the length before a message of an Arrow file",
 }
 """Modules with widths that come from elsewhere, and from where."""

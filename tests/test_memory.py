@@ -45,10 +45,7 @@ peaks = []
 for source, target in zip(files[::2], files[1::2], strict=True):
     text = source.endswith((".csv", ".jsonl"))
     values = {"len_sample": 100} if text else {}
-    # Row groups of Parquet are large, and how many are in memory differs from run to run.
-    threads = 1 if target.endswith(".parquet") else None
-    stream = "loss" if text else None
-    convert(source, target, options=Options(stream=stream, values=values, threads=threads))
+    convert(source, target, options=Options(stream="loss" if text else None, values=values))
     # Not ru_maxrss, which begins with the peak of the process that started this one.
     peaks.append(kilobytes("VmHWM") / 1024)
 print(json.dumps(peaks[1] - peaks[0]))

@@ -21,8 +21,7 @@ import numpy as np
 
 from evstream._support.arguments import did_you_mean, list_of_names
 from evstream.conversion.parallel import in_order
-from evstream.conversion.parquet_file import LARGEST_GROUP_ROWS
-from evstream.conversion.parquet_groups import arrow_writer
+from evstream.conversion.parquet_file import LARGEST_GROUP_ROWS, new_writer
 from evstream.conversion.table import Options, Table
 from evstream.errors import EvstreamError
 from evstream.extras import import_arrow
@@ -272,7 +271,7 @@ class _Dataset:
 
     def _opened(self, name: str) -> tuple[Sink, Any]:
         sink = self._folder.sink(name)
-        return sink, arrow_writer(SinkFile(sink), self._schema, self._options)
+        return sink, new_writer(SinkFile(sink), self._schema, self._options)
 
     def _close_oldest(self) -> None:
         values, (sink, writer) = next(iter(self._open.items()))
