@@ -141,7 +141,7 @@ class _Matrix:
         sidx, values = columns.entry
         special = np.flatnonzero(sidx < 0)
         numbers = sidx[special]
-        is_plain = is_enabled() and sidx.dtype.kind + str(sidx.dtype.itemsize) != "u8"
+        is_plain = is_enabled() and sidx.dtype.kind == "i"
         if is_plain and np.isin(numbers, self._known).all():
             from evstream.wire.matrix_kernels import place_samples
 
