@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -41,11 +40,6 @@ BAD_JSON = [
     (JSON.replace(b"2.5", b"NaN").replace(b"-1", b"1"), "line 2: event_id 1, item_id 1: loss nan"),
     (JSON.replace(b"2.5", b"1e39"), "line 2, column loss: 1e+39, expected a number within"),
     (JSON.replace(b"}\n", b"\n"), "line 2: not valid JSON"),
-    (JSON.replace(b"}", b"\n1, 1, 1, 1}"), "line 2: not valid JSON"),  # rows, if it were CSV
-    *(
-        (JSON.replace(b"2.5", number), "line 2: not valid JSON")
-        for number in (b"2.", b".5", b"02.5", b"-02.5", b"+2.5", b"--2.5", b"2.e1", b"2e", b"0x2")
-    ),
     (b"[" * 100_000, "line 2: not a JSON object of numbers, but deeply nested"),
     (b'{"event_id":' * 50_000, "line 2: not a JSON object of numbers, but deeply nested"),
     (JSON.replace(b"2.5", b"1" * 4000), "line 2, column loss: 111"),
@@ -94,29 +88,3 @@ def test_json_has_the_columns_of_cat(tmp_path: Path, capsys: Any) -> None:
 
 def rows_of_json(text: str) -> list[dict[str, float]]:
     return [json.loads(line) for line in text.splitlines()]
-
-
-@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-@pytest.mark.parametrize("between", [",:", ", : ", " ,\t:\t"])
-def test_lines_of_one_form_need_no_library(
-    between: str, line_end: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The numbers of such lines are those of CSV; pyarrow has only to make sense of others."""
-    comma, colon = between[: len(between) // 2], between[len(between) // 2 :]
-    rows = [(1, 12345678, -3, "0.25"), (1, 12345678, 1, "-0.0"), (2, 1, 2, "1e-3"), (2, 9, 1, "7")]
-    names = ("event_id", "item_id", "sidx", "loss")
-    lines = [
-        "{" + comma.join(f'"{n}"{colon}{v}' for n, v in zip(names, row, strict=True)) + "}"
-        for row in rows
-    ]
-    data = line_end.join([*lines, ""]).encode()
-    wanted = "".join(f"{','.join(map(str, row))}\n" for row in rows)
-    for given, is_alike in ((data, True), (data.replace(b"0.25", b'"0.25"'), False)):
-        with monkeypatch.context() as patch:
-            if is_alike:
-                patch.setattr("evstream.conversion.jsonl_file._by_arrow", None)
-            found, target = io.BytesIO(given), io.BytesIO()
-            convert(found, target, from_="jsonl", to="csv", stream="loss", strict=True)
-        assert target.getvalue().decode().partition("\n")[2] == wanted.replace(
-            "1e-3", "0.001"
-        ).replace(",7\n", ",7.0\n")

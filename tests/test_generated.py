@@ -449,7 +449,6 @@ NOT_OF_THE_FORMAT = {
     "text/digits.py": "the bits of a float, as IEEE 754 lays them out",
     "indexing/index.py": "the arrays of an index",
     "engines/spark_source.py": "the types of columns that Spark has",
-    "text/json_kernels.py": "the plan that the kernel works by",
     "conversion/batch_guard.py": "the length before a message of an Arrow file",
 }
 """Modules with widths that come from elsewhere, and from where."""

@@ -112,9 +112,8 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     from evstream.results.warm_up import warm_up_results
     from evstream.tables.dense import read_dense
     from evstream.tables.rows import read_columns
-    from evstream.text.json_rows import AlikeObjects
     from evstream.text.limits import CHARACTERS
-    from evstream.text.lines import Block, measure_lines
+    from evstream.text.lines import measure_lines
     from evstream.text.row_parser import RowParser
     from evstream.text.rows import RowPrinter
     from evstream.wire.event import no_matrix
@@ -167,8 +166,6 @@ def warm_up(stream: str, widths: dict[str, str], format: Format | None = None) -
     text = RowPrinter(columns).text(events[0].to_rows())
     RowParser(list(columns), columns, lambda line, number: line.split(",")).rows(text, 1)
     measure_lines(np.zeros(1, np.uint8), 0, CHARACTERS)
-    if (alike := AlikeObjects.of('{"a":1}', ["a"])) is not None:
-        alike.values(Block.of(memoryview(b'{"a":1}')))
     with create(io.BytesIO(), stream, widths=widths, format=format, **values) as out:
         for event in events:
             out.write(event)

@@ -23,9 +23,7 @@ from evstream.extras import import_arrow, import_extra
 from evstream.tables.arrow import arrow_schema, batch_of, rows_of
 from evstream.tables.column_names import has_gaps, stream_names, streams_of
 from evstream.text.json import json_lines
-from evstream.text.json_rows import AlikeObjects
 from evstream.text.lines import Block
-from evstream.text.row_parser import RowParser
 from evstream.transport.source import Source
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -41,11 +39,10 @@ def read(source: Source, options: Options) -> Table:
     first = next(blocks, None)
     if first is None:
         return _without_rows(source, options)
-    line = opening_line(first.text, source.name)
-    given = list(next(_records([line], 1, source.name)))
+    given = list(next(_records([opening_line(first.text, source.name)], 1, source.name)))
     names = stream_names(given, options.format, options.stream)
     header = guess_header(names, options, source.name)
-    parse = _parser(header, given, names, source.name, AlikeObjects.of(line, given))
+    parse = _parser(header, given, names, source.name)
     numbers = numbered(chain([first], blocks), 1)
     batches = (rows for _, rows in in_order(parse, numbers, options.threads))
     gaps = has_gaps(given, header)
@@ -80,29 +77,20 @@ def write(table: Table, out: Any, options: Options) -> None:
 
 
 def _parser(
-    header: StreamHeader,
-    given: list[str],
-    names: list[str],
-    source: str,
-    alike: AlikeObjects | None,
+    header: StreamHeader, given: list[str], names: list[str], source: str
 ) -> Callable[[tuple[Block, int]], dict[str, Array]]:
-    """What parses a block of lines: the kernels of CSV, where all lines have the form of the first;
-    pyarrow; and where that refuses, Python, one value at a time, which takes what is odd and says
-    exactly what is wrong and where."""
+    """What parses a block of lines: pyarrow; and where that refuses, Python, one value at a time,
+    which takes what is odd and says exactly what is wrong and where."""
     pa = import_arrow()
     bare = StreamHeader(header.stream, {}, header.widths, header.format)
     schema = arrow_schema(bare, dates=False)  # its types; the values are not checked yet
     dtypes = header.row_columns
     own = dict(zip(given, names, strict=True))
     has_text = any(map(is_text, dtypes.values()))
-    numbers = None if has_text else alike
-    parser = RowParser(names, dtypes, _left_over)
 
     def parse(numbered_block: tuple[Block, int]) -> dict[str, Array]:
         block, first_line = numbered_block[0].text, numbered_block[1]
-        rows = None if numbers is None else _alike_rows(numbers, parser, numbered_block[0])
-        if rows is not None:
-            return rows
+        rows = None
         try:
             if not has_text:
                 rows = _plain_rows(_by_arrow(block, given, names, schema), schema, block)
@@ -117,23 +105,6 @@ def _parser(
         )
 
     return parse
-
-
-class _LeftOverError(Exception):
-    """A line that the kernel does not parse."""
-
-
-def _left_over(line: str, number: int) -> list[Any]:
-    raise _LeftOverError
-
-
-def _alike_rows(numbers: AlikeObjects, parser: RowParser, block: Block) -> dict[str, Array] | None:
-    """The rows of lines of the usual form; None where others should have a look."""
-    values = numbers.values(block)
-    try:
-        return None if values is None else parser.rows_of(values, 1)
-    except _LeftOverError:
-        return None
 
 
 def _plain_rows(table: pa.Table, schema: pa.Schema, block: memoryview) -> dict[str, Array] | None:

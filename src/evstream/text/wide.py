@@ -118,18 +118,3 @@ def bits_of(typing_context: Any, value: Any) -> Any:
         return builder.bitcast(arguments[0], _BITS)
 
     return types.uint64(types.float64), generate
-
-
-@intrinsic
-def find_character(typing_context: Any, text: Any, at: Any, character: Any) -> Any:
-    """Which of the 64 characters at `at` are this one (a uint8), as bits."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        line = _characters(context, builder, text, *arguments[:2])
-        undefined, first = ir.Constant(_LINE, ir.Undefined), ir.Constant(ir.IntType(32), 0)
-        one = builder.insert_element(undefined, arguments[2], first)
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), CHARACTERS), [0] * CHARACTERS)
-        same = builder.icmp_unsigned("==", line, builder.shuffle_vector(one, undefined, everywhere))
-        return builder.bitcast(same, _BITS)
-
-    return types.uint64(text, types.uint64, types.uint8), generate
