@@ -123,7 +123,8 @@ def memory(folder: Path) -> Iterator[Measure]:
 
 
 def convert(*arguments: str) -> Callable[[], object]:
-    return command(sys.executable, "-m", "evstream", "convert", *arguments)
+    """Without waiting for the disk, as the programs of the reference."""
+    return command(sys.executable, "-m", "evstream", "convert", "--no-fsync", *arguments)
 
 
 def command(*arguments: str, **environment: str) -> Callable[[], object]:
