@@ -105,6 +105,15 @@ def test_events_in_no_period_are_counted(tmp_path: Path):
     assert is_close(rows_of(table), oracle.aal(blocks, OCCURRENCES, PERIODS, SAMPLES))
 
 
+def test_a_warning_about_several_files_says_how_many(tmp_path: Path):
+    file = occurrence_file(tmp_path)
+    for name in ("a.bin", "b.bin", "c.bin"):
+        (tmp_path / name).write_bytes(stream_of(made_blocks()))
+    for make in (evstream.aal, evstream.report):
+        with pytest.warns(WithoutPeriodWarning, match=r"a\.bin and 2 more files: 2 events are"):
+            make(sorted(tmp_path.glob("?.bin")), occurrence=file)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_files_make_one_table(tmp_path: Path, threads: int):
     """An event of the second file is in a period of the first, whatever the order."""

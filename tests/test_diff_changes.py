@@ -15,6 +15,7 @@ from evstream.comparison import changes as module
 from evstream.comparison import compare
 from evstream.errors import ChangedSourceError
 from evstream.reading.stream import EventStream
+from oracle import encode
 
 BLOCKS: Blocks = [
     ((1 + number // 3, 1 + number % 3), [(-1, 2.5), *((sidx, float(sidx)) for sidx in (1, 2, 3))])
@@ -125,3 +126,12 @@ def test_changes_have_the_names_of_any_format() -> None:
     assert {change.name for change in found.event_changes} == {"bin_mean"}
     (total,) = (total for total in found.totals if total.name == "bin_mean")
     assert total.b == pytest.approx(total.a / 2)
+
+
+def test_streams_of_different_types_have_no_sums() -> None:
+    """Neither is read, so a total of 0 events would be invented."""
+    one = encode("loss", {"len_sample": 4}, [((1, 5), [(1, 2.0)])])
+    other = encode("gul_item", {"len_sample": 4}, [((1, 5), [(1, 2.0)])])
+    found = evstream.compare(io.BytesIO(one), io.BytesIO(other))
+    assert (found.equal, found.totals) == (False, [])
+    assert "events" not in str(found).partition("compared")[0]

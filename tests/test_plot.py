@@ -99,6 +99,9 @@ def test_item_streams_are_plotted_as_one_portfolio(folder: Path, drawn):
         ({"ep": "x.png", "calc": "best"}, "calc is 'best', expected full"),
         ({"ep": "x.png", "scale": 0}, "scale is 0"),
         ({"ep": "x.png", "width": 1}, "width is 1"),
+        ({"ep": "x.png", "width": 10**5, "height": 10**5}, r"have 40,000,000,000 pixels, expected"),
+        ({"ep": "x.png", "width": 10**6, "scale": 20}, r"have 128,000,000,000 pixels, expected"),
+        ({"ep": "x.png", "aal": "y/../x.png"}, r"ep and aal are both 'y/\.\./x\.png', expected"),
         ({"ep": "x.png", "summary": 5}, "of summary 5 is in a period, expected one of 2, 3, 7"),
     ],
 )  # fmt: skip
@@ -131,6 +134,26 @@ def test_what_cannot_be_plotted_is_an_error(folder: Path, drawn):
     with pytest.raises(EvstreamError, match="has no samples"):
         evstream.plot(io.BytesIO(stream_of(alone, 0)), convergence=folder / "x.png")
     assert not list(folder.glob("x.*"))
+
+
+def test_small_and_vast_losses_have_no_prefix_at_an_axis(folder: Path, drawn):
+    """0.5 is not 500m, which reads as million."""
+    plotted(folder, ep=folder / "x.svg")
+    import vl_convert
+
+    small = {"loss": 0.5, "years": 2.0, "curve": "OEP"}, {"loss": 0.0, "years": 1.0, "curve": "OEP"}
+    for factor, seen in ((1, {"0", "0.1", "0.5"}), (4e20, {"0", "1e+20"}), (4e6, {"0", "1M"})):
+        rows = [{**row, "loss": row["loss"] * factor} for row in small]
+        chart = {**drawn[0], "data": {"name": "curves", "values": rows}}
+        texts = set(re.findall(r">([^<>]+)</text>", vl_convert.vegalite_to_svg(chart)))
+        assert seen <= texts
+
+
+def test_events_without_samples_have_no_band(folder: Path, drawn):
+    alone = [(ids, [e for e in entries if e[0] < 0]) for ids, entries in BLOCKS]
+    for data in (stream_of(alone, 0), SUMMARY):
+        plotted(folder, source=io.BytesIO(data), largest=folder / "x.png")
+    assert [len(chart["layer"]) for chart in drawn] == [1, 2]
 
 
 def test_the_command_draws_all_pictures_in_one_pass(folder: Path, drawn):

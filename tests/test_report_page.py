@@ -183,6 +183,29 @@ def test_what_is_left_out_is_said_with_the_way_to_it(folder: Path, no_charts):
     assert "nan" not in page.partition("<body>")[2].lower().replace("finance", "")
 
 
+def test_a_stream_without_samples_has_no_word_of_them(folder: Path, no_charts):
+    alone = [(ids, [e for e in entries if e[0] < 0]) for ids, entries in BLOCKS]
+    occurrence = folder / "occurrence.bin"
+    page = evstream.report(io.BytesIO(stream_of(alone, 0)), occurrence=occurrence).to_html()
+    for words in ("Full uncertainty takes", "the band holds"):
+        assert words not in page
+        assert words in page_of(folder)
+
+
+def test_a_page_without_an_event_in_a_period_says_so(folder: Path, no_charts):
+    empty = evstream.report(io.BytesIO(stream_of([])), occurrence=folder / "occurrence.bin")
+    assert "No event of the stream is in a period" in empty.to_html()
+    assert "No event of the stream is in a period" not in page_of(folder)
+
+
+def test_losses_that_are_not_finite_are_named_in_words(folder: Path, no_charts):
+    blocks = [((1, 1, 5.0), [(1, float("inf"))]), ((2, 1, 5.0), [(1, 3.0)])]
+    page = " ".join(evstream.report(io.BytesIO(stream_of(blocks))).to_html().split())
+    assert "1 place breaks rules of the format" in page
+    assert "1 event without a finite mean loss above 0 not shown" in page
+    assert "do not follow one another" not in page
+
+
 def test_findings_are_at_the_top_and_listed(folder: Path, no_charts):
     bad = folder / "bad.bin"
     bad.write_bytes(stream_of([((1, 1, 5.0), [(2, 2.0), (1, 3.0)])]))
@@ -213,8 +236,9 @@ def test_commands_write_a_report_whole_or_not_at_all(folder: Path, no_charts, mo
     assert out.read_bytes() == before
     bad = folder / "bad.bin"
     bad.write_bytes(stream_of([((1, 1, 5.0), [(2, 2.0), (2, 3.0)])]))
-    done = run_main("report", bad, "-o", out)
-    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    done = run_main("report", folder / "summary.bin", bad, "-o", out)
+    assert done.returncode == 1
+    assert re.fullmatch(rb"evstream: error: \S+bad\.bin: byte 32, event_id 1, .*\n", done.stderr)
     assert out.read_bytes() != before
     done = run_main("report", bad, "-o", bad)
     assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
@@ -314,8 +338,11 @@ def look_at_widths_and_colours(page: Page) -> None:
     page.send("Emulation.setEmulatedMedia", media="print", features=dark)
     assert (page.run(colour), page.run(back)) == light
     page.send("Emulation.setEmulatedMedia", media="", features=[])
-    page.size(390, 800)
-    page.run("new Promise((done) => setTimeout(done, 200))")
+    page.run("addEventListener('error', (one) => { document.title = one.message; })")
+    for width in (900, 390):
+        page.size(width, 800)
+        page.run("new Promise((done) => setTimeout(done, 200))")
+    assert page.run("document.title") == "A <title>"  # no error, such as one of ResizeObserver
     assert page.run("document.documentElement.scrollWidth") <= 390
     widths = (
         "[...document.querySelectorAll('.chart svg')].map((s) => s.getBoundingClientRect().width)"

@@ -181,10 +181,13 @@ def note(text: str, **facts: Any) -> None:
     report("info", text, **facts)
 
 
-def finding(found: Any, source: str) -> None:
-    """Report a place that breaks a rule, in a source or in a file of its own."""
+def finding(found: Any, source: str, *, is_named: bool = False) -> None:
+    """Report a place that breaks a rule, in a source or in a file of its own, which the text names
+    where nothing else does."""
+    file = found.file or source
+    text = f"{file}: {found.text}" if is_named else found.text
     report(
-        found.severity, found.text, type="Finding", file=found.file or source, byte=found.offset,
+        found.severity, text, type="Finding", file=file, byte=found.offset,
         **ids_of(found.ids), sidx=found.sidx, rule=found.rule, value=found.value,
         record=found.record, expected=found.expected or None,
     )  # fmt: skip

@@ -26,7 +26,8 @@ Several files are parts of one result: their losses are added up. The losses of 
 are added up over all of them. Without --occurrence there are no results by period.
 
 Exit status 1 if the stream breaks rules of the format, as of evstream validate. A stream that
-cannot be read to its end has no report.
+cannot be read to its end has no report, nor has one with a loss that is NaN or a sidx above its
+number of samples.
 """
 
 
@@ -87,5 +88,6 @@ def run(options: argparse.Namespace) -> int:
         found.write(SinkFile(sink))
     broken = [one for one in found.validation if one.errors]
     for one in broken:
-        log.finding(next(f for f in one.findings if f.severity == "error"), one.source)
+        first = next(f for f in one.findings if f.severity == "error")
+        log.finding(first, one.source, is_named=True)
     return int(bool(broken))

@@ -97,9 +97,9 @@ def compare(
                 common.sum_again(again, comparer)
             a_side = _Side(one, common.a, common, progress)
             _match_events(a_side, _Side(other, common.b, common, None), comparer)
+            comparer.changes.report_to(report)
         else:
             report.notes.append("the streams are of different types, so nothing else is compared")
-    comparer.changes.report_to(report)
     for name, side in (("A", one), ("B", other)):
         if side.clean_end is False:
             report.notes.append(f"{name} ends without the final delimiter")

@@ -19,13 +19,18 @@ from evstream.wire.columns import Array
 
 BLUE, ORANGE, INK, QUIET, GRID = "#1f5fa8", "#c2570c", "#1d2430", "#5b6472", "#e3e6ea"
 
-WIDTH = 720
+WIDTH, HEIGHT = 720, 320
 
 _ROUND = [step * 10**power for power in range(9) for step in (1, 2, 5) if step != 2 or power < 3]
 """Where an axis of return periods has ticks."""
 
-_SHORT = "replace(replace(format(datum.value, '~s'), 'G', 'bn'), 'T', 'tn')"
-"""Numbers at axes: 20M, 1.5bn."""
+_SHORT = (
+    "datum.value && (abs(datum.value) < 1 || abs(datum.value) >= 1e15)"
+    " ? format(datum.value, '.4~g')"
+    " : replace(replace(format(datum.value, '~s'), 'G', 'bn'), 'T', 'tn')"
+)
+"""Numbers at axes: 20M, 1.5bn, 0.5 and 1e+20, where prefixes would be m, which reads as million,
+and letters that nobody knows."""
 
 
 def curve_rows(points: Points) -> list[dict[str, Any]]:
@@ -180,7 +185,9 @@ def largest(rows: list[dict[str, Any]], unit: str, **size: Any) -> Chart:
         "encoding": {"y": event, "x": _loss("mean", unit), "tooltip": tooltip},
     }
     size.setdefault("height", max(90, 24 * len(rows) + 50))
-    return _chart("largest", rows, [interval, mean], "Largest events", **size)
+    has_range = any(row["lower"] is not None and row["upper"] is not None for row in rows)
+    layers = [interval, mean] if has_range else [mean]
+    return _chart("largest", rows, layers, "Largest events", **size)
 
 
 def histogram_rows(found: Histogram) -> list[dict[str, Any]]:
@@ -218,7 +225,7 @@ def histogram(rows: list[dict[str, Any]], unit: str, **size: Any) -> Chart:
 
 def _chart(
     name: str, rows: list[dict[str, Any]], layers: list[Chart], description: str,
-    *, width: int = WIDTH, height: int = 320, title: str | None = None,
+    *, width: int = WIDTH, height: int = HEIGHT, title: str | None = None,
 ) -> Chart:  # fmt: skip
     chart: Chart = {
         "$schema": "https://vega.github.io/schema/vega-lite/v6.json",

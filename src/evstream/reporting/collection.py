@@ -131,11 +131,13 @@ def collect(
         of_part, source, threads=threads, stream=stream, widths=widths, timeout=timeout
     )
     name, whole = next(parts)
+    names = {name}
     for other, more in parts:
+        names.add(other)
         whole.follow(_Named(other, more.header), more)
     whole.finish(_Named(name, whole.header))
     if whole.periods is not None and occurrences is not None:
-        warn_of_absent(whole.periods.absent, name, occurrences.source)
+        warn_of_absent(whole.periods.absent, name, len(names), occurrences.source)
     return whole
 
 

@@ -90,7 +90,7 @@ class EventNumbers:
     Attributes:
         count: number of events.
         repeated: of these, how many have blocks that do not follow one another.
-        quiet: of these, how many have no mean loss above 0.
+        quiet: of these, how many have no finite mean loss above 0.
         largest, histogram: see their types.
         total: of the losses of all events, by number of samples; None where it is not known.
     """
@@ -109,7 +109,7 @@ def event_numbers(found: Collection, largest: int) -> EventNumbers | None:
     if losses is None:
         return None
     means = losses.means
-    quiet = int((~(means > 0)).sum())
+    quiet = int((~((means > 0) & np.isfinite(means))).sum())
     return EventNumbers(
         len(losses), losses.repeated, quiet, losses.largest(largest), histogram(means),
         _total(losses.by_sample, sample_count(found.header)),

@@ -49,12 +49,14 @@
       place.replaceChildren(inner);
       offer(figure, view, data, rows);
       figure.dataset.drawn = "true";
-      new ResizeObserver(() => {
+      const fit = () => {
         if (place.clientWidth && widthOf() !== width) {
           width = widthOf();
           view.width(width).runAsync();
         }
-      }).observe(place);
+      };
+      // In the next frame: a change of sizes while they are observed is an error in the console.
+      new ResizeObserver(() => requestAnimationFrame(fit)).observe(place);
     });
   }
 

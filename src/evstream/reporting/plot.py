@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from itertools import combinations
 from pathlib import PurePath
 from typing import Any
 
@@ -27,10 +28,14 @@ from evstream.results.occurrences import Occurrences
 from evstream.results.summaries import sample_count
 from evstream.results.table import ANALYTICAL, SAMPLE
 from evstream.transport.endpoints import SourcesLike
+from evstream.transport.same_file import is_same_place
 from evstream.transport.sink import Sink
 
 KINDS = (".png", ".svg", ".pdf")
 """How names of pictures end."""
+
+MOST_PIXELS = 100_000_000
+"""Of a picture: a library that has no memory for them ends the process."""
 
 CALC_NAMES = {"full": 2, "analytical": 1, "per-sample": 3, "sample-mean": 4}
 """What the losses of exceedance curves are -> EPCalc."""
@@ -91,7 +96,7 @@ def plot(
         without vl-convert (`pip install 'evstream[report]'`).
         EvstreamError: the stream has nothing to show in a chart.
         ValueError: no chart is asked for, or one that needs an occurrence; a name without one of
-            the suffixes.
+            the suffixes; two charts in one file; more than 100 million pixels.
     """
     wanted = {
         name: target
@@ -118,6 +123,13 @@ def plot(
     pixels = real_number("scale", scale)
     if not 0 < pixels <= 20:
         raise ValueError(f"scale is {pixels:g}, expected a number above 0, at most 20")
+    area = size["width"] * size.get("height", charts.HEIGHT) * pixels**2
+    if area > MOST_PIXELS:
+        raise ValueError(
+            f"a picture would have {area:,.0f} pixels, expected at most {MOST_PIXELS:,}:"
+            " a smaller width, height or scale"
+        )
+    _refuse_same_picture(wanted)
     number = threads_of(threads)
     require()
     chosen = None if summary is None else integer("summary", summary)
@@ -147,6 +159,15 @@ def _kind(name: str, target: Any) -> str:
     if suffix not in KINDS:
         raise ValueError(f"{name} is {described(target)}, expected a name with {', '.join(KINDS)}")
     return suffix[1:]
+
+
+def _refuse_same_picture(targets: Mapping[str, Any]) -> None:
+    """Raise ValueError where one picture would replace another."""
+    for (name, target), (other, again) in combinations(targets.items(), 2):
+        if is_same_place(target, again):
+            raise ValueError(
+                f"{name} and {other} are both {described(again)}, expected a file for each chart"
+            )
 
 
 class _Charts:

@@ -82,9 +82,13 @@ def exceedance(numbers: PeriodNumbers, words: Words) -> Section:
         f"The loss that is reached or exceeded once in so many years, from {numbers.count:,}"
         f" {'weighted ' if numbers.is_weighted else ''}periods."
         " OEP: the largest event of a year. AEP: all events of a year. TVaR: the mean of that loss"
-        " and all above. Full uncertainty takes each sample as a year of its own, so its curves go"
-        " on beyond the number of periods."
+        " and all above."
     )
+    if words.samples:
+        note += (
+            " Full uncertainty takes each sample as a year of its own, so its curves go on beyond"
+            " the number of periods."
+        )
     return _section(
         "exceedance", "Exceedance curves", note, charts.exceedance(rows[first], words.unit), label,
         tables, choices, rows, "curves",
@@ -203,10 +207,10 @@ def largest(events: EventNumbers, words: Words) -> Section:
     chart = charts.largest(charts.largest_rows(found), words.unit)
     plural = "Summaries" if words.is_summary else "Items"
     note = (
-        f"The events with the largest mean losses, over all {plural.lower()}. The dot is the mean,"
-        " the band holds 9 of 10 samples, from 5 % to 95 %."
+        f"The events with the largest mean losses, over all {plural.lower()}. The dot is the mean"
+        + (", the band holds 9 of 10 samples, from 5 % to 95 %." if words.samples else ".")
     )
-    if np.isnan(found.sd).any() and words.samples:
+    if np.isnan(found.quantiles).any() and words.samples:
         note += f" {NONE} stands where the blocks of an event do not follow one another."
     heads = ["Event", "Mean", "Standard deviation", "5 %", "Median", "95 %", plural]
     rows = [
@@ -239,7 +243,7 @@ def distribution(events: EventNumbers, words: Words) -> Section:
     ]
     note = f"How many of the {events.count:,} events have a mean loss of which size."
     if events.quiet:
-        note += f" {counted(events.quiet, 'event')} without a mean loss above 0 not shown."
+        note += f" {counted(events.quiet, 'event')} without a finite mean loss above 0 not shown."
     return _section(
         "distribution", "Distribution of losses per event", note, chart,
         "Number of events by mean loss; the table has the numbers.",

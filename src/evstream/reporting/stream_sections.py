@@ -24,7 +24,8 @@ def state_of(reports: Sequence[Report]) -> tuple[str, str]:
     what = "The stream is" if len(reports) == 1 else f"All {len(reports)} files are"
     if errors:
         more = f" and {counted(others, 'warning')}" if others else ""
-        return f"{counted(errors, 'place')} break rules of the format{more}: see below", "bad"
+        verb = "breaks" if errors == 1 else "break"
+        return f"{counted(errors, 'place')} {verb} rules of the format{more}: see below", "bad"
     if others:
         return f"{what} readable to the end, with {counted(others, 'warning')}: see below", "warn"
     return f"{what} whole, and no rule of the format is broken", "good"
@@ -129,6 +130,11 @@ def left_out(
             " folder input of a run:"
         ))  # fmt: skip
         parts.append(code(f"evstream report {file} --occurrence occurrence.bin -o report.html"))
+    elif not periods.shown:
+        parts.append(paragraph(
+            "No event of the stream is in a period, so there are no average annual losses and no"
+            " exceedance curves."
+        ))  # fmt: skip
     if found.has_losses and not found.is_summary:
         parts.append(paragraph(
             f"A {found.header.stream} stream has items and no summaries, so its losses are added up"

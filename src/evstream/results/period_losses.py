@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from evstream._support.words import counted
 from evstream.aggregation.keys import KeyTable
 from evstream.errors import EvstreamError, WithoutPeriodWarning, warn
 from evstream.partition.each_part import each_part
@@ -200,20 +201,23 @@ def period_losses(
         of_part, summary, threads=threads, stream=SUMMARY, widths=widths, timeout=timeout
     )
     name, losses = next(parts)
-    for _, more in parts:
+    names = {name}
+    for other, more in parts:
+        names.add(other)
         losses.merge(more)
-    warn_of_absent(losses.absent, name, occurrences.source)
+    warn_of_absent(losses.absent, name, len(names), occurrences.source)
     return losses
 
 
-def warn_of_absent(absent: Array, name: str, source: str) -> None:
-    """Warn of events that are in no period of an occurrence file."""
+def warn_of_absent(absent: Array, first_name: str, files: int, source: str) -> None:
+    """Warn of events of one file or several that are in no period of an occurrence file."""
     if not len(absent):
         return
     first = ", ".join(map(str, absent[:5].tolist()))
     events = "1 event is" if len(absent) == 1 else f"{len(absent)} events are"
+    more = f" and {counted(files - 1, 'more file')}" if files > 1 else ""
     warn(
         f"{events} in no period of {source} and left out: {first}"
         f"{', ...' if len(absent) > 5 else ''}",
-        WithoutPeriodWarning, source=name,
+        WithoutPeriodWarning, source=first_name + more,
     )  # fmt: skip
