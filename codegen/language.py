@@ -145,7 +145,7 @@ SkippedEventWarning SourceLike SourcesLike StaleIndexError StallError StreamHead
 StreamMismatchError SuspectWarning TableError TargetLike Total TruncatedStreamError WidthWarning
 WriteError Writer aggregate arrow_reader build_index compare component convert create explain
 iter_batches map_parts merge open partial_aggregate parts read_arrow read_columns read_dense
-read_pandas read_polars reader_class scan_polars validate write_arrow
+read_pandas read_polars reader_class scan_polars show_progress validate write_arrow
 """)
 # What the writers of a record are:
 RECORD_NAMES = _words("byte_mv cursor mv_write store")

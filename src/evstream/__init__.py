@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from evstream.indexing.index import Index as Index
     from evstream.indexing.opening import open as open
     from evstream.merging import merge as merge
+    from evstream.monitoring.bar import show_progress as show_progress
     from evstream.partition.part import Part as Part
     from evstream.partition.parts import Parts as Parts
     from evstream.partition.parts import parts as parts
@@ -195,6 +196,7 @@ _HOME = {
     "reader_class": "compat.callback_reader",
     "report": "reporting.report",
     "scan_polars": "tables.scan",
+    "show_progress": "monitoring.bar",
     "validate": "checking.validated_sources",
     "write_arrow": "tables.write",
 }

@@ -25,6 +25,7 @@ _EXTRAS = {
     "pyspark.sql.datasource": "spark",
     "pyspark.sql.types": "spark",
     "rich": "progress",
+    "tqdm.auto": "progress",
     "vl_convert": "report",
     "yaml": "codegen",
     "zstandard": "zstd",

@@ -176,6 +176,12 @@ def validate(call: Inputs) -> None:
     repr((report, report.to_json(), report.clean, report._repr_html_()))
 
 
+def progress(call: Inputs) -> None:
+    delay: Any = call.chance.choice([0.5, 10, float("inf"), -1, float("nan"), "1"])
+    with evstream.show_progress(call.once_in(2), delay=delay):
+        call.chance.choice([open_, table, batches, aggregate, validate])(call)
+
+
 def explain(call: Inputs) -> None:
     names = ("at", "event", "records", "stream", "timeout", "format")
     found = evstream.explain(call.source(), **call.options(*names))
@@ -799,7 +805,7 @@ Kind = Callable[[Inputs], str | None]
 
 WEIGHTS: list[tuple[Kind, int]] = [
     (open_, 14), (table, 10), (dataframe, 4), (batches, 6), (scan, 2), (aggregate, 6),
-    (validate, 8), (compare, 8), (explain, 4), (result, 6), (report, 2),
+    (validate, 8), (compare, 8), (explain, 4), (progress, 2), (result, 6), (report, 2),
     (callbacks, 6), (write, 12), (write_table, 6), (merge, 10), (convert, 12), (seal, 3),
     (component, 8),
     (index, 4), (partition, 4), (dask, 2), (spark, 4),

@@ -18,10 +18,12 @@ from evstream.reading.selection import Selection
 from evstream.reading.sources import open_stream
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.source import LARGE_CHUNK
+from evstream.transport.watching import one_bar
 from evstream.wire.columns import Array, Chunk
 from evstream.wire.header import StreamHeader
 
 
+@one_bar
 def aggregate(
     sources: SourcesLike,
     by: str | Sequence[str],
@@ -88,6 +90,7 @@ def aggregate(
     return groups.partial().table()
 
 
+@one_bar
 def partial_aggregate(
     source: SourcesLike,
     by: str | Sequence[str],

@@ -21,9 +21,11 @@ from evstream.reading.dataset import (
     sources_of,
 )
 from evstream.transport.endpoints import SourcesLike
+from evstream.transport.watching import one_bar
 from evstream.wire.columns import plain
 
 
+@one_bar
 def validate(
     source: SourcesLike,
     *,

@@ -26,6 +26,7 @@ from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
 from evstream.transport.range_file import shown
 from evstream.transport.source import LARGE_CHUNK
+from evstream.transport.watching import expect
 
 
 def validations(
@@ -72,6 +73,7 @@ def finished(
     progress: Callable[[int], object] | None = None,
 ) -> Iterator[Validation | EvstreamError | OSError]:
     """See `validations`."""
+    expect(job.source for job in jobs)
     stopped, meter = threading.Event(), Meter(progress)
 
     def check(job: Job) -> Validation | EvstreamError | OSError:

@@ -18,6 +18,7 @@ from evstream.comparison.report import Comparison, Options
 from evstream.reading.assembler import EventAssembler
 from evstream.reading.stream import EventStream
 from evstream.transport.endpoints import SourceLike
+from evstream.transport.watching import one_bar
 from evstream.wire.columns import Array, Chunk, Columns, cut, differ, plain, run_starts
 from evstream.wire.header import StreamHeader
 
@@ -26,6 +27,7 @@ LOOK_AHEAD_BYTES = 1 << 26
 _MIXED_BATCH = 256  # enough to hide the cost of a call, few enough to narrow down a difference
 
 
+@one_bar
 def compare(
     a: SourceLike | EventStream,
     b: SourceLike | EventStream,

@@ -37,6 +37,7 @@ from evstream.transport.range_file import is_url, shown
 from evstream.transport.same_file import refuse_same_file
 from evstream.transport.sink import Sink
 from evstream.transport.source import Source
+from evstream.transport.watching import one_bar
 from evstream.transport.whole_folder import WholeFolder
 from evstream.wire.columns import Array
 from evstream.wire.header import StreamHeader
@@ -44,6 +45,7 @@ from evstream.wire.header import StreamHeader
 Rows = dict[str, Array]
 
 
+@one_bar
 def convert(
     source: SourcesLike,
     target: TargetLike,

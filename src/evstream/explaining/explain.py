@@ -35,6 +35,7 @@ from evstream.transport.endpoints import SourceLike
 from evstream.transport.file_objects import read_fully
 from evstream.transport.range_file import is_url
 from evstream.transport.source import Source
+from evstream.transport.watching import one_bar
 from evstream.wire.columns import Chunk
 from evstream.wire.header import StreamHeader
 
@@ -91,6 +92,7 @@ class Explanation:
         return html.table(self.title, self.lines)
 
 
+@one_bar
 def explain(
     source: SourceLike,
     *,

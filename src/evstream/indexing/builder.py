@@ -38,6 +38,7 @@ from evstream.transport.environment import strict_of
 from evstream.transport.range_file import LocalFile, is_url, open_range_file
 from evstream.transport.read_ahead import ReadAhead
 from evstream.transport.same_file import refuse_same_file
+from evstream.transport.watching import Reading, one_bar
 from evstream.wire.columns import Array, differ
 from evstream.wire.header import StreamHeader
 
@@ -194,6 +195,7 @@ class IndexBuilder(Follower):
         return Index(header, self.size, tag, closed, stretches, runs, offsets)
 
 
+@one_bar
 def build_index(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str] | None = None,
@@ -233,7 +235,10 @@ def build_index(
         function("progress", progress)
     format, stream = find_format(format, stream, source)
     bare = stream is not None and format.stream(stream).type_word is None
-    with closing(open_range_file(source, storage_options)) as file:
+    with (
+        closing(open_range_file(source, storage_options)) as file,
+        closing(Reading(file.name, file.size)) as reading,
+    ):
         place = index_path(file.name) if target is None else checked_path(target)
         if not is_url(place):
             refuse_same_file([file.name], [place])
@@ -250,6 +255,7 @@ def build_index(
             if at == 0:
                 _refuse_compressed(piece, file.name, bare)
             builder.update(piece)
+            reading.done = at + len(piece)
             if progress is not None:
                 progress(at + len(piece))
         index = builder.finish(file.tag)

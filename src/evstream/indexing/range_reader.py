@@ -9,6 +9,7 @@ from evstream.errors import StaleIndexError
 from evstream.indexing.index import EXPECTED, Index
 from evstream.indexing.lookup import Ranges
 from evstream.indexing.span_buffer import SpanBuffer
+from evstream.transport import watching
 from evstream.transport.range_file import LocalFile, RangeFile
 from evstream.wire.columns import differ
 
@@ -37,6 +38,9 @@ class RangeReader:
         rows = ranges.rows[ends_here].tolist()
         self._left = list(zip(starts, stops, rows, strict=True))[::-1]
         self._at = starts[0] if starts else 0
+        self._read, self.name = 0, file.name
+        size = sum(stops) - sum(starts)
+        self._watched = watching.opened(self, size, watching.SOME) if size else None
 
     def readinto(self, view: memoryview) -> int:
         """Fill `view`, or what the ranges have left of it; the number of bytes."""
@@ -60,7 +64,15 @@ class RangeReader:
             done, self._at = done + size, self._at + size
             if is_end:
                 self._end(row)
+        self._read += done
+        if self._watched is not None and not self._left:
+            self._watched(True)
+            self._watched = None
         return done
+
+    def offset(self) -> int:
+        """Bytes of the ranges read so far; for progress."""
+        return self._read
 
     def _end(self, row: int) -> None:
         """Go on to the next range."""

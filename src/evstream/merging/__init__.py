@@ -25,6 +25,7 @@ from evstream.merging.pipes import Pipes
 from evstream.reading.meter import Meter
 from evstream.transport.endpoints import SourceLike, TargetLike
 from evstream.transport.same_file import refuse_same_file
+from evstream.transport.watching import expect, one_bar
 from evstream.wire.columns import differ
 from evstream.wire.header import StreamHeader
 from evstream.writing.output import Outlet
@@ -36,6 +37,7 @@ MEMORY = 1 << 26
 """Bytes that the windows of all inputs take together, about."""
 
 
+@one_bar
 def merge(
     sources: Iterable[SourceLike],
     target: TargetLike,
@@ -96,6 +98,7 @@ def merge(
     refuse_twice(given)
     refuse_same_file(given, [target])
     options = ReadOptions(stream, widths, strict, timeout, format)
+    expect(given * (2 if order == "auto" else 1))
     chunk = min(max(MEMORY // len(given), 1 << 12), 1 << 20)
     with ExitStack() as stack:
         pipes = Pipes(timeout, say, stack)

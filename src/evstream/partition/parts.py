@@ -26,6 +26,7 @@ from evstream.reading.first_bytes import OPENING, refuse_content
 from evstream.reading.ids import Ids, wanted_of
 from evstream.reading.index_files import laid_out, refuse_placed
 from evstream.reading.record_variants import FIRST, fitting_variant, has_variants
+from evstream.transport import watching
 from evstream.transport.compression import compression_by_name, may_be_compressed
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.file_objects import read_fully
@@ -180,6 +181,7 @@ def parts(
         remote = importlib.import_module("evstream.transport.remote")
         known |= remote.object_facts(urls, storage_options)
     facts = [known[file] if is_url(file) else _facts_of(file) for file in files]
+    watching.expect_sizes(zip(files, (found.size for found in facts), strict=True))
     first = next((at for at, found in enumerate(facts) if found.size >= 0), 0)
     header, files[first] = _header(files[first], stream, widths, format, storage_options)
     chosen = wanted_of("events", events, header.block_columns[header.event_column])

@@ -21,6 +21,7 @@ from evstream.errors import EvstreamError
 from evstream.partition.part import Part
 from evstream.partition.parts import Parts
 from evstream.partition.parts import parts as plan_parts
+from evstream.transport import watching
 from evstream.transport.endpoints import SourcesLike
 
 A = TypeVar("A")
@@ -61,7 +62,8 @@ def map_parts(
         planned = plan_parts(parts, format=format)  # type: ignore[arg-type]
     else:
         planned = parts  # type: ignore[assignment]
-    return in_order(lambda part: _placed(function, part), planned, number)
+    results = in_order(lambda part: _placed(function, part), planned, number)
+    return watching.each_together(results, planned if isinstance(planned, Sequence) else [])
 
 
 def _are_files(parts: Any) -> bool:

@@ -14,6 +14,7 @@ from evstream.errors import EvstreamError, StreamMismatchError, without_tracebac
 from evstream.reading.row_decoder import RowOutput
 from evstream.reading.section import Sectioned
 from evstream.reading.stream import EventStream
+from evstream.transport import watching
 from evstream.transport.compression import compression_by_name
 from evstream.transport.listing import expand_sources, names_several
 from evstream.transport.range_file import FileFacts, is_url
@@ -93,7 +94,13 @@ class Dataset(EventStream):
     def __init__(self, sources: Sequence[Any], open_one: Callable[[Any], EventStream]) -> None:
         self.sources, self._open_one = sources, open_one
         self._rest = neighbours_joined(sources)
-        self._current = open_one(next(self._rest))
+        self._watched = watching.several(self)
+        watching.expect(sources)
+        try:
+            self._current = open_one(next(self._rest))
+        except BaseException:
+            self._unwatch()
+            raise
         self.header, self.name = self._current.header, self._current.name
         self.strict, self.warns = self._current.strict, self._current.warns
         self.verify = self._current.verify
@@ -122,6 +129,7 @@ class Dataset(EventStream):
             following = next(self._rest)
         except StopIteration:
             self._ended = True
+            self._unwatch(True)
             return
         self._offset += done.offset - done.start
         self._read += done.bytes_read
@@ -193,11 +201,18 @@ class Dataset(EventStream):
         finally:
             self._chunks_left = False
             self._current.close()
+            self._unwatch()
 
     def close(self) -> None:
         """Close the file that is open."""
         super().close()
         self._current.close()
+        self._unwatch()
+
+    def _unwatch(self, is_whole: bool = False) -> None:
+        if self._watched is not None:
+            self._watched(is_whole)
+            self._watched = None
 
 
 def _size_of(source: Any) -> int | None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from evstream.errors import EvstreamError, StreamMismatchError, TruncatedStreamError
 from evstream.reading.ids import Wanted
+from evstream.transport import watching
 from evstream.transport.range_file import FileFacts, LocalFile, RangeFile
 from evstream.transport.read_ahead import ReadAhead
 from evstream.transport.source import Source
@@ -48,6 +49,7 @@ class Section:
         self.name, self.size = file.name, stop - start
         self._file, self._stale, self._position = file, stale, start
         self._ahead = None if isinstance(file, LocalFile) else ReadAhead(file, start, stop)
+        self._watched = watching.opened(self, self.size, watching.STRETCH)
 
     @property
     def is_judged(self) -> bool:
@@ -103,6 +105,9 @@ class Section:
 
     def close(self) -> None:
         """Close the file."""
+        if self._watched is not None:
+            self._watched(False)
+            self._watched = None
         if self._ahead is not None:
             self._ahead.close()
         self._file.close()

@@ -30,6 +30,7 @@ from evstream.results.table import ANALYTICAL, SAMPLE
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.same_file import is_same_place
 from evstream.transport.sink import Sink
+from evstream.transport.watching import one_bar
 
 KINDS = (".png", ".svg", ".pdf")
 """How names of pictures end."""
@@ -41,6 +42,7 @@ CALC_NAMES = {"full": 2, "analytical": 1, "per-sample": 3, "sample-mean": 4}
 """What the losses of exceedance curves are -> EPCalc."""
 
 
+@one_bar
 def plot(
     source: SourcesLike,
     *,

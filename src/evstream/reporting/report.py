@@ -28,6 +28,7 @@ from evstream.results.table import ResultTable
 from evstream.transport.endpoints import SourcesLike, TargetLike
 from evstream.transport.range_file import is_url
 from evstream.transport.sink import Sink
+from evstream.transport.watching import expect, one_bar
 from evstream.wire.header import StreamHeader
 
 
@@ -127,6 +128,7 @@ class LossReport:
         )
 
 
+@one_bar
 def report(
     source: SourcesLike,
     *,
@@ -197,6 +199,7 @@ def report(
         if progress is not None:
             progress(done)
 
+    expect(sources * (2 if reads_twice else 1))
     if reads_twice:
         checked = validate(
             several, threads=number, stream=stream, widths=widths, timeout=timeout,

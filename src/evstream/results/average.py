@@ -13,9 +13,11 @@ from evstream.results.occurrences import Occurrences
 from evstream.results.period_losses import PeriodLosses, period_losses
 from evstream.results.table import ANALYTICAL, SAMPLE, ResultTable, result_header
 from evstream.transport.endpoints import SourcesLike
+from evstream.transport.watching import one_bar
 from evstream.wire.columns import Array
 
 
+@one_bar
 def aal(
     summary: SourcesLike,
     occurrence: Any,

@@ -30,12 +30,14 @@ from evstream.results.summaries import (
 )
 from evstream.results.table import ANALYTICAL, SAMPLE, ResultTable, result_header, typed
 from evstream.transport.endpoints import SourcesLike
+from evstream.transport.watching import one_bar
 from evstream.wire.columns import Array, Columns
 from evstream.wire.header import StreamHeader
 
 Rows = dict[str, Array]
 
 
+@one_bar
 def elt(
     summary: SourcesLike,
     table: str = "melt",

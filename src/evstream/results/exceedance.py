@@ -14,9 +14,11 @@ from evstream.results.occurrences import Occurrences, return_periods_from
 from evstream.results.period_losses import PeriodLosses, period_losses
 from evstream.results.table import ResultTable, result_header
 from evstream.transport.endpoints import SourcesLike
+from evstream.transport.watching import one_bar
 from evstream.wire.columns import Array
 
 
+@one_bar
 def ept(
     summary: SourcesLike,
     occurrence: Any,

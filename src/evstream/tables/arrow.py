@@ -28,6 +28,7 @@ from evstream.tables.file_column import FileColumn
 from evstream.tables.rows import iter_rows
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.source import LARGE_CHUNK
+from evstream.transport.watching import one_bar
 from evstream.wire.columns import Array
 from evstream.wire.dates import date_columns, dates_of
 from evstream.wire.header import StreamHeader
@@ -290,6 +291,7 @@ def arrow_reader(
     return pa.RecordBatchReader.from_batches(*_schema_and_batches(opened, rows, wish, file))
 
 
+@one_bar
 def read_arrow(
     source: SourcesLike,
     events: Ids = None,

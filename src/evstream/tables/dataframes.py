@@ -21,6 +21,7 @@ from evstream.tables.rows import whole_rows
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.range_file import shown
 from evstream.transport.source import LARGE_CHUNK
+from evstream.transport.watching import one_bar
 from evstream.wire.dates import date_columns
 from evstream.wire.readable import readable
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import polars
 
 
+@one_bar
 def read_polars(
     source: SourcesLike,
     events: Ids = None,
@@ -67,6 +69,7 @@ def read_polars(
     return pl.from_arrow(table, rechunk=False)
 
 
+@one_bar
 def read_pandas(
     source: SourcesLike,
     events: Ids = None,

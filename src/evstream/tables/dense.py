@@ -21,6 +21,7 @@ from evstream.reading.selection import Selection
 from evstream.reading.sources import open_stream
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.source import LARGE_CHUNK
+from evstream.transport.watching import one_bar
 from evstream.wire.columns import Array, Chunk, Columns, cut, kept
 from evstream.wire.event import densify, no_matrix
 from evstream.wire.header import StreamHeader
@@ -57,6 +58,7 @@ class DenseTable(NamedTuple):
         return import_extra("xarray").Dataset({**losses, **data}, {**ids, "sidx": sidx})
 
 
+@one_bar
 def read_dense(
     source: SourcesLike,
     events: Ids = None,

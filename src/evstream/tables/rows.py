@@ -26,9 +26,11 @@ from evstream.tables.file_column import FileColumn
 from evstream.tables.threaded_rows import threaded_rows
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.source import LARGE_CHUNK
+from evstream.transport.watching import one_bar
 from evstream.wire.columns import Array, Chunk
 
 
+@one_bar
 def read_columns(
     source: SourcesLike,
     events: Ids = None,

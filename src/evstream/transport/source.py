@@ -19,6 +19,7 @@ from typing import Any
 
 from evstream._support.arguments import checked_path, described, refuse_other_options
 from evstream.errors import StallError
+from evstream.transport import watching
 from evstream.transport.compression import MAGIC_SIZE, Expander, compression
 from evstream.transport.environment import timeout_of
 from evstream.transport.file_objects import (
@@ -97,6 +98,8 @@ class Source:
         self._count = len(self._start)
         self._lent = False
         self._expander: Expander | None = None
+        left = None if self.size is None else self.size - (self._position or 0)
+        self._watched = watching.opened(self, left)
         try:
             if expand:
                 self.expand()
@@ -111,7 +114,7 @@ class Source:
         try:
             return int(self._stream.tell())
         except (OSError, ValueError):  # closed at its end, maybe by a thread just now
-            return self._count
+            return self.size
 
     @property
     def content_size(self) -> int | None:
@@ -155,6 +158,9 @@ class Source:
 
     def close(self) -> None:
         """Close the file if this source opened it; one that the caller opened stays open."""
+        if self._watched is not None:
+            self._watched(False)
+            self._watched = None
         if self._close is not None:
             self._close()
             self._close = None
