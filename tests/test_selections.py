@@ -154,6 +154,9 @@ def test_ids_in_a_text() -> None:
     for text in ("", "1,", "mean", "1--2x", "99999999-", "1-99999999999,3"):
         with pytest.raises(ValueError, match="items"):
             ids_in(text, "items")
+    for text in ("3-1", "7, 3-1", "3-0"):
+        with pytest.raises(ValueError, match=r"items has the range '3-.', expected the lower"):
+            ids_in(text, "items")
 
 
 def test_a_lazy_frame_selects_and_filters(gul: Path, tmp_path: Path) -> None:

@@ -135,7 +135,8 @@ def add_selection(parser: argparse.ArgumentParser, events: Any = None) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--sidx", metavar="SIDX", type=_sidx,
-        help="only these sample indices: numbers, ranges, names of special ones, e.g. mean,1-10",
+        help="only these sample indices: numbers, ranges, names of special ones, e.g. mean,1-10;"
+        " --sidx=-5,-1 for several below 0",
     )  # fmt: skip
     parser.add_argument(
         "--columns", metavar="NAMES", type=_names,

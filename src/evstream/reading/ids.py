@@ -208,7 +208,10 @@ def ids_in(text: str, name: str, *, words: bool = False) -> Any:
             found.append(piece)
             continue
         first = int(span[1])
-        found.append(range(first, (int(span[2]) if span[2] else first) + 1))
+        last = int(span[2]) if span[2] else first
+        if last < first:
+            raise ValueError(f"{name} has the range {piece!r}, expected the lower number first")
+        found.append(range(first, last + 1))
     if len(found) == 1:
         return found[0]
     if sum(one.stop - one.start for one in found if isinstance(one, range)) > MOST_IDS:
