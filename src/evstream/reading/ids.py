@@ -27,8 +27,6 @@ _KINDS = {
 }
 """Kind of a column -> kinds of the ids that a caller may give, and what they are called."""
 
-_LOWEST, _HIGHEST = -(1 << 63), (1 << 64) - 1  # of all types of ids
-
 MOST_IDS = 1 << 24
 """Ids that a text may list."""
 
@@ -165,11 +163,11 @@ def _column(name: str, given: Ids, several: Any, dtype: np.dtype[Any]) -> Array:
     except ValueError:  # of lists of different lengths
         ids = np.empty(1, object)
     kinds, expected = _KINDS.get(dtype.kind, _KINDS["i"])
-    is_large = ids.dtype == object and all(
-        isinstance(one, (int, np.integer))
-        and not isinstance(one, bool)
-        and _LOWEST <= one <= _HIGHEST
-        for one in ids.flat
+    # Numbers beyond 64 bits, which numpy takes for objects, are ids that no stream has.
+    is_large = (
+        ids.dtype == object
+        and ids.ndim == 1
+        and all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in ids)
     )
     if ids.size and ids.dtype.kind not in kinds and not (is_large and "i" in kinds):
         shown = " ".join(reprlib.repr(given).split())
