@@ -176,6 +176,37 @@ def test_a_busy_tee_is_named_once_it_has_settled() -> None:
     assert slowest(chain(pipe("a", 0.1, 0.1, seconds=10))) == []  # it loads kernels
 
 
+def test_a_short_run_does_not_blame_a_tee_that_loads() -> None:
+    ended = [pipe("a", 0, 0, state=DONE, seconds=4.0, waited_input=0.1, waited_output=1.4)]
+    assert conclusion(chain(*ended))[0].startswith("no stage is slow by itself")
+    ended[0].seconds = 40.0
+    assert "`evstream tee` of a, which is busy 96%" in conclusion(ended)[0]
+    started = pipe("a", 0, 0, seconds=2.0, recent=Recent(2, 1, 1, 0, 0))
+    assert conclusion(chain(started)) == ["too early to say which stage is slow"]
+
+
+def test_programs_beyond_an_unmeasured_pipe_may_be_slow() -> None:
+    reader = Program(7, "fmpy", beyond=[8])
+    [line] = conclusion([pipe("a", 0, 0.9, downstream=[reader])])
+    assert line == (
+        "slowest: fmpy (pid 7) that reads a, or a program after it:"
+        " it waits for its reader 90% of the time"
+    )
+    [line] = conclusion([pipe("a", 0.9, 0, upstream=[reader])])
+    assert "fmpy (pid 7) that feeds a, or a program before it: it waits" in line
+    measured = [pipe("a", 0, 0.9, pid=1, downstream=[reader]),
+                pipe("b", 0.9, 0, pid=8, upstream=[Program(7, "fmpy")])]  # fmt: skip
+    [line] = conclusion(measured)
+    assert line.endswith("fmpy (pid 7) between a and b, which both wait for it 90% of the time")
+    reader.beyond.append(9)  # as of a second FIFO
+    [line] = conclusion(measured)
+    assert line.endswith("which both wait for it 90% of the time, or a program after it")
+    text = json.dumps({**json.loads(measured[0].to_json()),
+                       "upstream": [{"pid": 1, "name": "x", "beyond": 5}]})  # fmt: skip
+    with pytest.raises(EvstreamError, match="not a record of a pipe"):
+        Record.from_json(text, "x")
+
+
 def test_programs_that_cannot_be_seen_are_told_by_their_pipes() -> None:
     [one] = conclusion([pipe("a", 0, 0.9)])
     assert one == "slowest: the program that reads a: it waits for its reader 90% of the time"
@@ -273,13 +304,14 @@ def test_a_target_that_fails_is_told_once_and_tried_again() -> None:
     with pytest.raises(ValueError, match="why"), Publisher(sampler, [fails], warnings.append):
         raise ValueError("this is\nwhy")
     assert (tries[0], tries[-1]) == (RUNNING, FAILED)
-    assert warnings == ["m.prom: No space left on device: progress is not told"]
+    assert warnings == ["m.prom: No space left on device: progress is not reported"]
     assert sampler.sample(DONE).problem == ""
 
 
 def test_the_programs_at_both_ends_are_found() -> None:
     (read_in, write_in), (read_out, write_out) = os.pipe(), os.pipe()
     ends = pipe_of(read_in), pipe_of(write_out)
+    read_far, write_far = os.pipe()
     # cat waits for its input, which nobody writes.
     process = subprocess.Popen(["cat"], stdin=read_out, stdout=write_in)
     try:
@@ -289,6 +321,17 @@ def test_the_programs_at_both_ends_are_found() -> None:
         while upstream and upstream[0].name != "cat":  # not executed yet
             upstream, downstream = programs_at(ends)
         assert upstream == downstream == [Program(process.pid, "cat")]
+        # Without the measured pipe after it, what comes next is found.
+        read_next, write_next = os.pipe()
+        first = subprocess.Popen(["cat"], stdin=read_far, stdout=write_next)
+        second = subprocess.Popen(["cat"], stdin=read_next)
+        for descriptor in (read_far, read_next, write_next):
+            os.close(descriptor)
+        _, downstream = programs_at((None, pipe_of(write_far)))
+        while downstream != [Program(first.pid, "cat", beyond=[second.pid])]:
+            _, downstream = programs_at((None, pipe_of(write_far)))
+        os.close(write_far)
+        assert first.wait(PATIENCE) == second.wait(PATIENCE) == 0
     finally:
         os.close(write_out)
         os.close(read_in)

@@ -58,9 +58,11 @@ def test_of_a_pipe_bytes_and_rate_are_told_without_a_share() -> None:
 
 def test_a_stalled_input_has_no_rate_but_the_time_without_data() -> None:
     pace = Pace(10.0)
-    assert told(pace, 13.0, 0, None) == "gul.bin: 0.0 MB, no data for 3 s"
+    assert told(pace, 13.0, 0, None) == "gul.bin: 0.0 MB, nothing read for 3 s"
     told(pace, 14.0, 5 * MB, None)
-    assert told(pace, 74.0, 5 * MB, 10 * MB) == "gul.bin: 5.0 of 10.0 MB, 50%, no data for 60 s"
+    assert (
+        told(pace, 74.0, 5 * MB, 10 * MB) == "gul.bin: 5.0 of 10.0 MB, 50%, nothing read for 60 s"
+    )
 
 
 def test_more_bytes_than_the_file_had_are_no_share() -> None:

@@ -49,9 +49,18 @@ def test_what_is_more_than_a_pipeline_is_refused(text: str) -> None:
 
 
 def test_programs_have_the_names_of_their_commands() -> None:
-    texts = ["/bin/cat x", "OMP=1 fmpy -a2", "(head)", "cat y", "cat", "'"]
+    texts = [
+        "/bin/cat x",
+        "OMP=1 fmpy -a2",
+        "(head)",
+        "cat y",
+        "cat",
+        "'",
+        "exec nice -n 5 gulmc -S1",
+        "nice",
+    ]
     names = [one.name for one in command.named(texts)]
-    assert names == ["cat", "fmpy", "head", "cat.2", "cat.3", "program"]
+    assert names == ["cat", "fmpy", "head", "cat.2", "cat.3", "program", "gulmc", "nice"]
 
 
 def test_a_stream_passes_unchanged_and_is_counted(

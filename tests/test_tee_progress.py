@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -88,6 +90,37 @@ def test_a_folder_that_cannot_be_made_stops_no_data(
     assert [line.split(": ", 2)[1] for line in warnings] == ["warning", "warning"]
     assert "the pipe is not registered" in warnings[0]
     assert "no/such/m.prom" in warnings[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [(option, place) for option in ("--json", "--metrics") for place in ("no/such/file", "fifo")]
+    + [("--json", "/dev/full")],
+)
+def test_a_place_that_takes_no_progress_stops_no_data(
+    option: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EVSTREAM_MONITOR", raising=False)
+    if place == "fifo":
+        os.mkfifo(place)  # nobody reads it
+    assert run_tee(STREAM, monkeypatch, option, place) == 0
+    assert Path("out.bin").read_bytes() == STREAM
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"evstream: warning: {place}: ")
+    assert line.endswith(": progress is not reported")
+    assert place != "fifo" or stat.S_ISFIFO(os.stat(place).st_mode)
+
+
+def test_a_terminal_of_unknown_width_shows_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    monkeypatch.setattr(sys, "stderr", sys.__stderr__)
+    monkeypatch.setattr(tee_monitor.StatusLine, "show", lambda self, text: drawn.append(text))
+    with contextlib.ExitStack() as stack:
+        tee_monitor._drawn(stack)(Record("gul", events=3))
+    assert drawn == ["gul: 3 events, 0.0 MB"]
 
 
 def test_outputs_of_a_tee_are_different_files(

@@ -195,7 +195,7 @@ class Pace:
         if share == 1:
             words.append("all read, finishing")
         elif idle >= _IDLE:
-            words.append(f"no data for {idle:.0f} s")
+            words.append(f"nothing read for {idle:.0f} s")
         elif done:
             words.append(f"{_megabytes(rate)} MB/s")
             if total and rate > 0:

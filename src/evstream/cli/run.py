@@ -109,13 +109,31 @@ def named(texts: Sequence[str]) -> list[Stage]:
     found: list[Stage] = []
     for text in texts:
         try:
-            words = [word for word in shlex.split(text) if "=" not in word]
+            words = _command([word for word in shlex.split(text) if "=" not in word])
         except ValueError:
             words = []
         name = (os.path.basename(words[0]).strip("()") if words else "") or "program"
         count = sum(one.name.rpartition(".")[0] == name or one.name == name for one in found)
         found.append(Stage(text, f"{name}.{count + 1}" if count else name))
     return found
+
+
+def _command(words: list[str]) -> list[str]:
+    """The words from the program on, without those that start it: `nice -n 5`, `timeout 60`."""
+    while words and os.path.basename(words[0]) in _STARTERS:
+        rest = words[1:]
+        while rest and (rest[0].startswith("-") or rest[0][0:1].isdecimal()):
+            rest = rest[1:]
+        if not rest:
+            break
+        words = rest
+    return words
+
+
+_STARTERS = {
+    "command", "env", "exec", "ionice", "nice", "nohup", "setsid", "stdbuf", "taskset", "time",
+    "timeout",
+}  # fmt: skip
 
 
 def _start(

@@ -75,11 +75,17 @@ def _json_lines(path: str, stack: contextlib.ExitStack) -> Target:
                 sys.stderr.flush()
 
         return to_stderr
-    file = stack.enter_context(open(path, "w", encoding="utf-8"))  # noqa: SIM115
+    from evstream.monitoring.publisher import named, open_place, write_all
+
+    file: int | None = None  # opened by the publisher, which reports failures and goes on
 
     def to_file(record: Record) -> None:
-        file.write(record.to_json() + "\n")
-        file.flush()
+        nonlocal file
+        with named(path):
+            if file is None:
+                file = open_place(path)
+                stack.callback(os.close, file)
+            write_all(file, memoryview(record.to_json().encode() + b"\n"))
 
     return to_file
 
@@ -89,7 +95,7 @@ def _drawn(stack: contextlib.ExitStack) -> Target:
     stack.callback(line.end)
 
     def draw(record: Record) -> None:
-        width = os.get_terminal_size(sys.stderr.fileno()).columns
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # 0 is not known
         line.show(text(record)[: max(width - 1, 1)])
 
     return draw

@@ -38,18 +38,43 @@ def programs_at(
     wanted = [None if end is None else (end[0], end[1]) for end in ends]
     if wanted == [None, None]:
         return [], []
-    writers: set[int] = set()
-    readers: set[int] = set()
     own = os.getpid()
-    for name in _listed("/proc"):
-        if not name.isdecimal() or int(name) == own:
-            continue
-        for pipe, writes in _pipes_of(name):
-            if pipe == wanted[0] and writes:
-                writers.add(int(name))
-            elif pipe == wanted[1] and not writes:
-                readers.add(int(name))
-    return _programs(writers), _programs(readers)
+    pipes = {
+        int(name): _pipes_of(name)
+        for name in _listed("/proc")
+        if name.isdecimal() and int(name) != own
+    }
+    found = []
+    for pipe, writes in zip(wanted, (True, False), strict=True):
+        pids = {pid for pid, ends in pipes.items() if pipe is not None and (pipe, writes) in ends}
+        programs = _programs(pids)
+        for program in programs:
+            program.beyond = _beyond(program.pid, not writes, pipes)
+        found.append(programs)
+    return found[0], found[1]
+
+
+def _beyond(pid: int, writes: bool, pipes: dict[int, set[tuple[Pipe, bool]]]) -> list[int]:
+    """The processes at the other ends of the pipes that a program writes, or reads. Its messages
+    (stderr) do not count, nor its helpers."""
+    ends = pipes[pid]
+    messages = _pipe_named(f"/proc/{pid}/fd/2")
+    far = {
+        (pipe, not writes)
+        for pipe, is_written in ends
+        if is_written == writes and (pipe, not writes) not in ends and pipe != messages
+    }
+    others = {other for other, its in pipes.items() if far & its}
+    return sorted(
+        other
+        for other in others - _ancestors()
+        if parent_of(other) != pid and parent_of(pid) != other
+    )
+
+
+def _pipe_named(path: str) -> Pipe | None:
+    found = pipe_at(path)
+    return None if found is None else (found[0], found[1])
 
 
 def _pipes_of(pid: str) -> set[tuple[Pipe, bool]]:

@@ -6,8 +6,9 @@ What cannot be told must not stop the data: a failure is reported once, and trie
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 
 from evstream.monitoring.prometheus import metrics
@@ -27,15 +28,46 @@ def metrics_file(path: str) -> Target:
 
 
 def write_whole(path: str, text: str) -> None:
-    """Write a small file, which appears whole. Raises OSError."""
-    file = WholeFile(path, durable=False)
+    """Write a small file, which appears whole; a device or FIFO is written to, not replaced.
+    Raises OSError."""
+    view = memoryview(text.encode(errors="backslashreplace"))
+    with named(path):
+        if os.path.exists(path) and not os.path.isfile(path):
+            descriptor = open_place(path)
+            try:
+                write_all(descriptor, view)
+            finally:
+                os.close(descriptor)
+            return
+        file = WholeFile(path, durable=False)
+        try:
+            while view:
+                view = view[file.write(view) :]
+            file.commit()
+        finally:
+            file.abort()
+
+
+def open_place(path: str) -> int:
+    """A descriptor to write to. A FIFO without a reader, or with a slow one, is an error: nothing
+    waits for it. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
+    return os.open(path, flags, 0o666)
+
+
+def write_all(descriptor: int, view: memoryview) -> None:
+    """Raises OSError."""
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+@contextlib.contextmanager
+def named(path: str) -> Generator[None]:
+    """Give an OSError the name of the file, which that of a write lacks."""
     try:
-        view = memoryview(text.encode(errors="backslashreplace"))
-        while view:
-            view = view[file.write(view) :]
-        file.commit()
-    finally:
-        file.abort()
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror or str(error), path) from None
 
 
 class Publisher:
@@ -64,7 +96,7 @@ class Publisher:
                 if number not in self._failed:
                     self._failed.add(number)
                     name = f"{error.filename}: " if error.filename else ""
-                    self._warn(f"{name}{error.strerror or error}: progress is not told")
+                    self._warn(f"{name}{error.strerror or error}: progress is not reported")
 
     def __enter__(self) -> Publisher:
         self.publish()

@@ -15,10 +15,16 @@ RUNNING, DONE, FAILED = "running", "done", "failed"
 
 @dataclass
 class Program:
-    """A program at one end of a pipe."""
+    """A program at one end of a pipe.
+
+    Attributes:
+        beyond: the processes that it passes its output to by other pipes, or, of a program that
+            writes the pipe, those that it reads from.
+    """
 
     pid: int
     name: str
+    beyond: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -108,6 +114,8 @@ def _refuse_nonsense(record: Any) -> None:
     for f in fields(record):
         value, legal = getattr(record, f.name), _LEGAL.get(str(f.type))
         if legal is not None and (not isinstance(value, legal) or isinstance(value, bool)):
+            raise TypeError(f"{f.name} is {value!r}")
+        if f.name == "beyond" and not all(isinstance(pid, int) for pid in value):
             raise TypeError(f"{f.name} is {value!r}")
         if f.name in {"input", "output"} and value is not None:
             device, number = value

@@ -4,7 +4,8 @@ A program that is slow makes both neighbours wait: the pipe before it waits for 
 after it waits for it to write. Everything further up waits for output, everything further down for
 input, so of all programs only the slow one stands between the two. Its score is the smallest share
 of the last seconds that any pipe waited for it: a program that waits itself, for another input or
-another reader, has a pipe that does not wait.
+another reader, has a pipe that does not wait. Where such a pipe is not measured, the slow program
+may as well be one beyond it, and the words say so.
 
 A pipe that has ended waits for nothing. If it fed the program, that has all of its input, and what
 it still owes is its own.
@@ -34,6 +35,7 @@ class Suspect:
         before, after: names of the pipes that it reads, and that it writes.
         has_all: whether the pipes that it reads have ended.
         is_pipe: whether it is `evstream tee` itself, which checks or copies as fast as it can.
+        beyond: where programs are that are not told apart from it, for want of a measured pipe.
     """
 
     program: str
@@ -43,6 +45,7 @@ class Suspect:
     after: list[str] = field(default_factory=list)
     has_all: bool = False
     is_pipe: bool = False
+    beyond: str = ""
 
     @property
     def words(self) -> str:
@@ -51,23 +54,26 @@ class Suspect:
         if self.is_pipe:
             return f"`evstream tee` of {self.before[0]}, which is busy {share}"
         name = f"{self.program} (pid {self.pid})" if self.program else "the program"
+        beyond = f", or a program {self.beyond} it" if self.beyond else ""
         if self.before and self.after and self.has_all:
             return (
-                f"{name} that writes {_listed(self.after)}, and has all of {_listed(self.before)}:"
-                f" it is waited for {share}"
+                f"{name} that writes {_listed(self.after)}, and has all of {_listed(self.before)}"
+                f"{beyond}: it is waited for {share}"
             )
         if self.before and self.after:
             place = f"between {_listed(self.before)} and {_listed(self.after)}"
-            return f"{name} {place}, which both wait for it {share}"
+            return f"{name} {place}, which both wait for it {share}{beyond}"
         if self.before:
-            return f"{name} that reads {_listed(self.before)}: it waits for its reader {share}"
-        return f"{name} that feeds {_listed(self.after)}: it waits for input {share}"
+            place = f"that reads {_listed(self.before)}{beyond}"
+            return f"{name} {place}: it waits for its reader {share}"
+        return f"{name} that feeds {_listed(self.after)}{beyond}: it waits for input {share}"
 
 
 def suspects(records: Sequence[Record]) -> list[Suspect]:
     """All programs at running pipes, those that are waited for most first."""
     found = [_tee(record) for record in records if _counts(record) and _is_settled(record)]
-    found += [one for one in map(_judged, _nodes(records)) if one is not None]
+    tees = {record.pid for record in records}
+    found += [one for node in _nodes(records) if (one := _judged(node, tees)) is not None]
     return sorted(found, key=lambda one: -one.share)
 
 
@@ -81,11 +87,12 @@ def conclusion(records: Sequence[Record], most: int = 5) -> list[str]:
     running = [record for record in records if record.state == RUNNING]
     if not running:
         return _looking_back(records)
+    early = ["too early to say which stage is slow"]
     if not any(_counts(record) for record in running):
-        return ["too early to say which stage is slow"]
+        return early
     found = slowest(records)
     if not found:
-        return [_NONE]
+        return [_NONE] if any(record.seconds >= SHORT for record in running) else early
     lines = [f"slowest: {one.words}" for one in found[:most]]
     if len(found) > most:
         lines.append(f"and {len(found) - most} more that others wait for")
@@ -109,11 +116,15 @@ def _of_all(record: Record, whole: float) -> Record:
     all that it needed."""
     waited = record.waited_output + whole - record.seconds
     recent = Recent(whole, record.bytes, record.events, record.waited_input, waited)
-    return replace(record, state=RUNNING, recent=recent, seconds=whole + SHORT)
+    settled = whole + SHORT if whole >= LONG else whole
+    return replace(record, state=RUNNING, recent=recent, seconds=settled)
 
 
 SHORT = 3.0
 """Seconds of a run that are too few to look back on."""
+
+LONG = 10.0
+"""Seconds of a run in which the start of a tee, when it loads its kernels, weighs little."""
 
 
 @dataclass
@@ -151,7 +162,7 @@ def _is_joined(record: Record, side: str, records: Sequence[Record]) -> bool:
     return record.output is not None and record.output in [one.input for one in records]
 
 
-def _judged(node: _Node) -> Suspect | None:
+def _judged(node: _Node, tees: set[int]) -> Suspect | None:
     reads = [one for one in node.reads if _counts(one) or one.state == DONE]
     writes = [one for one in node.writes if _counts(one)]
     shares = [1.0 if one.state == DONE else _share(one, "waited_output") for one in reads]
@@ -162,7 +173,24 @@ def _judged(node: _Node) -> Suspect | None:
     return Suspect(
         program.name, program.pid, min(shares), _names(node.reads), _names(node.writes),
         has_all=bool(reads) and all(one.state == DONE for one in reads),
+        beyond=_unmeasured(node, tees),
     )  # fmt: skip
+
+
+def _unmeasured(node: _Node, tees: set[int]) -> str:
+    """Where a program has pipes that no tee measures: "after", "before", both, or ""."""
+    sides = (("before", node.writes, "upstream"), ("after", node.reads, "downstream"))
+    return " or ".join(
+        word
+        for word, records, side in sides
+        if node.program is not None
+        and any(
+            set(one.beyond) - tees
+            for record in records
+            for one in getattr(record, side)
+            if one.pid == node.program.pid
+        )
+    )
 
 
 def in_flow_order(records: Sequence[Record]) -> list[Record]:
