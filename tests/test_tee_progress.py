@@ -113,6 +113,27 @@ def test_a_place_that_takes_no_progress_stops_no_data(
     assert place != "fifo" or stat.S_ISFIFO(os.stat(place).st_mode)
 
 
+@pytest.mark.parametrize("option", ["--json", "--metrics", "--seal", "--index"])
+def test_nothing_else_goes_into_the_pipe_of_a_stream(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    read_end, write_end = os.pipe()
+    os.mkfifo("fifo")
+    os.symlink("fifo", "name")
+    os.link("fifo", "other")
+    try:
+        output = f"/dev/fd/{write_end}"
+        assert (
+            run_tee(STREAM, monkeypatch, "--output", output, option, f"/dev/./fd/{write_end}") == 2
+        )
+        assert run_tee(STREAM, monkeypatch, "--output", "other", option, "name") == 2
+        assert capsys.readouterr().err.count("need a file each") == 2
+    finally:
+        os.close(write_end)
+        os.close(read_end)
+
+
 def test_a_terminal_of_unknown_width_shows_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))

@@ -37,17 +37,18 @@ def refuse_same_file(sources: Iterable[Any], targets: Iterable[Any]) -> None:
 
 
 def is_same_place(one: Any, other: Any) -> bool:
-    """Whether two targets are the same file, which need not exist yet."""
+    """Whether two targets are the same file, which need not exist yet, or the same pipe, in which
+    they would mix."""
     paths = [local_path(os.fspath(t)) for t in (one, other) if isinstance(t, (str, os.PathLike))]
     if len(paths) == 2 and len({p if p == "-" else os.path.realpath(p) for p in paths}) == 1:
         return True
-    place = _place(one, sys.stdout)
-    return place is not None and place == _place(other, sys.stdout)
+    place = _place(one, sys.stdout, pipes=True)
+    return place is not None and place == _place(other, sys.stdout, pipes=True)
 
 
-def _place(file: Any, standard: Any) -> tuple[int, int] | str | None:
-    """(device, inode) of a regular file, or the URL of an object; None for anything else, and if
-    there is no file yet."""
+def _place(file: Any, standard: Any, *, pipes: bool = False) -> tuple[int, int] | str | None:
+    """(device, inode) of a regular file, with `pipes` of a pipe or socket too, or the URL of an
+    object; None for anything else, and if there is no file yet."""
     file = local_path(file)
     if is_url(file):
         scheme, _, path = str(file).partition("://")
@@ -60,8 +61,10 @@ def _place(file: Any, standard: Any) -> tuple[int, int] | str | None:
         found = None if known is None else os.stat(known)
     except (OSError, OverflowError, ValueError):
         return None
-    regular = found is not None and stat.S_ISREG(found.st_mode)
-    return (found.st_dev, found.st_ino) if found is not None and regular else None
+    if found is None:
+        return None
+    kinds = {stat.S_IFREG, stat.S_IFIFO, stat.S_IFSOCK} if pipes else {stat.S_IFREG}
+    return (found.st_dev, found.st_ino) if stat.S_IFMT(found.st_mode) in kinds else None
 
 
 def _name(file: Any, standard: str) -> str:
