@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,30 @@ def test_the_command_prints_the_table(tmp_path: Path):
     assert done.returncode == 0
     assert b"warning" in done.stderr
     assert b"2 events are in no period" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("aal", "occurrence"), ("ept", "periods"), ("ept", "return-periods"), ("elt", "rates"),
+        ("elt", "quantiles"), ("report", "occurrence"), ("report", "return-periods"),
+    ],
+)  # fmt: skip
+def test_an_output_overwrites_no_side_file(tmp_path: Path, command: str, option: str):
+    summary, side = tmp_path / "summary.bin", tmp_path / "side.bin"
+    summary.write_bytes(stream_of(made_blocks()))
+    files = {"occurrence": occurrence_file(tmp_path, [(event, 1) for event in range(1, 10)])}
+    if command == "elt":
+        files = {"table": "qelt"} if option == "quantiles" else {}
+    before = {
+        "occurrence": (tmp_path / "occurrence.bin").read_bytes(),
+        "periods": b"".join(struct.pack("<id", n + 1, 1 / PERIODS) for n in range(PERIODS)),
+        "return-periods": struct.pack("<i", 5),
+        "rates": b"event_id,rate\n1,0.5\n",
+        "quantiles": struct.pack("<f", 0.5),
+    }[option]
+    side.write_bytes(before)
+    named = [f"--{name}={file}" for name, file in {**files, option: side}.items()]
+    done = run_main(command, summary, *named, "-o", side)
+    assert (done.returncode, side.read_bytes()) == (2, before)
+    assert b"side.bin: the output would overwrite this input" in done.stderr

@@ -8,6 +8,7 @@ from typing import Any
 from evstream._support.format import Format
 from evstream.cli.arguments import number, whole_number
 from evstream.cli.report_inputs import add_inputs, input_files, library_options, progress_of
+from evstream.cli.results import side_files
 
 _DESCRIPTION = """\
 Draw charts of a stream, for a paper or a talk. The name of each picture says what it is: .png, .svg
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
     targets = {name: getattr(options, name) for name in _CHARTS}
     files = [target for target in targets.values() if target is not None]
-    refuse_same_file(input_files(options), files)
+    refuse_same_file([*input_files(options), *side_files(options)], files)
     width, height = options.size
     with progress_of(options, 1) as progress:
         plot(

@@ -11,7 +11,7 @@ from evstream._support.format import Format
 from evstream.cli import log
 from evstream.cli.arguments import NO_FSYNC, whole_number
 from evstream.cli.report_inputs import add_inputs, input_files, library_options, progress_of
-from evstream.cli.results import numbers_or_file
+from evstream.cli.results import numbers_or_file, side_files
 
 _DESCRIPTION = """\
 Make a report about a stream: what it is, whether it is whole, average annual losses, exceedance
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     from evstream.transport.sink import Sink, SinkFile
 
     require()
-    refuse_same_file(input_files(options), [options.output])
+    refuse_same_file([*input_files(options), *side_files(options)], [options.output])
     date = datetime.date.today().isoformat() if options.date == "" else options.date
     durable = False if options.no_fsync else None
     # Opened first: a folder that does not exist is known before a long reading.

@@ -59,7 +59,17 @@ def _input_files(options: argparse.Namespace) -> list[str]:
     from evstream.transport.listing import expand_sources, names_several
 
     name = options.input
-    return expand_sources(name) if names_several(name) else [name]
+    streams = expand_sources(name) if names_several(name) else [name]
+    return [*streams, *side_files(options)]
+
+
+_SIDE_FILES = ("occurrence", "periods", "return_periods", "rates", "quantiles")
+
+
+def side_files(options: argparse.Namespace) -> list[str]:
+    """The files besides the streams that a result is made of."""
+    named = (getattr(options, name, None) for name in _SIDE_FILES)
+    return [file for file in named if isinstance(file, str)]
 
 
 def write(options: argparse.Namespace, header: Any, batches: Iterator[Any]) -> None:
