@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import shutil
@@ -119,6 +120,21 @@ def test_a_bar_ends_at_the_bytes_that_were_read(bars: list[Bar], name: str):
     if name in {"events", "read_polars", "validate", "merge"}:
         assert len(bars) == 1
         assert set(bar.totals) == {size}  # from the beginning
+
+
+@pytest.mark.usefixtures("folder")
+def test_compressed_files_and_tables_count_as_they_are(bars: list[Bar]):
+    Path("a.bin.gz").write_bytes(gzip.compress(Path("a.bin").read_bytes()))
+    for name in ("a.parquet", "a.csv"):
+        evstream.convert("a.bin", name)
+    with evstream.show_progress(delay=0):
+        read("a.bin.gz")
+        for name in ("a.parquet", "a.csv"):
+            evstream.convert(name, "made.bin", stream="gul_item", len_sample=3)
+    assert [bar.desc for bar in bars] == ["a.bin.gz", "a.parquet", "a.csv"]
+    for bar in bars:
+        assert bar.n == os.path.getsize(bar.desc)
+        assert set(bar.totals) == {bar.n}
 
 
 @pytest.mark.usefixtures("folder")
