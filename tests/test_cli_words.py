@@ -21,6 +21,7 @@ def test_without_arguments_the_help_is_printed(capsys):
         (["validat", "a.bin"], "did you mean validate?"),
         (["convert", "a", "b", "--to", "parket"], "did you mean parquet?"),
         (["merge", "--forse", "a.bin", "b.bin"], "did you mean --force?"),
+        (["--verison"], "did you mean --version?"),
         (["--quite", "info", "a.bin"], "did you mean --quiet?"),
         (["generate", "a.yaml", "--package", "a", "--only", "pyton"], "did you mean 'python'?"),
         (["info", "a.bin", "--nothing-alike"], "unrecognized arguments: --nothing-alike\n"),

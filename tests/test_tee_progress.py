@@ -212,6 +212,14 @@ def test_monitor_needs_a_folder(
     assert main(["monitor", "--every", "0", str(tmp_path)]) == 2
 
 
+@pytest.mark.parametrize("seconds", ["nan", "0", "-1", "inf", "1e12"])
+def test_a_pause_that_no_system_can_sleep_is_refused(
+    seconds: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["monitor", f"--every={seconds}", str(tmp_path)]) == 2
+    assert "expected seconds above 0, at most 86400" in capsys.readouterr().err
+
+
 def test_a_stuck_and_a_killed_pipe_are_told_apart(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

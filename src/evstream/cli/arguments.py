@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import difflib
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -20,12 +21,27 @@ class SuggestingParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print usage and the error, and exit with 2."""
+        if message.endswith("required: COMMAND") and self._unknown:
+            message = f"unrecognized arguments: {self._unknown}"  # which argparse reports last
         message += self._suggestion(message)
         if log.is_json():
             usage = " ".join(self.format_usage().split())
             log.error(message, 2, command=self.command, type="UsageError", usage=usage)
             self.exit(2)
         super().error(message)
+
+    _unknown = ""
+    """The first word of the command line, if it looks like an option and is not one."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, and keep the first word for an error."""
+        words = sys.argv[1:] if args is None else args
+        first = words[0].partition("=")[0] if words else ""
+        is_known = any(option.startswith(first) for option in self._option_string_actions)
+        self._unknown = first if first.startswith("-") and not is_known else ""
+        return super().parse_known_args(args, namespace)
 
     @property
     def command(self) -> str | None:

@@ -68,8 +68,10 @@ def run(options: argparse.Namespace) -> int:
         raise EvstreamError(
             "no folder to watch", expected=f"evstream monitor DIR, or {VARIABLE}=DIR"
         )
-    if not options.every > 0:
-        raise ValueError(f"--every is {options.every:g}, expected seconds above 0")
+    if not 0 < options.every <= _LONGEST:
+        raise ValueError(
+            f"--every is {options.every:g}, expected seconds above 0, at most {_LONGEST:g}"
+        )
     if options.once:
         _refuse_absent(places)
     watch = Watch(places)
@@ -137,6 +139,10 @@ class Watch:
                 "former": self.former, "problems": self.problems,
             }
         )  # fmt: skip
+
+
+_LONGEST = 86400.0
+"""Seconds between two tables at most: the system cannot sleep for any number."""
 
 
 def _refuse_absent(places: Sequence[str]) -> None:
