@@ -28,6 +28,8 @@ exclude_patterns = ["kaitai"]
 suppress_warnings = ["ref.python"]  # two classes have an attribute of one name
 default_role = "code"
 
+highlight_language = "none"  # of blocks that name none
+
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 
