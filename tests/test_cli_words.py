@@ -21,6 +21,8 @@ def test_without_arguments_the_help_is_printed(capsys):
         (["validat", "a.bin"], "did you mean validate?"),
         (["convert", "a", "b", "--to", "parket"], "did you mean parquet?"),
         (["merge", "--forse", "a.bin", "b.bin"], "did you mean --force?"),
+        (["seal", "--jobs", "0", "a.bin"], "argument --jobs: '0', expected 1 or more"),
+        (["aal", "--jobs=-1", "a.bin"], "argument --jobs: '-1', expected 1 or more"),
         (["--verison"], "did you mean --version?"),
         (["--quite", "info", "a.bin"], "did you mean --quiet?"),
         (["generate", "a.yaml", "--package", "a", "--only", "pyton"], "did you mean 'python'?"),

@@ -187,7 +187,7 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         metavar="N",
-        type=whole_number,
+        type=job_count,
         help="threads, for several files and for large ones (default: the cores that this process"
         " may use); the output is the same",
     )
@@ -216,6 +216,14 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number") from None
+
+
+def job_count(text: str) -> int:
+    """An option that is a number of threads."""
+    count = whole_number(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected 1 or more")
+    return count
 
 
 def event_id(text: str) -> int | float:

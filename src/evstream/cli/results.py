@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, whole_number
+from evstream.cli.arguments import NO_FSYNC, add_stream_arguments, job_count, whole_number
 from evstream.cli.progress import Progress, add_progress
 
 
@@ -26,7 +26,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         help="decimals of floats in CSV (default: the fewest digits that give the same number)",
     )  # fmt: skip
     parser.add_argument(
-        "--jobs", metavar="N", type=whole_number,
+        "--jobs", metavar="N", type=job_count,
         help="threads (default: the cores that this process may use); the output is the same",
     )  # fmt: skip
     parser.add_argument("--no-fsync", action="store_true", help=NO_FSYNC)
