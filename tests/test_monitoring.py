@@ -338,7 +338,18 @@ def test_the_programs_at_both_ends_are_found() -> None:
         process.wait(PATIENCE)
     assert programs_at(ends) == ([], [])
     assert program_name(process.pid) == ""
-    assert program_name(os.getpid()) not in {"", os.path.basename(sys.executable)}
+
+
+def test_a_script_has_its_own_name(tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text("import sys; print('started'); sys.stdin.read()")
+    with subprocess.Popen(
+        [sys.executable, "-u", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"started\n"
+        assert program_name(process.pid) == "slow.py"
+        process.communicate(timeout=PATIENCE)
 
 
 def test_a_record_is_one_line_of_json() -> None:
