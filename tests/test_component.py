@@ -299,6 +299,7 @@ def test_help_is_the_docstring(capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("design", "error"),
     [
+        ({"stream": np.zeros(3)}, TypeError),
         ({"stream": "lost"}, ValueError),
         ({"input": ["loss", "event_ids"]}, ValueError),
         ({"header": 3}, TypeError),

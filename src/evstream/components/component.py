@@ -145,7 +145,7 @@ def component(
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name is {described(name)}, expected a text")
         known = chosen_format(format)
-        written = stream or known.default_stream
+        written = known.default_stream if stream is None else stream
         if written is None:
             raise TypeError(f"no stream type, expected {', '.join(known.streams)}")
         return Design(
