@@ -284,9 +284,12 @@ def assert_oracle_finds(
 
 
 @QUICK
-@given(
+@given(  # no losses near 0, whose bytes may fit other widths as well
     blocks=st.lists(
-        st.lists(st.tuples(st.sampled_from([-5, -3, -1, 1, 2, 9]), finite("f4")), max_size=9),
+        st.lists(
+            st.tuples(st.sampled_from([-5, -3, -1, 1, 2, 9]), st.integers(3, 1 << 20).map(float)),
+            max_size=9,
+        ),
         min_size=1,
         max_size=4,
     )
