@@ -114,15 +114,7 @@ def _selection(stream: Any, options: argparse.Namespace) -> Selection:
                     f"--event {event:g} is not a whole number", source=stream.name,
                     expected=f"{stream.header.event_column} as `evstream cat` prints it",
                 )  # fmt: skip
-        events = [event for event in options.event if event not in _beyond(stream, options)]
     return Selection(stream.header, events, options.sidx, options.items, options.columns)
-
-
-def _beyond(stream: Any, options: argparse.Namespace) -> list[Any]:
-    """The events that no stream has, since an id that is a whole number has up to 64 bits."""
-    if stream.header.block_columns[stream.header.event_column].kind == "f":
-        return []
-    return [event for event in options.event if not -(2**63) <= event < 2**63]
 
 
 def _pieces(
@@ -153,8 +145,7 @@ def _report_absent(stream: Any, options: argparse.Namespace, selection: Selectio
     warnings = [selection.absent_events.warning(source)]
     if options.event is not None:
         warnings = []
-        absent = selection.absent_events.absent(len(options.event))[1]
-        for event in sorted({*absent, *_beyond(stream, options)}):
+        for event in selection.absent_events.absent(len(options.event))[1]:
             text = f"{source}: event {event} is not in the stream"
             log.warning(text, file=source, **log.ids_of({name: event}))
     for warning in (*warnings, selection.absent_items.warning(source, selection.place)):
