@@ -15,7 +15,7 @@ import evstream
 from evstream._generated import layout
 from evstream.reading.selection import Selection
 from evstream.reading.stream import EventStream
-from evstream.tables.dense import join_chunks
+from evstream.wire.whole_blocks import join_chunks
 from golden_files import (
     GOLDEN,
     LEGAL,

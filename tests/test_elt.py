@@ -15,7 +15,7 @@ import evstream
 import results_oracle as oracle
 from evstream import CorruptStreamError, EvstreamError, StreamMismatchError, TableError
 from evstream.reading.stream import EventStream
-from evstream.results.summaries import whole_blocks
+from evstream.wire.whole_blocks import whole_blocks
 from oracle import encode
 from result_cases import is_close, rows_of
 from result_cases import stream_of as any_stream
@@ -90,7 +90,7 @@ def test_a_block_across_chunks_is_whole():
     with EventStream(io.BytesIO(stream_of(blocks, 300)), chunk=1) as stream:
         chunks = list(stream.chunks())
     assert len(chunks) > len(blocks)
-    found = list(whole_blocks(chunks))
+    found = list(whole_blocks(stream.header, chunks))
     assert [i for columns in found for i in columns.block[0].tolist()] == list(range(1, 9))
     for columns in found:
         assert np.diff(columns.offsets).tolist() == [301] * len(columns.block[0])

@@ -26,13 +26,13 @@ from evstream.results.summaries import (
     refuse_value,
     sample_count,
     special,
-    whole_blocks,
 )
 from evstream.results.table import ANALYTICAL, SAMPLE, ResultTable, result_header, typed
 from evstream.transport.endpoints import SourcesLike
 from evstream.transport.watching import one_bar
 from evstream.wire.columns import Array, Columns
 from evstream.wire.header import StreamHeader
+from evstream.wire.whole_blocks import whole_blocks
 
 Rows = dict[str, Array]
 
@@ -119,7 +119,7 @@ def _batches(
         for one in stream.streams():
             rows = in_order(
                 lambda columns, one=one: make(one, columns, given),  # type: ignore[misc]
-                whole_blocks(meter.chunks(one)),
+                whole_blocks(stream.header, meter.chunks(one)),
                 threads,
             )
             yield from (typed(header, found) for found in rows)

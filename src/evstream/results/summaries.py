@@ -1,14 +1,12 @@
-"""Summary streams, as the result tables read them: whole blocks, from any source."""
+"""Summary streams, as the result tables read them."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from evstream.errors import CorruptStreamError
 from evstream.reading.stream import EventStream
-from evstream.wire.columns import Chunk, Columns, cut, ids_at
+from evstream.wire.columns import Columns, ids_at
 from evstream.wire.header import StreamHeader
 
 SUMMARY = "summary"
@@ -26,34 +24,6 @@ def sample_count(header: StreamHeader) -> int:
 def special(header: StreamHeader, name: str) -> int:
     """The sidx of a special value, e.g. -1 of "mean"."""
     return header.format.special_parameters[name]
-
-
-def whole_blocks(chunks: Iterable[Chunk]) -> Iterator[Columns]:
-    """The same blocks, none of them divided: a block that goes on after its chunk is joined with
-    its rest, the others are views."""
-    held: Columns | None = None
-    for chunk in chunks:
-        columns, first, last = chunk.columns, 0, len(chunk.columns.block[0])
-        if not last:
-            continue
-        if held is not None and chunk.continues:
-            held, first = _joined(held, cut(columns, 0, 1)), 1
-        if held is not None and (first < last or not chunk.is_open):
-            yield held
-            held = None
-        if chunk.is_open and first < last:
-            last -= 1
-            held = cut(columns, last, last + 1)
-        if first < last:
-            yield cut(columns, first, last)
-    if held is not None:
-        yield held
-
-
-def _joined(block: Columns, rest: Columns) -> Columns:
-    """One block, and the rest of it."""
-    entry = tuple(np.concatenate(pair) for pair in zip(block.entry, rest.entry, strict=True))
-    return Columns(block.block, np.array([0, len(entry[0])]), entry)
 
 
 def refuse_value(
