@@ -114,6 +114,7 @@ class Tally:
         self._info.keys[name] = (min(before[0], low), max(before[1], high))
 
     def _add_losses(self, columns: Any) -> None:
+        from evstream.wire.sums import sums_by_kind
 
         specials = self._header.format.special_parameters
         columns_of_entry = zip(self._header.entry_columns, columns.entry, strict=True)
@@ -132,37 +133,13 @@ class Tally:
                 self._add_to(f"{name}{what}", count, total)
 
     def _add_sum(self, name: str, values: Any) -> None:
+        from evstream.wire.sums import sum_of
+
         if len(values):
-            self._add_to(name, len(values), _sum(values))
+            self._add_to(name, len(values), sum_of(values))
 
     def _add_to(self, name: str, count: int, total: float) -> None:
         if count:
             entry = self._info.losses.setdefault(name, {"records": 0, "sum": 0.0})
             entry["records"] += count
             entry["sum"] += total
-
-
-def sums_by_kind(sidx: Any, values: Any, specials: list[int]) -> tuple[Any, Any]:
-    """How many values there are and what they sum up to: of samples, of each special sidx, and of
-    other sidx below 0."""
-    import numpy as np
-
-    from evstream._support.jit import is_enabled
-
-    counts, sums = np.zeros(len(specials) + 2, np.int64), np.zeros(len(specials) + 2)
-    if is_enabled():
-        from evstream.wire.sum_kernels import sum_by_kind
-
-        sum_by_kind(sidx, values, np.array(specials, np.int64), counts, sums)
-        return counts, sums
-    others = (sidx < 0) & ~np.isin(sidx, specials)
-    for kind, chosen in enumerate([sidx > 0, *(sidx == special for special in specials), others]):
-        counts[kind], sums[kind] = chosen.sum(), _sum(values[chosen])
-    return counts, sums
-
-
-def _sum(values: Any) -> float:
-    import numpy as np
-
-    with np.errstate(invalid="ignore"):  # infinities of both signs sum to NaN
-        return float(values.sum(dtype=float))

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from evstream._support.jit import is_enabled
 from evstream.wire.columns import Array, Columns
 from evstream.wire.header import StreamHeader
+from evstream.wire.sums import sum_of, sums_by_kind
 
 SAMPLES = "samples"
 OTHER = "other sidx"
@@ -54,7 +54,7 @@ class Measures:
         sums, counts = np.zeros(len(self.names)), np.zeros(len(self.names), np.int64)
         for n, (at, _) in enumerate(self._blocks):
             column = columns.block[at][first:]
-            sums[n], counts[n] = _sum(column), len(column)
+            sums[n], counts[n] = sum_of(column), len(column)
         n = len(self._blocks)
         for at, _ in self._values:
             stop = n + self._kinds
@@ -64,17 +64,10 @@ class Measures:
 
     def _add_entries(self, columns: Columns, values: Array, counts: Array, sums: Array) -> None:
         if self._sidx is None:
-            counts[0], sums[0] = len(values), _sum(values)
+            counts[0], sums[0] = len(values), sum_of(values)
             return
         sidx = columns.entry[self._sidx]
-        if is_enabled():
-            from evstream.wire.sum_kernels import sum_by_kind
-
-            sum_by_kind(sidx, values, self._specials, counts, sums)
-            return
-        kinds = self._kinds_of(sidx)
-        counts += np.bincount(kinds, minlength=self._kinds)
-        sums += np.bincount(kinds, values.astype(np.float64), minlength=self._kinds)
+        counts[:], sums[:] = sums_by_kind(sidx, values, self._specials.tolist())
 
     def of_blocks(self, columns: Columns) -> Array:
         """The sums of each block, float64, shape (blocks, names)."""
@@ -120,8 +113,3 @@ class Measures:
             found = np.append(self._specials, 1)[at] == sidx[low]
             kinds[low] = np.where(found, at + 1, self._kinds - 1)
         return kinds
-
-
-def _sum(values: Array) -> float:
-    with np.errstate(invalid="ignore"):
-        return float(values.sum(dtype=np.float64))
