@@ -51,9 +51,8 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "html":
         print_text(found.to_html())
         return 0
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
     text = found.to_text(color=log.has_color(sys.stdout))
-    if not (is_terminal and _page(text)):
+    if not (log.is_terminal(sys.stdout) and _page(text)):
         print_text(text)
     return 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from evstream._support.format import Format
 from evstream.cli.arguments import NO_FSYNC, add_jobs, add_stream_arguments
-from evstream.cli.many_files import each, jobs_for, summarize, until
+from evstream.cli.many_files import do_all, jobs_for, until
 from evstream.cli.progress import Progress, add_progress
 from evstream.errors import EvstreamError
 
@@ -50,9 +50,4 @@ def _index_all(options: argparse.Namespace, progress: Progress) -> int:
         )  # fmt: skip
 
     at_once, _ = jobs_for(options.files, options.jobs)
-    status, counts = 0, {"indexed": 0, "not indexed": 0}
-    for outcome in each(options.files, index, at_once):
-        counts["indexed" if outcome.error is None else "not indexed"] += 1
-        status = max(status, outcome.report())
-    summarize("indexed", counts, status)
-    return status
+    return do_all(options.files, index, at_once, "indexed")

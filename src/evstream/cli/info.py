@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -184,10 +183,8 @@ def _plain(info: Info) -> dict[str, Any]:
     facts = asdict(info)
     if not facts["keys"]:
         del facts["keys"]
-    for entry in facts["losses"].values():
-        if not math.isfinite(entry["sum"]):
-            entry["sum"] = str(entry["sum"])
-    return facts
+    plain: dict[str, Any] = log.plain(facts)
+    return plain
 
 
 def text(info: Info) -> str:

@@ -140,8 +140,14 @@ def has_color(stream: Any) -> bool:
         return False
     if os.environ.get("FORCE_COLOR", "0") not in {"", "0"}:
         return True
-    is_terminal = stream is not None and bool(stream.isatty())
-    return is_terminal and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a stream is a terminal; not if it is missing, closed, or no file."""
+    with contextlib.suppress(AttributeError, ValueError):
+        return stream is not None and bool(stream.isatty())
+    return False
 
 
 _STYLES = {"error": "1;31", "warning": "1;33", "info": "36", "good": "32"}

@@ -66,6 +66,19 @@ def each(
         yield outcome
 
 
+def do_all(
+    files: Sequence[str], work: Callable[[str, Event], object], at_once: int, done: str
+) -> int:
+    """Do `work` for each file, as `each` does, and report the errors and, at the end, for how many
+    it is `done`; the worst exit status."""
+    status, counts = 0, {done: 0, f"not {done}": 0}
+    for outcome in each(files, work, at_once):
+        counts[done if outcome.error is None else f"not {done}"] += 1
+        status = max(status, outcome.report())
+    summarize(done, counts, status)
+    return status
+
+
 def jobs_for(files: Sequence[str], jobs: int | None) -> tuple[int, int]:
     """How many files to read at a time, and by how many threads each. One at a time where they are
     small together, since Python reads small files no faster by threads, or where one is a pipe."""

@@ -7,7 +7,13 @@ from typing import Any
 
 from evstream._support.format import Format
 from evstream.cli.arguments import number, whole_number
-from evstream.cli.report_inputs import add_inputs, input_files, library_options, progress_of
+from evstream.cli.report_inputs import (
+    add_inputs,
+    input_files,
+    library_options,
+    progress_of,
+    source_of,
+)
 from evstream.cli.results import side_files
 
 _DESCRIPTION = """\
@@ -69,12 +75,13 @@ def run(options: argparse.Namespace) -> int:
     from evstream.transport.same_file import refuse_same_file
 
     targets = {name: getattr(options, name) for name in _CHARTS}
-    files = [target for target in targets.values() if target is not None]
-    refuse_same_file([*input_files(options), *side_files(options)], files)
+    pictures = [target for target in targets.values() if target is not None]
+    files = input_files(options)
+    refuse_same_file([*files, *side_files(options)], pictures)
     width, height = options.size
-    with progress_of(options, 1) as progress:
+    with progress_of(options, files, 1) as progress:
         plot(
-            options.inputs if len(options.inputs) > 1 else options.inputs[0], **targets,
+            source_of(options), **targets,
             summary=options.summary, calc=options.calc, width=width, height=height,
             scale=options.scale, progress=progress.update, **library_options(options),
         )  # fmt: skip

@@ -20,10 +20,10 @@ from types import TracebackType
 
 from evstream.cli import log
 from evstream.cli.arguments import shown
-from evstream.cli.status_line import StatusLine, can_draw, is_pipe, is_terminal
+from evstream.cli.status_line import StatusLine, can_draw, is_pipe
 from evstream.errors import EvstreamError, MissingExtraError
 from evstream.extras import import_extra
-from evstream.transport.listing import expand_sources, names_several
+from evstream.transport.listing import files_named
 
 _FIRST_AFTER = 0.5
 """Seconds before the first line."""
@@ -235,7 +235,7 @@ def _way(asked: bool | None, prints: bool) -> str | None:
     all."""
     if asked is False:
         return None
-    if prints and is_terminal(sys.stdout):
+    if prints and log.is_terminal(sys.stdout):
         return None
     if log.is_json():  # then stderr is for programs
         return "lines" if asked else None
@@ -263,7 +263,7 @@ def _files_of(name: str) -> list[str]:
     """The files that an argument stands for; of a run folder, all in it."""
     if os.path.isdir(name):
         return [os.path.join(top, file) for top, _, files in os.walk(name) for file in files]
-    return expand_sources(name) if names_several(name) else [name]
+    return files_named(name)
 
 
 def _amount(done: int, total: int | None) -> str:

@@ -10,7 +10,13 @@ from typing import Any
 from evstream._support.format import Format
 from evstream.cli import log
 from evstream.cli.arguments import NO_FSYNC, whole_number
-from evstream.cli.report_inputs import add_inputs, input_files, library_options, progress_of
+from evstream.cli.report_inputs import (
+    add_inputs,
+    input_files,
+    library_options,
+    progress_of,
+    source_of,
+)
 from evstream.cli.results import numbers_or_file, side_files
 
 _DESCRIPTION = """\
@@ -67,7 +73,7 @@ def add_parser(commands: Any, format: Format) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the report; 1 if rules of the format are broken."""
-    if options.output == "-" and sys.stdout is not None and sys.stdout.isatty():
+    if options.output == "-" and log.is_terminal(sys.stdout):
         return log.error("a report is a page for a browser, expected -o report.html", 2)
     from evstream.reporting.report import report
     from evstream.reporting.vega import require
@@ -75,13 +81,14 @@ def run(options: argparse.Namespace) -> int:
     from evstream.transport.sink import Sink, SinkFile
 
     require()
-    refuse_same_file([*input_files(options), *side_files(options)], [options.output])
+    files = input_files(options)
+    refuse_same_file([*files, *side_files(options)], [options.output])
     date = datetime.date.today().isoformat() if options.date == "" else options.date
     durable = False if options.no_fsync else None
     # Opened first: a folder that does not exist is known before a long reading.
-    with Sink(options.output, durable=durable) as sink, progress_of(options, 2) as progress:
+    with Sink(options.output, durable=durable) as sink, progress_of(options, files, 2) as progress:
         found = report(
-            options.inputs if len(options.inputs) > 1 else options.inputs[0],
+            source_of(options),
             return_periods=options.return_periods, date=date, summaries=options.summaries,
             largest=options.largest, progress=progress.update, **library_options(options),
         )  # fmt: skip

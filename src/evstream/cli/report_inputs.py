@@ -47,16 +47,17 @@ def library_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def input_files(options: argparse.Namespace) -> list[str]:
     """The files that the arguments stand for."""
-    from evstream.transport.listing import expand_sources, names_several
+    from evstream.transport.listing import files_named
 
-    return [
-        file
-        for name in options.inputs
-        for file in (expand_sources(name) if names_several(name) else [name])
-    ]
+    return [file for name in options.inputs for file in files_named(name)]
 
 
-def progress_of(options: argparse.Namespace, passes: int) -> Progress:
+def source_of(options: argparse.Namespace) -> str | list[str]:
+    """The streams as the library takes them."""
+    inputs: list[str] = options.inputs
+    return inputs if len(inputs) > 1 else inputs[0]
+
+
+def progress_of(options: argparse.Namespace, files: list[str], passes: int) -> Progress:
     """How far the reading is, of files that are read so many times, and pipes once."""
-    files = input_files(options)
     return Progress(options, files, passes=passes if all(map(os.path.isfile, files)) else 1)

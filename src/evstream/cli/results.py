@@ -56,11 +56,9 @@ def progress_of(options: argparse.Namespace, *, prints: bool = False) -> Progres
 
 
 def _input_files(options: argparse.Namespace) -> list[str]:
-    from evstream.transport.listing import expand_sources, names_several
+    from evstream.transport.listing import files_named
 
-    name = options.input
-    streams = expand_sources(name) if names_several(name) else [name]
-    return [*streams, *side_files(options)]
+    return [*files_named(options.input), *side_files(options)]
 
 
 _SIDE_FILES = ("occurrence", "periods", "return_periods", "rates", "quantiles")

@@ -14,7 +14,7 @@ from evstream.cli.arguments import (
     add_jobs,
     add_stream_arguments,
 )
-from evstream.cli.many_files import each, jobs_for, summarize
+from evstream.cli.many_files import do_all, jobs_for
 from evstream.cli.progress import Progress, add_progress
 from evstream.errors import EvstreamError
 from evstream.transport.same_file import refuse_same_file
@@ -48,12 +48,7 @@ def _seal_all(options: argparse.Namespace, progress: Progress) -> int:
     def seal(file: str, stopped: Event) -> None:
         _seal(file, options, threads, progress, None if at_once == 1 else stopped)
 
-    status, counts = 0, {"sealed": 0, "not sealed": 0}
-    for outcome in each(options.files, seal, at_once):
-        counts["sealed" if outcome.error is None else "not sealed"] += 1
-        status = max(status, outcome.report())
-    summarize("sealed", counts, status)
-    return status
+    return do_all(options.files, seal, at_once, "sealed")
 
 
 def _seal(

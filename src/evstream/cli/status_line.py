@@ -57,13 +57,7 @@ class StatusLine:
 
 def can_draw(stream: Any) -> bool:
     """Whether a stream is a terminal that can draw a line again."""
-    return is_terminal(stream) and os.environ.get("TERM", "") not in {"", "dumb", "unknown"}
-
-
-def is_terminal(stream: Any) -> bool:
-    with contextlib.suppress(AttributeError, ValueError):  # not a file, or closed
-        return stream is not None and bool(stream.isatty())
-    return False
+    return log.is_terminal(stream) and os.environ.get("TERM", "") not in {"", "dumb", "unknown"}
 
 
 def is_pipe(stream: Any) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from evstream._support import html
+from evstream._support.words import counted
 
 _MISSING = {"event", "item"}
 
@@ -28,8 +29,7 @@ def equal_line(report: Any) -> str:
     counts = report.counts
     parts = [f"equal: {report.a} and {report.b}"]
     for level in ("event", "item", "record"):
-        number = counts[level].compared
-        parts.append(f"{number:,} {level}{'s' * (number != 1)}")
+        parts.append(counted(counts[level].compared, level))
     if report.max_absolute:
         parts.append(_extent(report))
     return ", ".join(parts) + "".join(f"; {note}" for note in report.notes)

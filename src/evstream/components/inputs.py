@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from evstream.cli import log
 from evstream.components.design import Design, ModelError
 from evstream.components.options import input_names
 from evstream.errors import EvstreamError, StreamMismatchError
@@ -30,7 +31,7 @@ def opened_input(design: Design, options: argparse.Namespace) -> Iterator[EventS
     names = input_names(design, options)
     if names.count("-") > 1:
         raise ValueError("stdin can be read once only")
-    if "-" in names and sys.stdin is not None and sys.stdin.isatty():
+    if "-" in names and log.is_terminal(sys.stdin):
         raise EvstreamError("this is a terminal", source="<stdin>", expected="a pipe, or -i FILE")
     stream = design.inputs[0] if len(design.inputs) == 1 else None
     how: dict[str, Any] = {

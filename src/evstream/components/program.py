@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from evstream import process
+from evstream._support.words import counted
 from evstream.cli import log, standard
 from evstream.components.context import ComponentRun
 from evstream.components.design import Design, Function, ModelError
@@ -27,7 +28,7 @@ from evstream.components.options import (
     names_of,
     read_settings,
 )
-from evstream.components.progress import EventProgress, events_of
+from evstream.components.progress import EventProgress
 from evstream.components.results import write_result
 from evstream.errors import (
     EvstreamError,
@@ -136,7 +137,7 @@ def _run(function: Function, design: Design, options: argparse.Namespace) -> Non
         with Writer(options.output, run._header) as out, _prints_to_stderr(options.output):
             run._out = out
             count = _all_events(function, design, stream, run)
-        _announce(run, f"finished, {events_of(count)}, {out.offset:,} bytes")
+        _announce(run, f"finished, {counted(count, 'event')}, {out.offset:,} bytes")
 
 
 def _announce(run: ComponentRun, text: str) -> None:

@@ -10,8 +10,9 @@ import time
 from types import TracebackType
 from typing import Any
 
+from evstream._support.words import counted
 from evstream.cli import log
-from evstream.cli.status_line import StatusLine
+from evstream.cli.status_line import StatusLine, can_draw
 from evstream.components.context import ComponentRun
 
 _ON_TERMINAL, _IN_LOG = 0.25, 10.0
@@ -24,7 +25,7 @@ class EventProgress:
     def __init__(self, run: ComponentRun, name: str, event_column: str) -> None:
         self._run, self._name, self._column = run, name, event_column
         self._on = run.options.progress and not run.options.quiet and sys.stderr is not None
-        self._terminal = self._on and sys.stderr.isatty() and not log.is_json()
+        self._terminal = self._on and can_draw(sys.stderr) and not log.is_json()
         self._every = _ON_TERMINAL if self._terminal else _IN_LOG
         self._started = time.monotonic()
         self._last = self._started - (self._every if self._terminal else 0)
@@ -35,7 +36,7 @@ class EventProgress:
         if not self._on or (now := time.monotonic()) < self._last + self._every:
             return
         self._last = now
-        text = f"{events_of(count)}, {self._column} {event} under way"
+        text = f"{counted(count, 'event')}, {self._column} {event} under way"
         if count:
             text += f", {count / (now - self._started):,.1f} events/s"
             text += f", {self._run.out.offset / 1e6:,.1f} MB written"
@@ -55,8 +56,3 @@ class EventProgress:
     ) -> None:
         if self._terminal:
             self._line.end()
-
-
-def events_of(count: int) -> str:
-    """A number of events in a message."""
-    return f"{count:,} event{'s' * (count != 1)}"

@@ -61,6 +61,19 @@ def each_part(
     )
 
 
+def joined(
+    parts: Iterator[tuple[str, P]], join: Callable[[P, str, P], object]
+) -> tuple[str, int, P]:
+    """Join what was found in parts, each with the name of its file, in their order: join(first,
+    name, next). The name of the first file, the number of files, and what the first part became."""
+    name, whole = next(parts)
+    names = {name}
+    for other, more in parts:
+        names.add(other)
+        join(whole, other, more)
+    return name, len(names), whole
+
+
 def _with_planned(
     sources: Any,
     stream: str | None,

@@ -14,7 +14,7 @@ import numpy as np
 
 from evstream.checking.one_stream import Validation
 from evstream.checking.reports import Report
-from evstream.partition.each_part import each_part
+from evstream.partition.each_part import each_part, joined
 from evstream.reading.meter import Meter
 from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
@@ -130,14 +130,12 @@ def collect(
     parts: Iterator[tuple[str, Collection]] = each_part(
         of_part, source, threads=threads, stream=stream, widths=widths, timeout=timeout
     )
-    name, whole = next(parts)
-    names = {name}
-    for other, more in parts:
-        names.add(other)
-        whole.follow(_Named(other, more.header), more)
+    name, files, whole = joined(
+        parts, lambda whole, other, more: whole.follow(_Named(other, more.header), more)
+    )
     whole.finish(_Named(name, whole.header))
     if whole.periods is not None and occurrences is not None:
-        warn_of_absent(whole.periods.absent, name, len(names), occurrences.source)
+        warn_of_absent(whole.periods.absent, name, files, occurrences.source)
     return whole
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from evstream._support.words import counted
 from evstream.aggregation.keys import KeyTable
 from evstream.errors import EvstreamError, WithoutPeriodWarning, warn
-from evstream.partition.each_part import each_part
+from evstream.partition.each_part import each_part, joined
 from evstream.reading.meter import Meter
 from evstream.reading.sources import open_stream
 from evstream.reading.stream import EventStream
@@ -200,12 +200,8 @@ def period_losses(
     parts: Iterator[tuple[str, PeriodLosses]] = each_part(
         of_part, summary, threads=threads, stream=SUMMARY, widths=widths, timeout=timeout
     )
-    name, losses = next(parts)
-    names = {name}
-    for other, more in parts:
-        names.add(other)
-        losses.merge(more)
-    warn_of_absent(losses.absent, name, len(names), occurrences.source)
+    name, files, losses = joined(parts, lambda whole, _, more: whole.merge(more))
+    warn_of_absent(losses.absent, name, files, occurrences.source)
     return losses
 
 

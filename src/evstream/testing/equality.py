@@ -12,6 +12,7 @@ import numpy as np
 
 from evstream._support.arguments import described
 from evstream._support.format import Format
+from evstream._support.words import counted
 from evstream.comparison import Comparison, Difference, compare
 from evstream.comparison.text import line as line_of
 from evstream.indexing.opening import open as open_stream
@@ -75,13 +76,13 @@ def explained(
     report: Comparison, headers: Sequence[StreamHeader], again: Sequence[Callable[[], Any] | None]
 ) -> Iterator[str]:
     """Lines about two streams that differ; `again` opens each once more, for its totals."""
-    count = "1 difference" if report.found == 1 else f"{report.found:,} differences"
+    count = counted(report.found, "difference")
     levels = []
     for level, counts in report.counts.items():
         lonely = counts.only_in_a + counts.only_in_b
         differ, total = counts.differ + lonely, counts.compared + lonely
         if differ and level != "header":
-            levels.append(f"{differ:,} of {total:,} {level}{'s' * (total != 1)}")
+            levels.append(f"{differ:,} of {counted(total, level)}")
     yield f"the streams have {count}{', in ' if levels else ''}{', '.join(levels)}"
     lines = [f"  {line_of(difference)}" for difference in sorted(report.differences, key=_place)]
     yield from lines[:1]
@@ -120,7 +121,7 @@ def _totals(header: StreamHeader, opens: Callable[[], EventStream]) -> str:
                 sums[name] += float(entries[name][samples].sum(dtype=np.float64))
     of = " of samples" if header.sidx is not None else ""
     counts = {"event": events, "item": blocks, "record": records}
-    parts = [f"{n:,} {word}{'s' * (n != 1)}" for word, n in counts.items()]
+    parts = [counted(number, word) for word, number in counts.items()]
     return ", ".join([*parts, *(f"{name}{of} {value:,.10g}" for name, value in sums.items())])
 
 

@@ -63,6 +63,11 @@ def expand_sources(
     return found
 
 
+def files_named(name: str) -> list[str]:
+    """The files that an argument of a command stands for: itself, unless it names several."""
+    return expand_sources(name) if names_several(name) else [name]
+
+
 def _expanded(
     source: Any,
     storage_options: Mapping[str, Any] | None,
