@@ -207,7 +207,7 @@ def test_programs_beyond_an_unmeasured_pipe_may_be_slow() -> None:
         Record.from_json(text, "x")
 
 
-def test_programs_that_cannot_be_seen_are_told_by_their_pipes() -> None:
+def test_programs_that_cannot_be_seen_are_named_by_their_pipes() -> None:
     [one] = conclusion([pipe("a", 0, 0.9)])
     assert one == "slowest: the program that reads a: it waits for its reader 90% of the time"
 
@@ -291,7 +291,7 @@ def test_metrics_have_the_format_of_prometheus() -> None:
     ]
 
 
-def test_a_target_that_fails_is_told_once_and_tried_again() -> None:
+def test_a_target_that_fails_is_reported_once_and_tried_again() -> None:
     _, flow = a_flow()
     tries: list[str] = []
     warnings: list[str] = []

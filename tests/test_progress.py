@@ -36,7 +36,7 @@ MB = 10**6
 
 
 def told(pace: Pace, now: float, done: int, total: int | None) -> str:
-    return pace.tell("gul.bin", now, done, total).text
+    return pace.status("gul.bin", now, done, total).text
 
 
 def test_the_first_line_has_share_rate_and_time_left() -> None:
@@ -50,7 +50,7 @@ def test_the_first_line_has_share_rate_and_time_left() -> None:
     )
 
 
-def test_of_a_pipe_bytes_and_rate_are_told_without_a_share() -> None:
+def test_a_pipe_has_bytes_and_a_rate_but_no_share() -> None:
     pace = Pace(0.0)
     assert told(pace, 1.0, 3 * MB, None) == "gul.bin: 3.0 MB, 3.0 MB/s"
     assert told(pace, 2.0, 20_000 * MB, None) == "gul.bin: 20.0 GB, 10,000 MB/s"
@@ -116,7 +116,7 @@ def test_a_line_is_wiped_before_an_error_and_at_the_end(tmp_path: Path) -> None:
 
 def test_a_line_is_never_wider_than_the_terminal(tmp_path: Path) -> None:
     with a_terminal():
-        line = progress.drawer()(Pace(0.0).tell("long/" * 50 + "gul.bin", 1.0, 500, 1000))
+        line = progress.drawer()(Pace(0.0).status("long/" * 50 + "gul.bin", 1.0, 500, 1000))
     assert "/gul.bin" in line
     assert "50%" in line
     assert len(re.sub("\x1b.*?m", "", line)) <= 120

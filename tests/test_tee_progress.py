@@ -162,7 +162,7 @@ def test_a_tee_that_nobody_watches_counts_nothing(
 
 
 @pytest.mark.parametrize("validate", [False, True])
-def test_a_flow_is_told_of_each_read_and_write(validate: bool) -> None:
+def test_a_flow_counts_each_read_and_write(validate: bool) -> None:
     now = [0.0]
 
     class Slow(io.BytesIO):
@@ -220,7 +220,7 @@ def test_a_pause_that_no_system_can_sleep_is_refused(
     assert "expected seconds above 0, at most 86400" in capsys.readouterr().err
 
 
-def test_a_stuck_and_a_killed_pipe_are_told_apart(
+def test_a_stuck_and_a_killed_pipe_are_distinguished(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("in.bin").write_bytes(STREAM[:8] + STREAM[8:] * 20_000)  # more than a pipe holds

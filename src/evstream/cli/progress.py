@@ -2,7 +2,7 @@
 
 Only a number changes while the command works. A thread draws, so that a command which waits for a
 pipe shows that it waits. It imports rich once the work takes longer than a moment; without rich
-there is no line. On what is no terminal, `--progress` prints whole lines now and then.
+there is no line. Where stderr is not a terminal, `--progress` prints whole lines now and then.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _EVERY = 0.2
 
 _FIRST_LINE_AFTER = 2.0
 _EVERY_LINE = 10.0
-"""Seconds before the first line, and between two, on what is no terminal."""
+"""Seconds before the first line, and between two, where stderr is not a terminal."""
 
 _WINDOW = 4.0
 """Seconds over which a rate is measured."""
@@ -144,21 +144,21 @@ class Progress:
             if self._way == "lines":
                 wait = _FIRST_LINE_AFTER
                 while not self._ended.wait(wait):
-                    log.note(self._told(pace).text)
+                    log.note(self._status(pace).text)
                     wait = _EVERY_LINE
                 return
             if self._ended.wait(_FIRST_AFTER):
                 return
             draw = drawer()
             while not self._ended.wait(_EVERY):
-                self._line.show(draw(self._told(pace)))
+                self._line.show(draw(self._status(pace)))
 
-    def _told(self, pace: Pace) -> Told:
-        return pace.tell(self._name(), time.monotonic(), self.done, self.total)
+    def _status(self, pace: Pace) -> Status:
+        return pace.status(self._name(), time.monotonic(), self.done, self.total)
 
 
-class Told:
-    """What a line says: the share that is done, and words."""
+class Status:
+    """How far the work is at a time: the share that is done, and the words of the line."""
 
     def __init__(self, name: str, share: float | None, words: list[str]) -> None:
         self.name, self.share, self.words = name, share, words
@@ -176,8 +176,8 @@ class Pace:
         self._started = self._moved = started
         self._seen: deque[tuple[float, int]] = deque([(started, 0)])
 
-    def tell(self, name: str, now: float, done: int, total: int | None) -> Told:
-        """What is to be said at a time."""
+    def status(self, name: str, now: float, done: int, total: int | None) -> Status:
+        """How far the work is at a time."""
         if done != self._seen[-1][1]:
             self._moved = now
         self._seen.append((now, done))
@@ -200,26 +200,26 @@ class Pace:
             words.append(f"{_megabytes(rate)} MB/s")
             if total and rate > 0:
                 words.append(f"{(total - done) / rate:.0f} s left")
-        return Told(name, share, words)
+        return Status(name, share, words)
 
 
-def drawer() -> Callable[[Told], str]:
-    """A function that makes a line of what is told, as wide as the terminal at most."""
+def drawer() -> Callable[[Status], str]:
+    """A function that makes a line of a status, as wide as the terminal at most."""
     console = import_extra("rich.console").Console(
         file=sys.stderr, no_color=not log.has_color(sys.stderr)
     )
     bar, table, text = map(import_extra, ("rich.progress_bar", "rich.table", "rich.text"))
 
-    def draw(told: Told) -> str:
+    def draw(status: Status) -> str:
         grid = table.Table.grid(padding=(0, 1))
-        words = "  ".join(told.words)
+        words = "  ".join(status.words)
         room = max(console.width - len(words) - _BAR - 3, 8)
-        name = told.name if len(told.name) <= room else f"...{told.name[3 - room :]}"
+        name = status.name if len(status.name) <= room else f"...{status.name[3 - room :]}"
         grid.add_column(no_wrap=True, overflow="crop")
         cells = [text.Text(name, "bold")]
-        if told.share is not None:
+        if status.share is not None:
             grid.add_column(width=_BAR)
-            cells.append(bar.ProgressBar(1.0, told.share, width=_BAR))
+            cells.append(bar.ProgressBar(1.0, status.share, width=_BAR))
         grid.add_column(no_wrap=True, overflow="crop")
         cells.append(text.Text(words))
         grid.add_row(*cells)

@@ -32,7 +32,7 @@ from evstream.errors import MissingExtraError
 from evstream.extras import import_extra
 
 _DESCRIPTION = """\
-Run a pipeline, measure each of its pipes, and tell at the end, and on a terminal meanwhile, which
+Run a pipeline, measure each of its pipes, and report at the end, and on a terminal meanwhile, which
 program was slow. The pipeline stands in one pair of quotes:
 
   evstream run 'eve 1 1 | gulmc -S100 -i- | fmpy -a2 -p input | summarypy -t il -p input -1 s.bin'
@@ -46,7 +46,7 @@ that failed, as with `set -o pipefail`; a line names the one that failed first.
 def add_parser(commands: Any, format: Format) -> None:
     parser = commands.add_parser(
         "run",
-        help="run a pipeline, and tell which of its programs is slow",
+        help="run a pipeline, and report which of its programs is slow",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -70,7 +70,7 @@ class Stage:
     Attributes:
         text: as the user wrote it.
         name: what it is called, and the pipe that it writes.
-        status: as a shell tells it: 128 + n after signal n.
+        status: as a shell reports it: 128 + n after signal n.
         ended: its place in the order in which programs ended.
     """
 
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
         watch.look(time.time())
         stack.pop_all().close()
         if is_shown:
-            _tell(watch)
+            _report(watch)
     return _outcome(programs)
 
 
@@ -236,7 +236,7 @@ def _outcome(programs: Sequence[Stage]) -> int:
     return log.error(line, status)
 
 
-def _tell(watch: Watch) -> None:
+def _report(watch: Watch) -> None:
     """The table, once the pipeline has ended, and where its time went."""
     from evstream.cli import monitor_view
 

@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError(f"{other}: the stream, its seal and its index need a file each")
     if options.measure:
         return _measure(options)
-    with tee_monitor.published(options) as (flow, told):
+    with tee_monitor.published(options) as (flow, publisher):
         passed = tee(
             "-",
             options.output,
@@ -90,8 +90,8 @@ def run(options: argparse.Namespace) -> int:
             durable=False if options.no_fsync else None,
             flow=flow,
         )
-        if told is not None and passed.problem is not None:
-            told.problem = str(passed.problem)
+        if publisher is not None and passed.problem is not None:
+            publisher.problem = str(passed.problem)
     if passed.problem is None:
         report_unclosed(passed.unclosed, strict=False)
         if passed.uncertified is None:
@@ -119,5 +119,5 @@ def _measure(options: argparse.Namespace) -> int:
             )  # fmt: skip
         except BrokenPipeError:
             silence()
-            return 128 + signal.SIGPIPE  # without a word, as other programs end then
+            return 128 + signal.SIGPIPE  # silently, as other programs end then
     return 0

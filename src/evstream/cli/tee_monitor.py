@@ -1,4 +1,4 @@
-"""What `evstream tee` tells of its pipe while it runs: to a terminal, files, and a monitor."""
+"""Reports of `evstream tee` on its pipe while it runs: to a terminal, files, and a monitor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VARIABLE = "EVSTREAM_MONITOR"
 """The folder in which every tee of a run registers."""
 
 EVERY_LINE = 10.0
-"""Seconds between two lines on what is no terminal."""
+"""Seconds between two lines where stderr is not a terminal."""
 
 
 @contextlib.contextmanager
@@ -40,9 +40,9 @@ def published(options: argparse.Namespace) -> Generator[tuple[Flow | None, Publi
         output = options.output
         ends = pipe_of(0), pipe_of(1) if output == "-" else pipe_at(output)
         flow = Flow()
-        told = Publisher(Sampler(flow, options.name, ends), targets, log.warning)
-        with told:
-            yield flow, told
+        publisher = Publisher(Sampler(flow, options.name, ends), targets, log.warning)
+        with publisher:
+            yield flow, publisher
 
 
 def _targets(options: argparse.Namespace, stack: contextlib.ExitStack) -> Generator[Target]:

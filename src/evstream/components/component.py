@@ -112,7 +112,7 @@ def component(
             It returns, or yields, what the event makes:
             a tuple (item_ids, losses) or (item_ids, losses, columns), or a dict, each as for
             Writer.write_event without the event id;
-            a dict of rows, which has "sidx" or is for a stream that is no matrix, as for
+            a dict of rows, which has "sidx" or is for a stream that is not a matrix, as for
             Writer.write_columns without the event id;
             an Event, as it is; or None, where the event makes nothing.
             It may write by itself with `run.out`.

@@ -13,7 +13,7 @@ from evstream.writing.writer import Writer
 def write_result(out: Writer, event: Any, result: Any) -> None:
     """Write what a function returned for an event, a part of a generator at a time.
 
-    Raises TypeError for what is no result, and what the writer raises.
+    Raises TypeError for a value that is not a result, and the errors of the writer.
     """
     if result is None:
         return

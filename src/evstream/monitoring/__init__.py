@@ -6,5 +6,5 @@ and lines. `register` finds the records of a run again, `verdict` concludes whic
 
 `bar` is `evstream.show_progress`, which asks open sources how far they are.
 
-Not here: streams. A flow is told its numbers, whatever the format.
+Not here: streams. A flow gets its numbers from outside, whatever the format.
 """

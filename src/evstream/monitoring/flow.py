@@ -33,7 +33,7 @@ class Flow:
     """Counts for one thread that passes bytes on; other threads may look at any time.
 
     Attributes:
-        look: tells how far the stream is; set by whoever passes it on.
+        look: returns how far the stream is; set by the code that passes the stream on.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Flow:
         clock: Callable[[], float] = time.monotonic,
         used: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`clock` and `used` tell the time, and the processor time of this thread."""
+        """`clock` and `used` return the time, and the processor time of this thread."""
         self.look: Callable[[], Position] = Position
         self._clock, self._used = clock, used
         self._waited = {INPUT: 0.0, OUTPUT: 0.0}

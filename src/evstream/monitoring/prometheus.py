@@ -30,7 +30,7 @@ _METRICS: list[tuple[str, str, str, Values]] = [
     ),
     ("running_seconds", "gauge", "Seconds since the start.", _one(lambda r: r.seconds)),
     ("start_time_seconds", "gauge", "When it started.", _one(lambda r: r.started)),
-    ("update_time_seconds", "gauge", "When it last told its numbers.", _one(lambda r: r.updated)),
+    ("update_time_seconds", "gauge", "When it last reported numbers.", _one(lambda r: r.updated)),
     (
         "state", "gauge", "1 for the state that the pipe is in.",
         lambda r: [({"state": state}, int(r.state == state)) for state in STATES],

@@ -1,6 +1,6 @@
 """Hands the record of a pipe on, once a second: to files, and to lines.
 
-What cannot be told must not stop the data: a failure is reported once, and tried again later.
+A report that fails must not stop the data: a failure is reported once, and tried again later.
 """
 
 from __future__ import annotations

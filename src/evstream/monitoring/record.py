@@ -44,8 +44,8 @@ class Record:
 
     Attributes:
         name: what the user calls it.
-        pid, born, host: the process that passes its bytes on; `born` tells it from a later process
-            with the same number, 0 if the system does not say.
+        pid, born, host: the process that passes its bytes on; `born` distinguishes it from a later
+            process with the same number, 0 if the system does not say.
         state: RUNNING, DONE or FAILED; `problem` is why it failed.
         started, updated: seconds since 1970.
         seconds: how long it has been running.
@@ -86,7 +86,7 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str, source: str) -> Record:
-        """Raises EvstreamError for what is not a record."""
+        """Raises EvstreamError for text that is not a record."""
         try:
             values = json.loads(text)
             if values.pop("evstream_pipe") != VERSION:

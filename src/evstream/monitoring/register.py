@@ -43,7 +43,7 @@ def record_file(folder: str, name: str, pid: int) -> Target:
 
 
 def read(path: str) -> Record:
-    """Raises EvstreamError for a file that is no record, OSError."""
+    """Raises EvstreamError for a file that is not a record, OSError."""
     with open(path, "rb") as file:
         text = file.read(LONGEST).decode(errors="replace")
     return Record.from_json(text, path)

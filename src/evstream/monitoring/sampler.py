@@ -35,7 +35,7 @@ class Sampler:
         wall: Callable[[], float] = time.time,
         find: Callable[[Ends], tuple[list[Program], list[Program]]] = programs_at,
     ) -> None:
-        """`clock` is that of the flow, `wall` tells the time of day."""
+        """`clock` is that of the flow, `wall` returns the time of day."""
         self._flow, self._clock, self._wall, self._find = flow, clock, wall, find
         self._start = clock()
         pid = os.getpid()

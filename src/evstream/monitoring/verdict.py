@@ -35,7 +35,8 @@ class Suspect:
         before, after: names of the pipes that it reads, and that it writes.
         has_all: whether the pipes that it reads have ended.
         is_pipe: whether it is `evstream tee` itself, which checks or copies as fast as it can.
-        beyond: where programs are that are not told apart from it, for want of a measured pipe.
+        beyond: where programs are that cannot be distinguished from it, for want of a measured
+            pipe.
     """
 
     program: str

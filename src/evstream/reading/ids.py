@@ -1,8 +1,8 @@
 """Ids that a caller selects: of events, of items, or of samples.
 
 A range stays a range, however many ids it spans: `range(1, 10**9)` costs nothing. Other ids become
-a sorted column of the type of the stream. An id that this type does not hold is no block's, and is
-only counted.
+a sorted column of the type of the stream. An id that this type cannot hold belongs to no block, and
+is only counted.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def wanted_of(
     They are a number, a range with any step, an array, or whatever else iterates over ids, which is
     gone through once. `number_of` makes numbers of names.
 
-    Raises TypeError for what is no id of such a column.
+    Raises TypeError for a value that is not an id of such a column.
     """
     if values is None:
         return None

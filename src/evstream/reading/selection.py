@@ -152,8 +152,8 @@ def sidx_of(header: StreamHeader, sidx: Ids) -> Wanted | None:
 def columns_of(header: StreamHeader, columns: Names, file: str | None = None) -> list[str]:
     """The names of wanted columns, in their order; `file` is one that rows also have.
 
-    Raises TypeError for what are no names, ValueError for none, one that is not known or comes
-    twice.
+    Raises TypeError for values that are not names, ValueError for none, one that is not known
+    or comes twice.
     """
     names, known = list_of_names("columns", columns), list(header.row_columns)
     if not names:

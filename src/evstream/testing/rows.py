@@ -14,7 +14,7 @@ from evstream.wire.header import StreamHeader
 from evstream.wire.rule_checks import lowest_limit
 
 LARGEST = 1e6
-"""Of all numbers that are no fractions."""
+"""Of all numbers that are not fractions."""
 
 
 class Choice(Protocol):

@@ -1,4 +1,4 @@
-"""Who is told what is read: the hook of `evstream.show_progress`.
+"""The hook of `evstream.show_progress`: a watcher of what is read.
 
 A source that is opened asks for the watcher once. Bytes are not reported as they are read: the
 watcher asks each open source for its `offset()` now and then, so that reading costs the same with
@@ -37,7 +37,7 @@ class Counted(Protocol):
 
 
 class Watcher(Protocol):
-    """Who is told."""
+    """Gets reports of what is read."""
 
     def opened(self, source: Counted, size: int | None, kind: str) -> Closed:
         """A source of so many bytes is read; returns what is called when it is closed."""
@@ -66,7 +66,7 @@ def current() -> Watcher | None:
 
 
 def watch(watcher: Watcher | None) -> Watcher | None:
-    """Tell this watcher from now on; returns the one before."""
+    """Report to this watcher from now on; returns the one before."""
     global _watcher, _process
     before = current()
     _watcher, _process = watcher, os.getpid()
@@ -74,14 +74,14 @@ def watch(watcher: Watcher | None) -> Watcher | None:
 
 
 def opened(source: Counted, size: int | None, kind: str = WHOLE) -> Closed | None:
-    """Tell the watcher of a source; what to call when it is closed, None without a watcher."""
+    """Report a source to the watcher; what to call when it is closed, None without a watcher."""
     if _watcher is None or (watcher := current()) is None:
         return None
     return watcher.opened(source, size, kind)
 
 
 def several(owner: Any) -> Closed | None:
-    """Tell the watcher of what opens sources in turn, which belong together."""
+    """Report an owner that opens sources in turn, which belong together."""
     return opened(owner, None, SEVERAL)
 
 
@@ -108,7 +108,7 @@ class Reading:
 
 
 def expect(sources: Iterable[Any]) -> None:
-    """Tell the watcher which files will be read: paths, and what has a `length` and a `path`."""
+    """Report which files will be read: paths, and objects with a `length` and a `path`."""
     if _watcher is not None and (watcher := current()) is not None:
         watcher.expect([_measured(source) for source in sources])
 
